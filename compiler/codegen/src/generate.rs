@@ -1,0 +1,233 @@
+//! From a plan to an object file: declares everything, builds and defines functions and data, dumps on request.
+//!
+//! The order of declaration follows the plan, so the same plan gives the same bytes.
+
+use crate::error::CodegenError;
+use crate::instance::{self, Function, Shape};
+use crate::linker::Linker;
+use crate::listing::Listing;
+use crate::method::{self, Entry, Program};
+use crate::target::{Target, has_rounding};
+use crate::{data, nest};
+use cranelift_codegen::Context;
+use cranelift_codegen::control::ControlPlane;
+use cranelift_codegen::ir::types;
+use cranelift_frontend::FunctionBuilderContext;
+use cranelift_module::FuncId;
+use cranelift_object::{ObjectBuilder, ObjectModule};
+use kiln_loops::plan::{Method, Plan, Stmt};
+use kiln_support::Span;
+use target_lexicon::BinaryFormat;
+
+/// A vector kernel as machine code.
+#[derive(Clone, Debug)]
+pub struct EmittedKernel {
+    /// Name for the symbol and for dumps.
+    pub name: String,
+    /// Position-independent code with its constants, entered at the first byte, in the SystemV (x86-64) or AAPCS64
+    /// convention. All arguments are integers or pointers; it returns nothing and cannot fail.
+    pub bytes: Vec<u8>,
+    /// How many arguments it takes, at most 8.
+    pub arguments: usize,
+    /// Text for `--emit asm`, if there is one.
+    pub listing: Option<String>,
+}
+
+/// Turns the descriptions of vector kernels into machine code.
+pub trait KernelEmitter<K> {
+    /// Emits one kernel for the target that the emitter was made for; the error says what it cannot do.
+    fn emit(&self, kernel: &K) -> Result<EmittedKernel, String>;
+}
+
+/// For plans without vector kernels.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoKernels;
+
+impl<K> KernelEmitter<K> for NoKernels {
+    fn emit(&self, _kernel: &K) -> Result<EmittedKernel, String> {
+        Err("this plan was to have no vector kernels".into())
+    }
+}
+
+/// What to generate.
+#[derive(Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// Prefix of every symbol: a C identifier.
+    pub prefix: &'a str,
+    /// Whether to keep the CLIF text.
+    pub clif: bool,
+    /// Whether to keep the machine code's text.
+    pub asm: bool,
+    /// Where a span is, for comments in the CLIF text.
+    pub describe: Option<&'a dyn Fn(Span) -> String>,
+}
+
+/// What came out.
+pub struct Generated<'a> {
+    /// The object, with large data still borrowed from the plan.
+    pub object: object::write::Object<'a>,
+    /// CLIF of every function, if asked for.
+    pub clif: Option<String>,
+    /// Machine code of every function as text, if asked for.
+    pub asm: Option<String>,
+    /// Bytes of machine code.
+    pub text_bytes: u64,
+    /// Bytes of read-only data.
+    pub data_bytes: u64,
+}
+
+impl Generated<'_> {
+    /// The object file.
+    pub fn write(&self) -> Result<Vec<u8>, CodegenError> {
+        Ok(self.object.write()?)
+    }
+}
+
+/// The symbol of a method: `<prefix>_<method>`, or `<prefix>_call_<method>` for a name that a function of the model
+/// has already. What C does not allow in a name is written as its number.
+pub fn method_symbol(prefix: &str, method: &str) -> String {
+    format!("{prefix}_{}", method_name(method))
+}
+
+fn method_name(method: &str) -> String {
+    let mut name = String::new();
+    for c in method.chars() {
+        if c.is_ascii_alphanumeric() || c == '_' { name.push(c) } else { name.push_str(&format!("u{:x}", c as u32)) }
+    }
+    let is_taken = Function::ALL.iter().any(|f| f.name() == name) || name.starts_with("call_");
+    if is_taken { format!("call_{name}") } else { name }
+}
+
+/// Generates the object of a model.
+pub fn generate<'a, K>(plan: &'a Plan<K>, emitter: &dyn KernelEmitter<K>, target: &Target, options: &Options) -> Result<Generated<'a>, CodegenError> {
+    check_prefix(options.prefix)?;
+    let isa = target.isa()?;
+    let rounding = has_rounding(&*isa);
+    let mut builder = ObjectBuilder::new(isa, options.prefix, cranelift_module::default_libcall_names())?;
+    builder.per_function_section(true);
+    builder.unwind_info(target.triple.binary_format != BinaryFormat::Macho);
+    let mut module = ObjectModule::new(builder);
+    let mut listing = Listing::new(options);
+    let data = {
+        let linker = Linker::new(&mut module, options.prefix, rounding, target.needs_absolute_addresses());
+        let mut session = Session { linker, plan, listing: &mut listing, context: Context::new(), scratch: FunctionBuilderContext::new(), text_bytes: 0 };
+        let data = data::declare(&mut session.linker, plan)?;
+        session.functions(emitter, &data)?;
+        listing.text_bytes = session.text_bytes;
+        data
+    };
+    let (object, data_bytes) = data::define(module, plan, &data)?;
+    Ok(Generated { object, clif: listing.clif, asm: listing.asm, text_bytes: listing.text_bytes, data_bytes })
+}
+
+fn check_prefix(prefix: &str) -> Result<(), CodegenError> {
+    let is_identifier = prefix.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !prefix.is_empty();
+    if is_identifier && !prefix.starts_with(|c: char| c.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(CodegenError::rule(format!("`{prefix}` is not a C identifier")))
+}
+
+/// Whether run-time objects may exist: whether a runtime function beyond scalar math is called.
+pub fn uses_runtime<K>(plan: &Plan<K>) -> bool {
+    fn any(statements: &[Stmt]) -> bool {
+        statements.iter().any(|statement| match statement {
+            Stmt::Runtime { .. } => true,
+            Stmt::If { then, orelse, .. } => any(then) || any(orelse),
+            Stmt::Loop { body } => any(body),
+            _ => false,
+        })
+    }
+    plan.methods.iter().chain([&plan.init]).any(|method| any(&method.body))
+}
+
+/// One run of code generation.
+struct Session<'s, 'a, 'm, 'o, K> {
+    linker: Linker<'m>,
+    plan: &'a Plan<K>,
+    listing: &'s mut Listing<'o>,
+    context: Context,
+    scratch: FunctionBuilderContext,
+    text_bytes: u64,
+}
+
+impl<K> Session<'_, '_, '_, '_, K> {
+    fn functions(&mut self, emitter: &dyn KernelEmitter<K>, data: &[cranelift_module::DataId]) -> Result<(), CodegenError> {
+        let plan = self.plan;
+        let uses_runtime = uses_runtime(plan);
+        let kernels = self.kernels(emitter)?;
+        let computes = self.computes()?;
+        let program = Program { plan, computes, kernels, data: data.to_vec(), uses_runtime };
+        let signature = method::signature(&self.linker);
+        let init = self.linker.declare_local("init", &signature)?;
+        self.method(&program, &plan.init, Entry::Initial, init)?;
+        let shape = Shape { state_slots: plan.state_slots as i64, arena_bytes: round_up(plan.arena_bytes)?, uses_runtime, init };
+        for function in Function::ALL {
+            let signature = function.signature(&self.linker);
+            let id = self.linker.declare_entry(function.name(), &signature)?;
+            instance::build(&mut self.linker, shape, function, id, &mut self.context, &mut self.scratch)?;
+            self.define(id, function.name())?;
+        }
+        for entry in &plan.methods {
+            let id = self.linker.declare_entry(&method_name(&entry.name), &signature)?;
+            self.method(&program, entry, Entry::Exported, id)?;
+        }
+        Ok(())
+    }
+
+    fn method(&mut self, program: &Program<K>, method: &Method, entry: Entry, id: FuncId) -> Result<(), CodegenError> {
+        method::build(&mut self.linker, program, method, entry, id, &mut self.context, &mut self.scratch)
+            .map_err(|e| e.in_place(&method.name))?;
+        self.define(id, &method.name)
+    }
+
+    fn computes(&mut self) -> Result<Vec<FuncId>, CodegenError> {
+        let plan = self.plan;
+        let mut ids = Vec::with_capacity(plan.computes.len());
+        for (number, compute) in plan.computes.values().enumerate() {
+            let id = nest::declare(&mut self.linker, compute, number)?;
+            nest::build(&mut self.linker, compute, id, &mut self.context, &mut self.scratch).map_err(|e| e.in_place(&compute.name))?;
+            self.define(id, &compute.name)?;
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    fn kernels(&mut self, emitter: &dyn KernelEmitter<K>) -> Result<Vec<FuncId>, CodegenError> {
+        let plan = self.plan;
+        let mut ids = Vec::with_capacity(plan.kernels.len());
+        for (number, kernel) in plan.kernels.values().enumerate() {
+            let emitted = emitter.emit(kernel).map_err(CodegenError::Kernel)?;
+            if emitted.arguments > 8 {
+                return Err(CodegenError::Kernel(format!("`{}` takes {} arguments", emitted.name, emitted.arguments)));
+            }
+            let params = vec![types::I64; emitted.arguments];
+            let signature = Linker::signature(self.linker.local_convention(), &params, None);
+            let name = format!("kernel{number}.{}", emitted.name.replace('\0', ""));
+            let id = self.linker.declare_local(&name, &signature)?;
+            self.linker.module.define_function_bytes(id, 64, &emitted.bytes, &[])?;
+            self.text_bytes += emitted.bytes.len() as u64;
+            self.listing.kernel(&emitted);
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    /// Compiles what was built in the context.
+    fn define(&mut self, id: FuncId, name: &str) -> Result<(), CodegenError> {
+        self.listing.clif(&self.context.func, name, &self.linker.spans);
+        self.context.set_disasm(self.listing.wants_asm());
+        self.linker.module.define_function_with_control_plane(id, &mut self.context, &mut ControlPlane::default())?;
+        if let Some(compiled) = self.context.compiled_code() {
+            self.text_bytes += compiled.buffer.data().len() as u64;
+            self.listing.asm(name, compiled.vcode.as_deref());
+        }
+        self.linker.module.clear_context(&mut self.context);
+        Ok(())
+    }
+}
+
+fn round_up(bytes: u64) -> Result<i64, CodegenError> {
+    let rounded = bytes.checked_next_multiple_of(64).and_then(|b| i64::try_from(b).ok());
+    rounded.filter(|&b| b < 1 << 48).ok_or_else(|| CodegenError::rule(format!("an arena of {bytes} bytes")))
+}

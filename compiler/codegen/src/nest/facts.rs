@@ -1,0 +1,86 @@
+//! What is known of each expression before code is emitted: the axes it depends on, and whether it is more than
+//! arithmetic.
+
+use crate::arithmetic::is_call;
+use crate::error::CodegenError;
+use kiln_loops::{Compute, Expr, ExprData, Extent};
+
+/// Facts by expression number.
+pub(super) struct Facts {
+    /// Axes that must be bound, as bits.
+    pub(super) free: Vec<u64>,
+    /// Whether it loads, checks, reduces or calls, itself or below.
+    pub(super) effect: Vec<bool>,
+}
+
+impl Facts {
+    /// Collects the facts, and refuses computations that break the rules.
+    pub(super) fn of(compute: &Compute) -> Result<Facts, CodegenError> {
+        check_shape(compute)?;
+        let mut facts = Facts { free: Vec::new(), effect: Vec::new() };
+        for i in 0..compute.exprs.len() {
+            let expr = Expr(i as u32);
+            check_references(compute, compute.exprs.get(expr))?;
+            let free = facts.free_axes(compute, expr);
+            let effect = facts.has_effect(compute, expr);
+            facts.free.push(free);
+            facts.effect.push(effect);
+        }
+        Ok(facts)
+    }
+
+    fn free_axes(&self, compute: &Compute, expr: Expr) -> u64 {
+        let below = compute.exprs.operands(expr).iter().fold(0, |mask, e| mask | self.free[e.0 as usize]);
+        match compute.exprs.get(expr) {
+            ExprData::Axis(axis) => 1 << axis,
+            ExprData::Reduce { axes, .. } => axes.iter().fold(below, |mask, axis| mask & !(1 << axis)),
+            // The target of a scatter changes with every store.
+            ExprData::Load { input: 0, .. } if compute.scatter.is_some() => below | output_axes(compute),
+            _ => below,
+        }
+    }
+
+    fn has_effect(&self, compute: &Compute, expr: Expr) -> bool {
+        let exprs = &compute.exprs;
+        let own = match exprs.get(expr) {
+            ExprData::Load { .. } | ExprData::Check { .. } | ExprData::Reduce { .. } | ExprData::Math(..) => true,
+            ExprData::Binary(op, a, _) => is_call(*op, exprs.kind(*a)),
+            _ => false,
+        };
+        own || exprs.operands(expr).iter().any(|e| self.effect[e.0 as usize])
+    }
+}
+
+fn output_axes(compute: &Compute) -> u64 {
+    (0..compute.rank).fold(0, |mask, axis| mask | 1 << axis)
+}
+
+fn check_shape(compute: &Compute) -> Result<(), CodegenError> {
+    let is_param = |extent: &Extent| match extent {
+        Extent::Const(_) => true,
+        Extent::Param(p) => (*p as usize) < compute.params.len(),
+    };
+    let dims = compute.inputs.iter().flat_map(|i| &i.dims).chain(compute.scatter.iter().flat_map(|s| &s.dims));
+    if compute.axes.len() > 64 {
+        return Err(CodegenError::rule("more than 64 axes"));
+    }
+    if compute.rank > compute.axes.len() || !compute.axes.iter().chain(dims).all(is_param) {
+        return Err(CodegenError::rule("an extent names a parameter that is not there"));
+    }
+    if compute.scatter.as_ref().is_some_and(|s| s.index.len() != s.dims.len() || !compute.outputs.is_empty()) {
+        return Err(CodegenError::rule("a scatter has one index per dimension of its target and no other output"));
+    }
+    Ok(())
+}
+
+fn check_references(compute: &Compute, data: &ExprData) -> Result<(), CodegenError> {
+    let is_axis = |axis: &u32| (*axis as usize) < compute.axes.len();
+    let is_good = match data {
+        ExprData::Axis(axis) => is_axis(axis),
+        ExprData::Param(param, _) => (*param as usize) < compute.params.len(),
+        ExprData::Load { input, index } => compute.inputs.get(*input as usize).is_some_and(|i| i.dims.len() == index.len()),
+        ExprData::Reduce { axes, .. } => axes.iter().all(is_axis),
+        _ => true,
+    };
+    if is_good { Ok(()) } else { Err(CodegenError::rule(format!("{data:?} refers to what is not there"))) }
+}

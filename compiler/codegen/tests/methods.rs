@@ -1,0 +1,372 @@
+//! Methods written by hand: control flow, state, errors, runtime calls, the functions around an instance.
+
+mod common;
+
+use common::{PlainPlan, generate_here, instance_of, params, plan_of, text};
+use kiln_codegen::{CodegenError, EmittedKernel, KernelEmitter, NoKernels, Options, Target, generate, method_symbol, uses_runtime};
+use kiln_loader::{CallError, Instance, Value, load};
+use kiln_loops::plan::{Access, Data, Local, LocalType, Method, Operand, Plan, ScalarOp, Stmt};
+use kiln_loops::{BinaryOp, Compute, ExprData, Extent, Input, Kind, MathOp, Output, UnaryOp};
+use kiln_rt::abi::tag;
+use kiln_support::{DType, PrimaryMap};
+use std::sync::{Arc, Mutex};
+
+/// Builds a method statement by statement.
+#[derive(Default)]
+struct Writer {
+    method: Method,
+}
+
+impl Writer {
+    fn new(name: &str, count: usize) -> Writer {
+        Writer { method: Method { name: name.into(), params: params(count), ..Method::default() } }
+    }
+
+    fn local(&mut self, ty: LocalType) -> Local {
+        self.method.locals.push(ty)
+    }
+
+    /// The bits of an argument.
+    fn arg(&mut self, number: i64) -> Local {
+        let dst = self.local(LocalType::Int);
+        self.method.body.push(Stmt::Load { dst, base: Operand::Args, offset: 16 * number + 8, access: Access::Word });
+        dst
+    }
+
+    fn result(&mut self, value_tag: u64, bits: Operand) {
+        self.method.body.extend(store_value(Operand::Result, value_tag, bits));
+    }
+}
+
+fn store_value(base: Operand, value_tag: u64, bits: Operand) -> [Stmt; 2] {
+    [
+        Stmt::Store { base, offset: 0, value: Operand::Int(value_tag as i64), access: Access::Word },
+        Stmt::Store { base, offset: 8, value: bits, access: Access::Word },
+    ]
+}
+
+fn scalar(dst: Local, op: ScalarOp, args: &[Operand]) -> Stmt {
+    Stmt::Scalar { dst, op, args: args.to_vec() }
+}
+
+fn binary(dst: Local, op: BinaryOp, a: Operand, b: Operand) -> Stmt {
+    scalar(dst, ScalarOp::Binary(op), &[a, b])
+}
+
+fn call(instance: &mut Instance, name: &str, args: &[Value]) -> Result<Value, CallError> {
+    // SAFETY: the arguments are numbers.
+    unsafe { instance.call(name, args) }
+}
+
+fn status_of(result: Result<Value, CallError>) -> (i32, String) {
+    match result {
+        Err(CallError::Status { status, text }) => (status, text),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The sum of the odd numbers below n, by a loop with a break and a conditional.
+fn odd_sum() -> PlainPlan {
+    let mut w = Writer::new("forward", 1);
+    let n = w.arg(0);
+    let (i, sum, test, odd) = (w.local(LocalType::Int), w.local(LocalType::Int), w.local(LocalType::Bool), w.local(LocalType::Int));
+    let [li, lsum, ltest, lodd, ln] = [i, sum, test, odd, n].map(Operand::Local);
+    w.method.body.push(Stmt::Loop {
+        body: vec![
+            binary(test, BinaryOp::Ge, li, ln),
+            Stmt::If { test: ltest, then: vec![Stmt::Break], orelse: vec![] },
+            binary(odd, BinaryOp::Mod, li, Operand::Int(2)),
+            binary(test, BinaryOp::Eq, lodd, Operand::Int(1)),
+            Stmt::If { test: ltest, then: vec![binary(sum, BinaryOp::Add, lsum, li)], orelse: vec![] },
+            binary(i, BinaryOp::Add, li, Operand::Int(1)),
+        ],
+    });
+    w.result(tag::INT, lsum);
+    plan_of(w.method)
+}
+
+#[test]
+fn loops_and_conditionals() {
+    let plan = odd_sum();
+    assert!(!uses_runtime(&plan));
+    let mut instance = instance_of(&generate_here(&plan));
+    for (n, sum) in [(0, 0), (1, 0), (10, 25), (101, 2500)] {
+        assert_eq!(call(&mut instance, "forward", &[Value::int(n)]).unwrap().as_int(), sum);
+    }
+}
+
+#[test]
+fn wrong_calls_are_refused() {
+    let mut instance = instance_of(&generate_here(&odd_sum()));
+    let (status, text) = status_of(call(&mut instance, "forward", &[]));
+    assert_eq!((status, text.as_str()), (3, "forward takes 1 argument"));
+    assert!(matches!(call(&mut instance, "backward", &[]), Err(CallError::Missing(_))));
+    assert!(call(&mut instance, "forward", &[Value::int(3)]).is_ok(), "an error leaves the instance usable");
+}
+
+#[test]
+fn returning_and_raising_end_a_method() {
+    let mut w = Writer::new("forward", 1);
+    let x = w.arg(0);
+    let test = w.local(LocalType::Bool);
+    let mut data = PrimaryMap::new();
+    let message = data.push(text("Exception: negative"));
+    w.method.body.extend([
+        binary(test, BinaryOp::Lt, Operand::Local(x), Operand::Int(0)),
+        Stmt::If { test: Operand::Local(test), then: vec![Stmt::Raise { text: message }], orelse: vec![] },
+        binary(test, BinaryOp::Eq, Operand::Local(x), Operand::Int(7)),
+        Stmt::If { test: Operand::Local(test), then: vec![Stmt::Fail { status: 4, text: None }], orelse: vec![] },
+    ]);
+    w.result(tag::INT, Operand::Local(x));
+    // What follows a return is not reached.
+    w.method.body.extend([Stmt::Return, Stmt::Raise { text: message }]);
+    let mut plan = plan_of(w.method);
+    plan.data = data;
+    let mut instance = instance_of(&generate_here(&plan));
+    assert_eq!(status_of(call(&mut instance, "forward", &[Value::int(-1)])), (1, "Exception: negative".into()));
+    assert_eq!(status_of(call(&mut instance, "forward", &[Value::int(7)])), (4, String::new()));
+    assert_eq!(call(&mut instance, "forward", &[Value::int(5)]).unwrap().as_int(), 5);
+}
+
+/// Counts its calls in a state slot that starts at 10.
+fn counter() -> PlainPlan {
+    let mut w = Writer::new("count", 0);
+    let n = w.local(LocalType::Int);
+    w.method.body.extend([
+        Stmt::Load { dst: n, base: Operand::State(1), offset: 8, access: Access::Word },
+        binary(n, BinaryOp::Add, Operand::Local(n), Operand::Int(1)),
+        Stmt::Store { base: Operand::State(1), offset: 8, value: Operand::Local(n), access: Access::Word },
+    ]);
+    w.result(tag::INT, Operand::Local(n));
+    let mut plan = plan_of(w.method);
+    plan.state_slots = 2;
+    plan.init.body = store_value(Operand::State(1), tag::INT, Operand::Int(10)).to_vec();
+    plan
+}
+
+#[test]
+fn state_is_kept_per_instance_and_reset() {
+    let plan = counter();
+    let generated = generate_here(&plan);
+    let object = generated.write().unwrap();
+    let library = Arc::new(load(&object).unwrap());
+    // SAFETY: the code was just generated.
+    let [mut a, mut b] = [(); 2].map(|()| unsafe { Instance::create(&library, "model", None) }.unwrap());
+    let count = |i: &mut Instance| call(i, "count", &[]).unwrap().as_int();
+    assert_eq!((count(&mut a), count(&mut a), count(&mut b)), (11, 12, 11));
+    a.reset().unwrap();
+    assert_eq!((count(&mut a), count(&mut b)), (11, 12));
+}
+
+#[test]
+fn memory_arena_slots_and_data() {
+    let mut w = Writer::new("forward", 1);
+    let slot = w.method.slots.push(32);
+    let x = w.arg(0);
+    let (f, sum) = (w.local(LocalType::F32), w.local(LocalType::Int));
+    let mut data = PrimaryMap::new();
+    let words: Vec<u8> = [5i64, 7].iter().flat_map(|w| w.to_le_bytes()).collect();
+    let constants = data.push(Data { name: "constants".into(), bytes: words.into(), align: 64, relocations: vec![] });
+    // A table that holds the address of the second constant.
+    let table = data.push(Data { name: "table".into(), bytes: vec![0; 16].into(), align: 16, relocations: vec![(8, constants, 8)] });
+    let (pointer, low) = (w.local(LocalType::Int), w.local(LocalType::Int));
+    w.method.body.extend([
+        Stmt::Store { base: Operand::Arena(128), offset: 4, value: Operand::Local(x), access: Access::Element(DType::I8) },
+        Stmt::CopyBytes { to: Operand::Slot(slot, 8), from: Operand::Arena(132), bytes: Operand::Int(1) },
+        Stmt::Load { dst: sum, base: Operand::Slot(slot, 0), offset: 8, access: Access::Element(DType::I8) },
+        Stmt::ZeroBytes { to: Operand::Arena(128), bytes: Operand::Int(16) },
+        Stmt::Load { dst: low, base: Operand::Arena(128), offset: 4, access: Access::Half },
+        binary(sum, BinaryOp::Add, Operand::Local(sum), Operand::Local(low)),
+        Stmt::Load { dst: pointer, base: Operand::Data(table, 0), offset: 8, access: Access::Word },
+        Stmt::Load { dst: low, base: Operand::Local(pointer), offset: 0, access: Access::Word },
+        binary(sum, BinaryOp::Add, Operand::Local(sum), Operand::Local(low)),
+        scalar(f, ScalarOp::Cast(DType::F16), &[Operand::Int(1)]),
+        Stmt::Store { base: Operand::Slot(slot, 16), offset: 0, value: Operand::Local(f), access: Access::Element(DType::F16) },
+        Stmt::Load { dst: f, base: Operand::Slot(slot, 16), offset: 0, access: Access::Element(DType::F16) },
+        scalar(low, ScalarOp::Cast(DType::I64), &[Operand::Local(f)]),
+        binary(sum, BinaryOp::Add, Operand::Local(sum), Operand::Local(low)),
+    ]);
+    w.result(tag::INT, Operand::Local(sum));
+    let mut plan = plan_of(w.method);
+    plan.data = data;
+    plan.arena_bytes = 1000;
+    let mut instance = instance_of(&generate_here(&plan));
+    assert_eq!(instance.arena_bytes().unwrap(), 1024);
+    // 300 wraps to 44, + 0 + 7 + 1.
+    assert_eq!(call(&mut instance, "forward", &[Value::int(300)]).unwrap().as_int(), 52);
+}
+
+#[test]
+fn runtime_functions_and_their_errors() {
+    let mut w = Writer::new("forward", 2);
+    let (a, b) = (w.arg(0), w.arg(1));
+    let quotient = w.local(LocalType::Int);
+    w.method.body.push(Stmt::Runtime {
+        name: "int_floor_div",
+        args: vec![Operand::Local(a), Operand::Local(b)],
+        result: Some(quotient),
+        fallible: true,
+    });
+    w.result(tag::INT, Operand::Local(quotient));
+    let plan = plan_of(w.method);
+    assert!(uses_runtime(&plan));
+    let mut instance = instance_of(&generate_here(&plan));
+    assert_eq!(call(&mut instance, "forward", &[Value::int(-7), Value::int(2)]).unwrap().as_int(), -4);
+    let (status, text) = status_of(call(&mut instance, "forward", &[Value::int(1), Value::int(0)]));
+    assert_eq!(status, 1);
+    assert_eq!(text, "division by 0");
+    assert!(call(&mut instance, "forward", &[Value::int(8), Value::int(2)]).is_ok());
+}
+
+/// Prints its argument; leaves a new list behind in the slot of a failing call.
+#[test]
+fn printing_goes_to_the_sink_and_failures_are_swept() {
+    let mut w = Writer::new("forward", 1);
+    let x = w.arg(0);
+    let list = w.local(LocalType::Int);
+    let test = w.local(LocalType::Bool);
+    let slot = w.method.slots.push(16);
+    let mut data = PrimaryMap::new();
+    let message = data.push(text("stop"));
+    w.method.body.push(Stmt::Runtime { name: "list_new", args: vec![Operand::Int(3), Operand::Int(tag::INT as i64)], result: Some(list), fallible: true });
+    w.method.body.push(binary(test, BinaryOp::Eq, Operand::Local(x), Operand::Int(0)));
+    w.method.body.push(Stmt::If { test: Operand::Local(test), then: vec![Stmt::Raise { text: message }], orelse: vec![] });
+    w.method.body.extend(store_value(Operand::Slot(slot, 0), tag::INT, Operand::Local(x)));
+    w.method.body.push(Stmt::Runtime { name: "print", args: vec![Operand::Slot(slot, 0), Operand::Int(1)], result: None, fallible: true });
+    w.method.body.push(Stmt::Runtime { name: "release_object", args: vec![Operand::Context, Operand::Local(list)], result: None, fallible: false });
+    w.result(tag::NONE, Operand::Int(0));
+    let mut plan = plan_of(w.method);
+    plan.data = data;
+    let object = generate_here(&plan).write().unwrap();
+    let library = Arc::new(load(&object).unwrap());
+    let printed = Arc::new(Mutex::new(String::new()));
+    let sink = printed.clone();
+    // SAFETY: the code was just generated.
+    let mut instance = unsafe { Instance::create(&library, "model", Some(Box::new(move |s: &str| sink.lock().unwrap().push_str(s)))) }.unwrap();
+    call(&mut instance, "forward", &[Value::int(42)]).unwrap();
+    assert_eq!(*printed.lock().unwrap(), "42\n");
+    for _ in 0..3 {
+        assert_eq!(status_of(call(&mut instance, "forward", &[Value::int(0)])), (1, "stop".into()));
+        // SAFETY: the context lives as long as the instance.
+        assert_eq!(unsafe { (*instance.context()).live_objects }, 0, "the abandoned list was freed");
+    }
+}
+
+#[test]
+fn scalar_operations_of_every_type() {
+    let mut w = Writer::new("forward", 2);
+    let (a, b) = (w.arg(0), w.arg(1));
+    let (x, y, z) = (w.local(LocalType::F64), w.local(LocalType::F64), w.local(LocalType::F64));
+    let (test, out) = (w.local(LocalType::Bool), w.local(LocalType::Int));
+    w.method.body.extend([
+        scalar(x, ScalarOp::BitsFloat, &[Operand::Local(a)]),
+        scalar(y, ScalarOp::BitsFloat, &[Operand::Local(b)]),
+        binary(z, BinaryOp::FloorDiv, Operand::Local(x), Operand::Local(y)),
+        scalar(x, ScalarOp::Math(MathOp("exp")), &[Operand::Local(z)]),
+        scalar(test, ScalarOp::Unary(UnaryOp::IsNan), &[Operand::Local(x)]),
+        scalar(z, ScalarOp::Select, &[Operand::Local(test), Operand::F64(-1.0), Operand::Local(x)]),
+        scalar(out, ScalarOp::FloatBits, &[Operand::Local(z)]),
+    ]);
+    w.result(tag::FLOAT, Operand::Local(out));
+    let plan = plan_of(w.method);
+    assert!(!uses_runtime(&plan), "scalar math makes no objects");
+    let mut instance = instance_of(&generate_here(&plan));
+    let mut run = |a, b| call(&mut instance, "forward", &[Value::float(a), Value::float(b)]).unwrap().as_float();
+    assert_eq!(run(7.5, 2.0), libm::exp(3.0));
+    assert_eq!(run(0.0, 0.0), -1.0);
+}
+
+/// A vector kernel: machine code from outside.
+struct Bytes;
+
+impl KernelEmitter<&'static str> for Bytes {
+    fn emit(&self, kernel: &&'static str) -> Result<EmittedKernel, String> {
+        if *kernel != "store" {
+            return Err(format!("no kernel {kernel}"));
+        }
+        // x86-64: mov [rdi], rsi; ret. aarch64: str x1, [x0]; ret.
+        let bytes = if cfg!(target_arch = "x86_64") { vec![0x48, 0x89, 0x37, 0xc3] } else { vec![0x01, 0, 0, 0xf9, 0xc0, 0x03, 0x5f, 0xd6] };
+        Ok(EmittedKernel { name: "store".into(), bytes, arguments: 2, listing: None })
+    }
+}
+
+fn kernel_plan(kernel: &'static str) -> Plan<&'static str> {
+    let mut w = Writer::new("forward", 1);
+    let x = w.arg(0);
+    let plain = plan_of(Method::default());
+    let mut kernels = PrimaryMap::new();
+    let id = kernels.push(kernel);
+    w.result(tag::INT, Operand::Int(0));
+    let bits = w.local(LocalType::Int);
+    w.method.body.push(binary(bits, BinaryOp::Add, Operand::Result, Operand::Int(8)));
+    w.method.body.push(Stmt::Kernel { id, args: vec![Operand::Local(bits), Operand::Local(x)] });
+    Plan { methods: vec![w.method], init: plain.init, state_slots: 0, computes: PrimaryMap::new(), kernels, data: PrimaryMap::new(), arena_bytes: 0 }
+}
+
+#[test]
+fn vector_kernels_are_called() {
+    let options = Options { prefix: "model", ..Options::default() };
+    let plan = kernel_plan("store");
+    let generated = generate(&plan, &Bytes, &Target::host(), &options).unwrap();
+    let mut instance = instance_of(&generated);
+    assert_eq!(call(&mut instance, "forward", &[Value::int(77)]).unwrap().as_int(), 77);
+    let plan = kernel_plan("load");
+    let refused = generate(&plan, &Bytes, &Target::host(), &options).map(|_| ());
+    assert!(matches!(refused, Err(CodegenError::Kernel(text)) if text == "no kernel load"));
+}
+
+#[test]
+fn broken_plans_are_refused() {
+    let refuse = |statement: Stmt, wanted: &str| {
+        let mut w = Writer::new("forward", 0);
+        w.local(LocalType::Int);
+        w.method.body.push(statement);
+        let plan = plan_of(w.method);
+        let options = Options { prefix: "model", ..Options::default() };
+        let error = generate(&plan, &NoKernels, &Target::host(), &options).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{error}");
+    };
+    let l0 = Local(0);
+    refuse(Stmt::Break, "break outside");
+    refuse(scalar(Local(5), ScalarOp::Copy, &[Operand::Int(1)]), "l5 is not there");
+    refuse(scalar(l0, ScalarOp::Copy, &[Operand::F32(1.0)]), "of type Int");
+    refuse(binary(l0, BinaryOp::Add, Operand::Int(1), Operand::Bool(true)), "of kinds");
+    refuse(scalar(l0, ScalarOp::Unary(UnaryOp::Sqrt), &[Operand::Int(1)]), "Sqrt");
+    refuse(Stmt::Load { dst: l0, base: Operand::State(0), offset: 0, access: Access::Word }, "no state slot");
+    refuse(Stmt::Load { dst: l0, base: Operand::Arena(8), offset: 0, access: Access::Word }, "arena has no byte");
+    refuse(Stmt::Runtime { name: "no_such_function", args: vec![], result: None, fallible: false }, "no_such_function");
+    refuse(Stmt::Runtime { name: "list_new", args: vec![Operand::Int(1)], result: None, fallible: true }, "do not fit");
+    refuse(Stmt::Compute { id: kiln_loops::plan::ComputeId(0), outputs: vec![], inputs: vec![], params: vec![], failure: None }, "compute0");
+    refuse(Stmt::If { test: Operand::Int(1), then: vec![], orelse: vec![] }, "kind Bool");
+}
+
+#[test]
+fn long_chains_need_no_recursion() {
+    let mut compute = Compute { name: "chain".into(), axes: vec![Extent::Const(2)], rank: 1, ..Compute::default() };
+    compute.exprs.axis_extents = vec![Some(2)];
+    compute.exprs.input_dtypes = vec![DType::F32];
+    compute.inputs.push(Input { dtype: DType::F32, dims: vec![Extent::Const(2)] });
+    let axis = compute.exprs.intern(ExprData::Axis(0));
+    let mut value = compute.exprs.intern(ExprData::Load { input: 0, index: vec![axis] });
+    for i in 0..20_000 {
+        let step = compute.exprs.number(Kind::F32, f64::from(i % 3));
+        value = compute.exprs.intern(ExprData::Binary(if i % 2 == 0 { BinaryOp::Add } else { BinaryOp::Sub }, value, step));
+    }
+    compute.outputs.push(Output { dtype: DType::F32, value });
+    let input = kiln_support::TensorData::from_f32(&[2], &[1.0, 2.0]);
+    let plan = common::plan_of_compute(&compute);
+    let mut expected = [1.0f32, 2.0];
+    for i in 0..20_000 {
+        let step = (i % 3) as f32;
+        expected = expected.map(|x| if i % 2 == 0 { x + step } else { x - step });
+    }
+    let got = common::run_compiled(&generate_here(&plan), &compute, &[input], &[], None).unwrap();
+    assert_eq!(got[0].to_f32(), expected);
+}
+
+#[test]
+fn symbols_of_methods() {
+    assert_eq!(method_symbol("net", "forward"), "net_forward");
+    assert_eq!(method_symbol("net", "create"), "net_call_create");
+    assert_eq!(method_symbol("net", "größe"), "net_gruf6udfe");
+}

@@ -1,0 +1,280 @@
+//! The register tile that every contraction shares: `mr` rows of A against one packed panel of B.
+//!
+//! A row of A is a pointer that stays put while the sum over K walks through memory: K is a nest of at most two loops
+//! around contiguous runs ([`Walk`]). A matrix is one run of K elements; an image window is `kh` runs of `kw * C` elements,
+//! or `kh * kw` runs of C. B is read strictly in sequence.
+
+use crate::isa::{Cond, Gpr, Mem, Slot, Src, V, VectorIsa};
+use crate::kernels::epilogue::{EpilogueEmitter, Position, TileCols};
+use crate::kernels::registers::Gprs;
+use crate::select::Tile;
+
+/// The order in which K is walked, in elements of A relative to the row pointer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// Outer repetitions.
+    pub outer: usize,
+    /// Elements from one outer repetition to the next.
+    pub outer_step: usize,
+    /// Inner repetitions.
+    pub inner: usize,
+    /// Elements from one inner repetition to the next.
+    pub inner_step: usize,
+    /// Contiguous elements of one run.
+    pub run: usize,
+}
+
+impl Walk {
+    /// One run of `k` elements.
+    pub fn contiguous(k: usize) -> Self {
+        Walk { outer: 1, outer_step: k, inner: 1, inner_step: k, run: k }
+    }
+
+    /// All elements visited: K.
+    pub fn elements(&self) -> usize {
+        self.outer * self.inner * self.run
+    }
+}
+
+/// How long the sums are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Known, walked as stated.
+    Known(Walk),
+    /// One contiguous run of as many elements as the slot says.
+    Runtime(Slot),
+}
+
+/// Where the rows of a tile are.
+#[derive(Clone, Debug)]
+pub enum RowBases {
+    /// Row `r` is at `base + r * stride` bytes.
+    Strided(Gpr, i32),
+    /// One pointer each.
+    Pointers(Vec<Gpr>),
+}
+
+/// The part of a contraction that does not change from tile to tile.
+pub struct TileEmitter {
+    /// How K is walked.
+    pub depth: Depth,
+    /// What is done with the sums.
+    pub epilogue: EpilogueEmitter,
+}
+
+/// Steps of K per turn of the innermost loop.
+const UNROLL: usize = 4;
+/// Runs no longer than this are not looped over.
+const STRAIGHT: usize = 9;
+
+/// Registers of one tile.
+struct Regs {
+    acc: Vec<Vec<Vec<V>>>,
+    b: Vec<V>,
+    scalars: Vec<V>,
+    free: Vec<V>,
+    k: Gpr,
+    panel: Gpr,
+}
+
+impl TileEmitter {
+    /// General-purpose registers that a tile takes beside its row pointers.
+    pub const EXTRA_GPRS: usize = 5;
+
+    /// Computes and stores one tile. `rows` are its rows of A, `panel` the slot with the address of its panel, `at` its place
+    /// in C, `cols` which of its columns exist. Registers of `rows` are dead afterwards.
+    #[expect(clippy::too_many_arguments, reason = "each is one independent fact about the tile")]
+    pub fn tile(
+        &mut self,
+        isa: &mut dyn VectorIsa,
+        gprs: &Gprs,
+        tile: Tile,
+        rows: &RowBases,
+        panel: Slot,
+        at: &Position,
+        cols: TileCols,
+    ) {
+        let mut inner = gprs.clone();
+        let regs = self.registers(isa, &mut inner, tile, panel);
+        regs.acc.iter().flatten().flatten().for_each(|&a| isa.splat(a, 0));
+        isa.mov(regs.k, Src::Imm(0));
+        match self.depth {
+            Depth::Known(walk) => self.outer_loop(isa, &mut inner, walk, rows, &regs),
+            Depth::Runtime(k) => self.runtime_run(isa, &mut inner, k, rows, &regs),
+        }
+        merge(isa, &regs.acc);
+        let mut dead = gprs.clone();
+        match rows {
+            RowBases::Strided(base, _) => dead.give(*base),
+            RowBases::Pointers(p) => dead.give_all(p.iter().copied()),
+        }
+        let used = regs.b.iter().chain(&regs.scalars).chain(regs.acc[1..].iter().flatten().flatten());
+        let free = regs.free.iter().chain(used).copied().collect();
+        self.epilogue.store(isa, &dead, at, &regs.acc[0], free, cols);
+    }
+
+    fn registers(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, tile: Tile, panel_slot: Slot) -> Regs {
+        let info = isa.info();
+        let mut next = (0..info.vregs as u8).map(V);
+        let mut some = |n: usize| next.by_ref().take(n).collect::<Vec<V>>();
+        let b = some(if tile.mr == 1 { 1 } else { tile.nv });
+        let scalars = some(if info.k_step > 1 { tile.mr } else { 1 });
+        let acc = (0..tile.kacc).map(|_| (0..tile.mr).map(|_| some(tile.nv)).collect()).collect();
+        let free = some(info.vregs);
+        let (k, panel) = (gprs.take(), gprs.take());
+        isa.load_slot(panel, panel_slot);
+        Regs { acc, b, scalars, free, k, panel }
+    }
+
+    /// A run of as many elements as the slot `k` says: whole turns, then one element at a time.
+    fn runtime_run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, k: Slot, rows: &RowBases, regs: &Regs) {
+        let left = gprs.take();
+        isa.load_slot(left, k);
+        for step in [isa.info().k_step.max(UNROLL), 1] {
+            let (top, done) = (isa.label(), isa.label());
+            isa.branch(Cond::Lt, left, Src::Imm(step as i64), done);
+            isa.bind(top);
+            self.body(isa, rows, regs, step);
+            isa.sub(left, left, Src::Imm(step as i64));
+            isa.branch(Cond::Ge, left, Src::Imm(step as i64), top);
+            isa.bind(done);
+        }
+        gprs.give(left);
+    }
+
+    fn outer_loop(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, w: Walk, rows: &RowBases, regs: &Regs) {
+        let skip = w.outer_step as i64 - (w.inner * w.inner_step) as i64;
+        repeat(isa, gprs, w.outer, |isa, gprs, last| {
+            self.inner_loop(isa, gprs, w, rows, regs);
+            if !last {
+                isa.add(regs.k, regs.k, Src::Imm(4 * skip));
+            }
+        });
+    }
+
+    fn inner_loop(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, w: Walk, rows: &RowBases, regs: &Regs) {
+        repeat(isa, gprs, w.inner, |isa, gprs, last| {
+            self.run(isa, gprs, w.run, rows, regs);
+            if !last || w.outer > 1 {
+                isa.add(regs.k, regs.k, Src::Imm(4 * (w.inner_step as i64 - w.run as i64)));
+            }
+        });
+    }
+
+    /// One contiguous run; leaves `k` after its last element.
+    fn run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, run: usize, rows: &RowBases, regs: &Regs) {
+        let step = match isa.info().k_step {
+            1 if run <= STRAIGHT => run,
+            1 => UNROLL,
+            by_element => by_element,
+        };
+        let (turns, rest) = (run / step, run % step);
+        repeat(isa, gprs, turns, |isa, _, _| {
+            self.body(isa, rows, regs, step);
+        });
+        if rest > 0 {
+            self.body(isa, rows, regs, rest);
+        }
+    }
+
+    /// `n` steps of K, then the pointers are moved on.
+    fn body(&self, isa: &mut dyn VectorIsa, rows: &RowBases, regs: &Regs, n: usize) {
+        let info = isa.info();
+        let row_bytes = regs.acc[0][0].len() as i32 * info.bytes();
+        let group = info.k_step;
+        for first in (0..n).step_by(group) {
+            let steps = group.min(n - first);
+            self.load_all_scalars(isa, rows, regs, first, steps);
+            for lane in 0..steps {
+                let u = first + lane;
+                let acc = &regs.acc[u % regs.acc.len()];
+                self.step(isa, rows, regs, acc, u, lane, row_bytes);
+            }
+        }
+        isa.add(regs.k, regs.k, Src::Imm(4 * n as i64));
+        isa.add(regs.panel, regs.panel, Src::Imm(n as i64 * i64::from(row_bytes)));
+    }
+
+    /// By-element ISAs keep the scalars of all rows.
+    fn load_all_scalars(&self, isa: &mut dyn VectorIsa, rows: &RowBases, regs: &Regs, first: usize, n: usize) {
+        if isa.info().k_step > 1 {
+            for (r, &s) in regs.scalars.iter().enumerate() {
+                isa.load_scalars(s, row(rows, regs.k, r, first), n);
+            }
+        }
+    }
+
+    /// One step of K: all rows against one row of the panel.
+    #[expect(clippy::too_many_arguments, reason = "the coordinates of one step")]
+    fn step(
+        &self,
+        isa: &mut dyn VectorIsa,
+        rows: &RowBases,
+        regs: &Regs,
+        acc: &[Vec<V>],
+        u: usize,
+        lane: usize,
+        row_bytes: i32,
+    ) {
+        let (vector, broadcast) = (isa.info().bytes(), isa.info().k_step == 1);
+        let at = |j: usize| Mem::new(regs.panel, u as i32 * row_bytes + j as i32 * vector);
+        if acc.len() > 1 {
+            regs.b.iter().enumerate().for_each(|(j, &b)| isa.load(b, at(j)));
+        }
+        for (r, sums) in acc.iter().enumerate() {
+            let s = if broadcast { regs.scalars[0] } else { regs.scalars[r] };
+            if broadcast {
+                isa.load_scalars(s, row(rows, regs.k, r, u), 1);
+            }
+            for (j, &sum) in sums.iter().enumerate() {
+                let b = if acc.len() > 1 { regs.b[j] } else { regs.b[0] };
+                if acc.len() == 1 {
+                    isa.load(b, at(j));
+                }
+                isa.fma_scalar(sum, b, s, lane);
+            }
+        }
+    }
+}
+
+/// Address of element `k + u` of row `r`.
+fn row(rows: &RowBases, k: Gpr, r: usize, u: usize) -> Mem {
+    match rows {
+        RowBases::Strided(base, stride) => Mem::indexed(*base, k, r as i32 * stride + 4 * u as i32),
+        RowBases::Pointers(p) => Mem::indexed(p[r], k, 4 * u as i32),
+    }
+}
+
+/// Adds up the accumulator sets into the first.
+fn merge(isa: &mut dyn VectorIsa, acc: &[Vec<Vec<V>>]) {
+    let mut sets = acc.len();
+    while sets > 1 {
+        sets /= 2;
+        for i in 0..sets {
+            let pairs = acc[i].iter().flatten().zip(acc[i + sets].iter().flatten());
+            pairs.for_each(|(&a, &b)| isa.binary(crate::isa::BinOp::Add, a, a, b));
+        }
+    }
+}
+
+/// Emits `body` to run `count` times: a loop, or once, or not at all. The last argument of `body` says that there is only one turn.
+pub fn repeat(
+    isa: &mut dyn VectorIsa,
+    gprs: &mut Gprs,
+    count: usize,
+    mut body: impl FnMut(&mut dyn VectorIsa, &mut Gprs, bool),
+) {
+    match count {
+        0 => {}
+        1 => body(isa, gprs, true),
+        _ => {
+            let (n, top) = (gprs.take(), isa.label());
+            isa.mov(n, Src::Imm(count as i64));
+            isa.bind(top);
+            body(isa, gprs, false);
+            isa.sub(n, n, Src::Imm(1));
+            isa.branch(Cond::Gt, n, Src::Imm(0), top);
+            gprs.give(n);
+        }
+    }
+}

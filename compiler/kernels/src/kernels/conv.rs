@@ -1,0 +1,378 @@
+//! Convolution over channels-last images, as a contraction without an im2col buffer.
+//!
+//! The image of one work unit (a strip of output rows) is first copied into a zero border in scratch memory, if there is any
+//! padding; after that every output pixel has one row pointer, and the walk over K is the same for all. Runs of `kw * C`
+//! elements are contiguous, so three input channels need nothing special. A 1x1 convolution is a matrix product in place.
+//!
+//! Weights are packed per group by [`ConvDesc::pack`] from PyTorch's `[out_c, in_c / groups, kh, kw]`.
+
+use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
+use crate::kernels::contraction::{Depth, TileEmitter, Walk};
+use crate::kernels::copy::Border;
+use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
+use crate::kernels::gemm::{block_sizes, set};
+use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
+use crate::kernels::{Arg, Kernel, Units, check_size};
+use crate::packing::pack_by;
+use crate::select::{TilePlan, plan_tiles};
+use crate::target::TargetDesc;
+
+/// Sizes along the two axes of an image: `[rows, columns]`.
+pub type Axes = [usize; 2];
+
+/// A window that slides over a channels-last image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Image size.
+    pub image: Axes,
+    /// Window size.
+    pub kernel: Axes,
+    /// Pixels from one window to the next.
+    pub stride: Axes,
+    /// Pixels between elements of the window; 1 is dense.
+    pub dilation: Axes,
+    /// Border before the first row and column.
+    pub before: Axes,
+    /// Number of windows: the output size.
+    pub output: Axes,
+}
+
+impl Window {
+    /// A window with a border of `padding` on all sides; the output size follows (as `torch.nn.functional.conv2d`).
+    pub fn new(image: Axes, kernel: Axes, stride: Axes, padding: Axes, dilation: Axes) -> Self {
+        let out = |i: usize| {
+            let reach = dilation[i].saturating_mul(kernel[i].saturating_sub(1)).saturating_add(1);
+            let extent = image[i].saturating_add(padding[i].saturating_mul(2));
+            extent.checked_sub(reach).map_or(0, |room| room / stride[i].max(1) + 1)
+        };
+        Window { image, kernel, stride, dilation, before: padding, output: [out(0), out(1)] }
+    }
+
+    /// Pixels that windows `0..n` reach over along an axis, border included.
+    pub fn span(&self, axis: usize, n: usize) -> usize {
+        n.saturating_sub(1) * self.stride[axis] + self.dilation[axis] * (self.kernel[axis] - 1) + 1
+    }
+
+    /// Whether any window reaches outside of the image.
+    pub fn is_padded(&self) -> bool {
+        (0..2).any(|i| self.before[i] > 0 || self.span(i, self.output[i]) > self.image[i])
+    }
+
+    /// Checks that sizes are positive and offsets small enough.
+    ///
+    /// # Errors
+    /// Unsupported, with the window.
+    pub fn check(&self, channels: usize) -> Result<(), EmitError> {
+        let positive = [self.image, self.kernel, self.stride, self.dilation, self.output];
+        if positive.iter().flatten().any(|&n| n == 0 || n > 1 << 20) || self.before.iter().any(|&n| n > 1 << 16) {
+            return Err(EmitError::Unsupported(format!("a window of {self:?}")));
+        }
+        check_size("image", &[self.image[0] + self.span(0, 1), self.image[1] + self.span(1, 1), channels])?;
+        check_size("bordered rows", &[self.span(0, 1), self.span(1, self.output[1]), channels])?;
+        check_size("output", &[self.output[0], self.output[1], channels])
+    }
+}
+
+/// A two-dimensional convolution, channels last. One-dimensional ones have height 1.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ConvDesc {
+    /// Images, if known at compile time.
+    pub batch: Option<usize>,
+    /// Window and image sizes.
+    pub window: Window,
+    /// Input channels, all groups.
+    pub in_c: usize,
+    /// Elements between input pixels, at least `in_c`.
+    pub in_pitch: usize,
+    /// Output channels, all groups.
+    pub out_c: usize,
+    /// Elements between output pixels, at least `out_c`.
+    pub out_pitch: usize,
+    /// Groups, which divide both channel counts.
+    pub groups: usize,
+    /// Applied before the store; its rows are output pixels.
+    pub epilogue: Epilogue,
+}
+
+impl ConvDesc {
+    fn check(&self) -> Result<(), EmitError> {
+        let g = self.groups;
+        let bad = g == 0 || self.in_c == 0 || self.out_c == 0 || self.batch == Some(0) || self.in_pitch < self.in_c;
+        if bad || !self.in_c.is_multiple_of(g) || !self.out_c.is_multiple_of(g) || self.out_pitch < self.out_c {
+            return Err(EmitError::Unsupported(format!("convolution of {} to {} channels in {g} groups", self.in_c, self.out_c)));
+        }
+        self.window.check(self.in_pitch)?;
+        self.window.check(self.out_pitch)?;
+        check_size("batch", &[self.batch.unwrap_or(1)])?;
+        check_size("weights", &[self.k(), (self.out_c / g).next_multiple_of(128), g])?;
+        self.epilogue.check()
+    }
+
+    /// Length of the sums.
+    fn k(&self) -> usize {
+        self.window.kernel[0] * self.window.kernel[1] * (self.in_c / self.groups)
+    }
+
+    /// A matrix product over the pixels in place.
+    fn is_pointwise(&self) -> bool {
+        self.window.kernel == [1, 1] && self.window.stride == [1, 1] && !self.window.is_padded()
+    }
+
+    fn tiles(&self, info: &IsaInfo) -> TilePlan {
+        let most = info.gprs - TileEmitter::EXTRA_GPRS;
+        let max_rows = if self.is_pointwise() && info.wide_disp { 14 } else { most.min(14) };
+        let pixels = self.window.output[0] * self.window.output[1];
+        plan_tiles(info, Some(pixels), self.out_c / self.groups, self.k(), max_rows)
+    }
+
+    /// Weights in the order the kernel reads them, from `[out_c, in_c / groups, kh, kw]`.
+    ///
+    /// # Errors
+    /// If the descriptor is inconsistent or `weights` has another length.
+    pub fn pack(&self, target: &TargetDesc, weights: &[f32]) -> Result<Vec<f32>, EmitError> {
+        self.check()?;
+        let (ci, co, [kh, kw]) = (self.in_c / self.groups, self.out_c / self.groups, self.window.kernel);
+        if weights.len() != self.out_c * ci * kh * kw {
+            return Err(EmitError::Unsupported(format!("{} weights for {self:?}", weights.len())));
+        }
+        let plan = self.tiles(&target.assembler()?.info());
+        let at = |group: usize, k: usize, n: usize| {
+            let (tap, c) = (k / ci, k % ci);
+            weights[((group * co + n) * ci + c) * kh * kw + tap]
+        };
+        Ok((0..self.groups).flat_map(|g| pack_by(&plan, self.k(), |k, n| at(g, k, n))).collect())
+    }
+}
+
+/// How the rows of A are found: in the image, or in the bordered copy.
+struct Source {
+    /// The copy, if any.
+    border: Option<Border>,
+    /// Elements between pixels.
+    pitch: usize,
+    /// Elements between rows.
+    line: usize,
+}
+
+fn source(d: &ConvDesc) -> Source {
+    let w = &d.window;
+    if !w.is_padded() {
+        return Source { border: None, pitch: d.in_pitch, line: w.image[1] * d.in_pitch };
+    }
+    let width = w.span(1, w.output[1]);
+    let left = w.before[1].min(width);
+    let copied = w.image[1].min(width - left);
+    let right = width - left - copied;
+    let line = w.image[1] * d.in_pitch;
+    let border = Border { height: w.image[0], line, pitch: d.in_pitch, channels: d.in_c, left, copied, right };
+    Source { border: Some(border), pitch: d.in_c, line: width * d.in_c }
+}
+
+fn walk(d: &ConvDesc, s: &Source) -> Walk {
+    let (w, c) = (&d.window, d.in_c / d.groups);
+    let outer_step = w.dilation[0] * s.line;
+    if w.dilation[1] == 1 && s.pitch == c {
+        let run = w.kernel[1] * c;
+        return Walk { outer: w.kernel[0], outer_step, inner: 1, inner_step: run, run };
+    }
+    Walk { outer: w.kernel[0], outer_step, inner: w.kernel[1], inner_step: w.dilation[1] * s.pitch, run: c }
+}
+
+/// Output rows of one work unit: what of A they need takes a third of the second-level cache.
+fn strip_rows(d: &ConvDesc, s: &Source, target: &TargetDesc) -> usize {
+    let [height, width] = d.window.output;
+    let row_bytes = 4 * d.window.stride[0] * s.line;
+    let least = 32usize.div_ceil(width);
+    let rows = (target.caches.l2 / 3 / row_bytes).max(least).min(height);
+    height.div_ceil(height.div_ceil(rows))
+}
+
+/// Arguments: input, weights, output, inputs, begin, end, then scratch if there is padding, rows if the batch is not known.
+pub fn emit(desc: &ConvDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
+    desc.check()?;
+    let mut isa = target.assembler()?;
+    let plan = desc.tiles(&isa.info());
+    let source = source(desc);
+    let strip = strip_rows(desc, &source, target);
+    let strips = desc.window.output[0].div_ceil(strip);
+    let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
+    let mut scratch_bytes = 0;
+    if source.border.is_some() {
+        args.push(Arg::Scratch);
+        scratch_bytes = 4 * source.line * desc.window.span(0, strip);
+    }
+    let units = match desc.batch {
+        Some(n) => Units::Fixed(n * strips),
+        None => Units::PerImage(strips),
+    };
+    ConvEmitter::new(desc, &plan, source, strip, isa.as_mut()).emit(isa.as_mut());
+    Ok(Kernel { name: name(desc, &plan), code: isa.finish(args.len())?, args, scratch_bytes, units })
+}
+
+fn name(d: &ConvDesc, plan: &TilePlan) -> String {
+    let (g, [kh, kw]) = (&plan.groups[0], d.window.kernel);
+    let label = d.epilogue.expr.label();
+    let label = if label.is_empty() { label } else { format!("_{label}") };
+    format!("f32_conv{kh}x{kw}{label}_{}x{}", g.mr, g.nv * plan.lanes)
+}
+
+struct ConvEmitter<'a> {
+    desc: &'a ConvDesc,
+    source: Source,
+    strip: usize,
+    input: Slot,
+    weights: Slot,
+    output: Slot,
+    begin: Slot,
+    end: Slot,
+    scratch: Slot,
+    /// First image row of a strip, signed; how many.
+    first: Slot,
+    count: Slot,
+    /// The image; the group.
+    image: Slot,
+    group: Slot,
+    sweep: Sweep<'a>,
+}
+
+impl<'a> ConvEmitter<'a> {
+    fn new(desc: &'a ConvDesc, plan: &'a TilePlan, source: Source, strip: usize, isa: &mut dyn VectorIsa) -> Self {
+        let mut slot = || isa.slot();
+        let (input, weights, output, inputs) = (slot(), slot(), slot(), slot());
+        let (begin, end, scratch) = (slot(), slot(), slot());
+        let (first, count, image, group) = (slot(), slot(), slot(), slot());
+        for (i, s) in [input, weights, output, inputs, begin, end, scratch].into_iter().enumerate() {
+            if i < 6 || source.border.is_some() {
+                isa.store_slot(s, Gpr(i as u8));
+            }
+        }
+        let w = &desc.window;
+        let rows = match desc.is_pointwise() {
+            true => Rows::Linear { stride: source.pitch },
+            false => Rows::Pixels {
+                width: w.output[1],
+                step: w.stride[1] * source.pitch,
+                line: w.stride[0] * source.line,
+            },
+        };
+        let sizes = block_sizes(w.output[0], strip).iter().map(|r| r * w.output[1]).collect();
+        let c_row = RowStep::Bytes(4 * desc.out_pitch as i64);
+        let tile = TileEmitter {
+            depth: Depth::Known(walk(desc, &source)),
+            epilogue: EpilogueEmitter::new(isa, &desc.epilogue, c_row),
+        };
+        let state = State::new(isa, inputs);
+        let block_rows = BlockRows::Known(sizes);
+        let sweep = Sweep { tile, plan, rows, c_row, block_rows, state };
+        ConvEmitter {
+            desc,
+            source,
+            strip,
+            input,
+            weights,
+            output,
+            begin,
+            end,
+            scratch,
+            first,
+            count,
+            image,
+            group,
+            sweep,
+        }
+    }
+
+    fn emit(&mut self, isa: &mut dyn VectorIsa) {
+        let (top, done, unit, end) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
+        isa.bind(top);
+        isa.load_slot(unit, self.begin);
+        isa.load_slot(end, self.end);
+        isa.branch(Cond::Ge, unit, Src::Reg(end), done);
+        isa.add(end, unit, Src::Imm(1));
+        isa.store_slot(self.begin, end);
+        self.enter_strip(isa, unit);
+        if let Some(border) = self.source.border {
+            border.emit(isa, self.image, self.first, self.count, self.scratch);
+        }
+        self.all_groups(isa);
+        isa.jump(top);
+        isa.bind(done);
+    }
+
+    /// From the number of a unit to the strip's place in input and output.
+    fn enter_strip(&mut self, isa: &mut dyn VectorIsa, unit: Gpr) {
+        let (d, w, st) = (self.desc, self.desc.window, self.sweep.state);
+        let [height, width] = w.output;
+        let strips = height.div_ceil(self.strip);
+        let (n, y, t, u) = (Gpr(1), Gpr(2), Gpr(3), Gpr(4));
+        isa.mov(t, Src::Imm(strips as i64));
+        isa.udiv(n, unit, t, [V(0), V(1)]);
+        isa.mul(t, n, Src::Imm(strips as i64));
+        isa.sub(y, unit, Src::Reg(t));
+        isa.mul(y, y, Src::Imm(self.strip as i64));
+        // Rows of the strip.
+        isa.mov(t, Src::Imm(height as i64));
+        isa.sub(t, t, Src::Reg(y));
+        isa.mov(u, Src::Imm(self.strip as i64));
+        isa.mov_if(Cond::Gt, t, Src::Reg(u), t, u);
+        isa.mul(u, t, Src::Imm(width as i64));
+        isa.store_slot(st.rows, u);
+        isa.sub(t, t, Src::Imm(1));
+        isa.mul(t, t, Src::Imm(w.stride[0] as i64));
+        isa.add(t, t, Src::Imm(w.span(0, 1) as i64));
+        isa.store_slot(self.count, t);
+        // First output pixel, and its address.
+        isa.mul(t, n, Src::Imm(height as i64));
+        isa.add(t, t, Src::Reg(y));
+        isa.mul(t, t, Src::Imm(width as i64));
+        isa.store_slot(st.row, t);
+        isa.mul(t, t, Src::Imm(4 * d.out_pitch as i64));
+        isa.load_slot(u, self.output);
+        isa.add(t, t, Src::Reg(u));
+        isa.store_slot(st.c, t);
+        self.enter_image(isa, [n, y, t, u]);
+    }
+
+    /// Address of the image and of the strip's first input row.
+    fn enter_image(&mut self, isa: &mut dyn VectorIsa, [n, y, t, u]: [Gpr; 4]) {
+        let (w, st) = (self.desc.window, self.sweep.state);
+        let line = 4 * (w.image[1] * self.desc.in_pitch) as i64;
+        isa.mul(t, n, Src::Imm(w.image[0] as i64));
+        isa.mul(t, t, Src::Imm(line));
+        isa.load_slot(u, self.input);
+        isa.add(t, t, Src::Reg(u));
+        isa.store_slot(self.image, t);
+        isa.mul(y, y, Src::Imm(w.stride[0] as i64));
+        isa.sub(u, y, Src::Imm(w.before[0] as i64));
+        isa.store_slot(self.first, u);
+        if self.source.border.is_some() {
+            isa.load_slot(t, self.scratch);
+        } else {
+            isa.mul(y, y, Src::Imm(line));
+            isa.add(t, t, Src::Reg(y));
+        }
+        isa.store_slot(st.a, t);
+    }
+
+    fn all_groups(&mut self, isa: &mut dyn VectorIsa) {
+        let (d, st, t, u) = (self.desc, self.sweep.state, Gpr(0), Gpr(1));
+        isa.load_slot(t, self.weights);
+        isa.store_slot(st.panel, t);
+        set(isa, &[(self.group, 0), (st.col, 0)]);
+        if d.groups == 1 {
+            return self.sweep.block(isa);
+        }
+        let top = isa.label();
+        isa.bind(top);
+        self.sweep.block(isa);
+        isa.load_slot(u, st.a);
+        isa.add(u, u, Src::Imm(4 * (d.in_c / d.groups) as i64));
+        isa.store_slot(st.a, u);
+        isa.load_slot(t, self.group);
+        isa.add(t, t, Src::Imm(1));
+        isa.store_slot(self.group, t);
+        isa.mul(u, t, Src::Imm(4 * (d.out_c / d.groups) as i64));
+        isa.store_slot(st.col, u);
+        isa.branch(Cond::Lt, t, Src::Imm(d.groups as i64), top);
+    }
+}

@@ -1,0 +1,277 @@
+//! Epilogues: an expression applied to accumulators in registers before they are stored.
+//!
+//! Inputs are addressed by the row and column of C: each has a constant row stride and is either contiguous along
+//! columns or one value per row. A bias per channel is contiguous with row stride 0; a residual has the row stride of its
+//! tensor; a scalar is one value with row stride 0.
+
+use crate::isa::{Cond, EmitError, Gpr, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::kernels::registers::Gprs;
+use crate::math;
+use crate::prog::{Plan, Prog};
+use crate::vexpr::{Leaf, VExpr};
+
+/// How an input of an epilogue or map is addressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InputDesc {
+    /// f32 elements from one row to the next; 0 repeats the row.
+    pub row_stride: usize,
+    /// One value per row, for all columns.
+    pub splat: bool,
+}
+
+impl InputDesc {
+    /// One value per column, the same for all rows: a bias.
+    pub const PER_CHANNEL: InputDesc = InputDesc { row_stride: 0, splat: false };
+    /// One value for all.
+    pub const SCALAR: InputDesc = InputDesc { row_stride: 0, splat: true };
+
+    /// A tensor of the shape of the output.
+    pub fn full(row_stride: usize) -> Self {
+        InputDesc { row_stride, splat: false }
+    }
+}
+
+/// What happens to an accumulator before it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Epilogue {
+    /// One result over `Acc` and the inputs.
+    pub expr: VExpr,
+    /// The inputs, in the order of the pointer table.
+    pub inputs: Vec<InputDesc>,
+}
+
+impl Epilogue {
+    /// Stores the accumulator as it is.
+    pub fn none() -> Self {
+        Epilogue { expr: VExpr::identity(), inputs: Vec::new() }
+    }
+
+    /// Checks the expression against the inputs.
+    ///
+    /// # Errors
+    /// Unsupported with what is wrong, or if there are more inputs than pointer registers.
+    pub fn check(&self) -> Result<(), EmitError> {
+        self.expr.check(true, self.inputs.len(), 0).map_err(EmitError::Unsupported)?;
+        if self.expr.roots().len() != 1 {
+            return Err(EmitError::Unsupported("an epilogue with other than one result".into()));
+        }
+        if self.inputs.len() > MAX_INPUTS {
+            return Err(EmitError::Unsupported(format!("an epilogue with {} inputs", self.inputs.len())));
+        }
+        self.inputs.iter().try_for_each(|i| super::check_size("row stride", &[i.row_stride, 16]))
+    }
+}
+
+/// Most inputs of an epilogue: each has a pointer register while a tile is stored.
+pub const MAX_INPUTS: usize = 8;
+
+/// Where in C a tile lies: slots that hold row and column, and where C and the inputs are.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    /// Address of the tile's first element of C.
+    pub c: Slot,
+    /// First row (for inputs).
+    pub row: Slot,
+    /// First column in bytes (for inputs).
+    pub col: Slot,
+    /// The pointer table.
+    pub inputs: Slot,
+}
+
+/// Bytes from one row to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowStep {
+    /// So many.
+    Bytes(i64),
+    /// As many as the slot says.
+    Slot(Slot),
+}
+
+impl RowStep {
+    /// `p += step`; `t` is clobbered.
+    pub fn advance(self, isa: &mut dyn VectorIsa, p: Gpr, t: Gpr) {
+        match self {
+            RowStep::Bytes(n) => isa.add(p, p, Src::Imm(n)),
+            RowStep::Slot(s) => {
+                isa.load_slot(t, s);
+                isa.add(p, p, Src::Reg(t));
+            }
+        }
+    }
+}
+
+/// Which columns of a tile exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TileCols {
+    /// All.
+    All,
+    /// All but in the last vector, which has so many (at least one).
+    Tail(usize),
+    /// As many as the slot says, at least one.
+    Slot(Slot),
+}
+
+/// Emits one epilogue for tiles of any shape.
+pub struct EpilogueEmitter {
+    prog: Prog,
+    inputs: Vec<InputDesc>,
+    c_row: RowStep,
+    /// Registers an unhurried evaluation needs, the accumulator's included.
+    wanted: usize,
+    spills: Vec<VSlot>,
+    parked: Vec<VSlot>,
+}
+
+/// Pointers into C and the inputs while a tile is stored.
+struct Pointers {
+    c: Gpr,
+    scratch: Gpr,
+    inputs: Vec<Option<Gpr>>,
+}
+
+impl EpilogueEmitter {
+    /// For `epilogue` over a C with rows `c_row` apart.
+    pub fn new(isa: &dyn VectorIsa, epilogue: &Epilogue, c_row: RowStep) -> Self {
+        let prog = math::lower(&epilogue.expr, isa.info().nan_minmax);
+        let wanted = prog.allocate(64, &given(&prog)).regs_used.max(4);
+        EpilogueEmitter { prog, inputs: epilogue.inputs.clone(), c_row, wanted, spills: Vec::new(), parked: Vec::new() }
+    }
+
+    /// Applies the expression to the accumulators `acc[row][vector]` and stores them. `free` are registers of no more use,
+    /// `gprs` likewise.
+    pub fn store(
+        &mut self,
+        isa: &mut dyn VectorIsa,
+        gprs: &Gprs,
+        at: &Position,
+        acc: &[Vec<V>],
+        mut free: Vec<V>,
+        cols: TileCols,
+    ) {
+        let mask = (cols != TileCols::All).then(|| free.pop().expect("tiles leave registers beside the accumulators"));
+        let fixed = match (cols, mask) {
+            (TileCols::Tail(n), Some(mask)) => Some(isa.make_tail(Src::Imm(n as i64), mask)),
+            _ => None,
+        };
+        let flat: Vec<V> = acc.iter().flatten().copied().collect();
+        let parked = self.park(isa, &flat, &mut free);
+        let plan = self.prog.allocate((free.len() + 1).min(self.wanted), &given(&self.prog));
+        reserve(isa, &mut self.spills, plan.slots);
+        let pointers = self.pointers(isa, &mut gprs.clone(), at);
+        let nv = acc[0].len();
+        for (i, &a) in flat.iter().enumerate() {
+            let (row, j) = (i / nv, i % nv);
+            if row > 0 && j == 0 {
+                self.next_row(isa, &pointers);
+            }
+            let first_parked = flat.len() - parked;
+            let a = if i < first_parked {
+                a
+            } else {
+                let r = free.pop().expect("a stored accumulator left its register");
+                isa.reload(r, self.parked[i - first_parked]);
+                r
+            };
+            let tail = match (cols, mask) {
+                (TileCols::Slot(valid), Some(mask)) => Some(vector_tail(isa, valid, j, pointers.scratch, mask)),
+                _ => fixed.filter(|_| j + 1 == nv),
+            };
+            self.one(isa, &plan, &pointers, a, &free, j, tail.as_ref());
+            free.push(a);
+        }
+    }
+
+    /// Saves the last accumulators to the frame until the expression has the registers it wants.
+    fn park(&mut self, isa: &mut dyn VectorIsa, flat: &[V], free: &mut Vec<V>) -> usize {
+        let missing = (self.wanted - 1).saturating_sub(free.len()).min(flat.len() - 1);
+        reserve(isa, &mut self.parked, missing);
+        for (i, &v) in flat[flat.len() - missing..].iter().enumerate() {
+            isa.spill(self.parked[i], v);
+            free.push(v);
+        }
+        missing
+    }
+
+    fn pointers(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, at: &Position) -> Pointers {
+        let c = gprs.take();
+        isa.load_slot(c, at.c);
+        let used: Vec<bool> = (0..self.inputs.len()).map(|k| self.prog.leaf(Leaf::Input(k as u16)).is_some()).collect();
+        let regs: Vec<Option<Gpr>> = used.iter().map(|&u| u.then(|| gprs.take())).collect();
+        let (table, t) = (gprs.take(), gprs.take());
+        if used.contains(&true) {
+            isa.load_slot(table, at.inputs);
+        }
+        for (k, r) in regs.iter().enumerate() {
+            let Some(r) = *r else { continue };
+            isa.load_int(r, Mem::new(table, 8 * k as i32));
+            if self.inputs[k].row_stride > 0 {
+                isa.load_slot(t, at.row);
+                isa.mul(t, t, Src::Imm(4 * self.inputs[k].row_stride as i64));
+                isa.add(r, r, Src::Reg(t));
+            }
+            if !self.inputs[k].splat {
+                isa.load_slot(t, at.col);
+                isa.add(r, r, Src::Reg(t));
+            }
+        }
+        Pointers { c, scratch: t, inputs: regs }
+    }
+
+    fn next_row(&self, isa: &mut dyn VectorIsa, p: &Pointers) {
+        self.c_row.advance(isa, p.c, p.scratch);
+        for (desc, r) in self.inputs.iter().zip(&p.inputs) {
+            if let (Some(r), true) = (*r, desc.row_stride > 0) {
+                isa.add(r, r, Src::Imm(4 * desc.row_stride as i64));
+            }
+        }
+    }
+
+    /// One vector, `j`-th of its row.
+    #[expect(clippy::too_many_arguments, reason = "the state of a tile being stored; a struct would only rename it")]
+    fn one(&self, isa: &mut dyn VectorIsa, plan: &Plan, p: &Pointers, a: V, free: &[V], j: usize, tail: Option<&Tail>) {
+        let at = j as i32 * isa.info().bytes();
+        let mut regs = vec![a];
+        regs.extend_from_slice(free);
+        let inputs = &self.inputs;
+        let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| {
+            let Leaf::Input(k) = leaf else { return };
+            let Some(base) = p.inputs[k as usize] else { return };
+            match (inputs[k as usize].splat, tail) {
+                (true, _) => isa.load_splat(d, Mem::new(base, 0)),
+                (false, None) => isa.load(d, Mem::new(base, at)),
+                (false, Some(t)) => isa.load_tail(d, Mem::new(base, at), t),
+            }
+        };
+        let out = plan.emit(isa, &regs, &self.spills, &mut fetch)[0];
+        match tail {
+            None => isa.store(Mem::new(p.c, at), out),
+            Some(t) => isa.store_tail(Mem::new(p.c, at), out, t),
+        }
+    }
+}
+
+/// The lanes of vector `j` among the first `valid` columns of a tile.
+fn vector_tail(isa: &mut dyn VectorIsa, valid: Slot, j: usize, count: Gpr, mask: V) -> Tail {
+    let lanes = isa.info().lanes as i64;
+    isa.load_slot(count, valid);
+    isa.sub(count, count, Src::Imm(j as i64 * lanes));
+    let (not_many, some) = (isa.label(), isa.label());
+    isa.branch(Cond::Le, count, Src::Imm(lanes), not_many);
+    isa.mov(count, Src::Imm(lanes));
+    isa.bind(not_many);
+    isa.branch(Cond::Ge, count, Src::Imm(0), some);
+    isa.mov(count, Src::Imm(0));
+    isa.bind(some);
+    isa.make_tail(Src::Reg(count), mask)
+}
+
+fn reserve(isa: &mut dyn VectorIsa, slots: &mut Vec<VSlot>, count: usize) {
+    while slots.len() < count {
+        slots.push(isa.vslot());
+    }
+}
+
+/// The accumulator, if the expression reads it, is in register 0.
+fn given(prog: &Prog) -> Vec<(crate::prog::Val, u8)> {
+    prog.leaf(Leaf::Acc).map(|v| (v, 0)).into_iter().collect()
+}

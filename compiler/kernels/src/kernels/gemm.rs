@@ -1,0 +1,176 @@
+//! `C[M, N] = epilogue(A[M, K] B[K, N])` with B packed by [`crate::packing`].
+//!
+//! Rows of A and C are read and written in place. Work is divided by blocks of rows that keep A's block in the second-level cache,
+//! or by panels of columns if there are too few rows for that (matrix-vector products).
+
+use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Src, VectorIsa};
+use crate::kernels::contraction::{Depth, TileEmitter, Walk};
+use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
+use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
+use crate::kernels::{Arg, Kernel, Units, check_size};
+use crate::select::{TilePlan, plan_tiles};
+use crate::target::TargetDesc;
+
+/// A matrix product with constant N and K.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GemmDesc {
+    /// Rows, if known at compile time.
+    pub m: Option<usize>,
+    /// Columns.
+    pub n: usize,
+    /// Length of the sums.
+    pub k: usize,
+    /// Elements between rows of A, at least `k`.
+    pub lda: usize,
+    /// Elements between rows of C, at least `n`.
+    pub ldc: usize,
+    /// Applied before the store.
+    pub epilogue: Epilogue,
+}
+
+/// Row tiles address A from one base where displacements are free, else by one pointer per row.
+const MAX_ROWS: usize = 14;
+/// As [`MAX_ROWS`] where each row needs a pointer.
+const MAX_POINTERS: usize = 8;
+
+impl GemmDesc {
+    /// The tiles for this product, on which the packing of B depends.
+    pub fn plan(&self, target: &TargetDesc) -> Result<TilePlan, EmitError> {
+        Ok(plan(self, &target.assembler()?.info()))
+    }
+
+    pub(crate) fn check(&self) -> Result<(), EmitError> {
+        if self.n == 0 || self.k == 0 || self.m == Some(0) || self.lda < self.k || self.ldc < self.n {
+            return Err(EmitError::Unsupported(format!("gemm of {}x{} in rows of {}, {}", self.n, self.k, self.lda, self.ldc)));
+        }
+        check_size("columns", &[self.n])?;
+        check_size("rows", &[self.m.unwrap_or(1)])?;
+        check_size("packed matrix", &[self.n.next_multiple_of(128), self.k])?;
+        check_size("rows of A", &[self.lda, MAX_ROWS])?;
+        check_size("rows of C", &[self.ldc, MAX_ROWS])?;
+        self.epilogue.check()
+    }
+}
+
+fn plan(desc: &GemmDesc, info: &IsaInfo) -> TilePlan {
+    let max_rows = if info.wide_disp { MAX_ROWS } else { MAX_POINTERS };
+    plan_tiles(info, desc.m, desc.n, desc.k, max_rows)
+}
+
+/// Rows of a block: a multiple of every row tile's size where possible, half the second-level cache of A.
+fn block_rows(desc: &GemmDesc, plan: &TilePlan, target: &TargetDesc) -> usize {
+    let mr = plan.groups.first().map_or(1, |g| g.mr);
+    let fit = target.caches.l2 / 2 / (desc.k * 4);
+    // Fewer rows than these would read B too often.
+    fit.clamp(128.max(4 * mr), 4096) / mr * mr
+}
+
+/// Arguments: input, weights, output, inputs, begin, end and, if M is not known, rows.
+pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
+    desc.check()?;
+    let mut isa = target.assembler()?;
+    let plan = plan(desc, &isa.info());
+    let block = block_rows(desc, &plan, target);
+    let by_columns = desc.m.is_some_and(|m| m <= block && (m < block / 2 || plan.panels() > 1 && m < 4 * block));
+    let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
+    if desc.m.is_none() {
+        args.push(Arg::Rows);
+    }
+    let units = match (desc.m, by_columns) {
+        (_, true) => Units::Fixed(plan.panels()),
+        (Some(m), false) => Units::Fixed(m.div_ceil(block)),
+        (None, _) => Units::PerRows(block),
+    };
+    emit_loops(desc, &plan, isa.as_mut(), block, by_columns);
+    Ok(Kernel { name: name(desc, &plan), code: isa.finish(args.len())?, args, scratch_bytes: 0, units })
+}
+
+fn name(desc: &GemmDesc, plan: &TilePlan) -> String {
+    let g = &plan.groups[0];
+    let label = desc.epilogue.expr.label();
+    let label = if label.is_empty() { label } else { format!("_{label}") };
+    format!("f32_gemm{label}_{}x{}", g.mr, g.nv * plan.lanes)
+}
+
+fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: usize, by_columns: bool) {
+    let slots: Vec<_> = (0..7).map(|_| isa.slot()).collect();
+    let [a, b, c, inputs, begin, end, m] = slots[..] else { return };
+    let args = if desc.m.is_none() { 7 } else { 6 };
+    (0..args).for_each(|i| isa.store_slot(slots[i], Gpr(i as u8)));
+    let state = State::new(isa, inputs);
+    let known = desc.m.map(|m| if by_columns { vec![m] } else { block_sizes(m, block) });
+    let c_row = RowStep::Bytes(4 * desc.ldc as i64);
+    let epilogue = EpilogueEmitter::new(isa, &desc.epilogue, c_row);
+    let mut sweep = Sweep {
+        tile: TileEmitter { depth: Depth::Known(Walk::contiguous(desc.k)), epilogue },
+        plan,
+        rows: Rows::Linear { stride: desc.lda },
+        c_row,
+        block_rows: known.map_or(BlockRows::Any, BlockRows::Known),
+        state,
+    };
+    let (t, u, v) = (Gpr(0), Gpr(1), Gpr(2));
+    if by_columns {
+        copy(isa, &[(a, state.a), (c, state.c)]);
+        set(isa, &[(state.row, 0), (state.rows, desc.m.unwrap_or(1) as i64)]);
+        sweep.panel_range(isa, b, begin, end);
+        return;
+    }
+    if let Some(rows) = desc.m {
+        set(isa, &[(m, rows as i64)]);
+    }
+    let (top, done) = (isa.label(), isa.label());
+    isa.bind(top);
+    isa.load_slot(t, begin);
+    isa.load_slot(u, end);
+    isa.branch(Cond::Ge, t, Src::Reg(u), done);
+    isa.add(u, t, Src::Imm(1));
+    isa.store_slot(begin, u);
+    isa.mul(t, t, Src::Imm(block as i64));
+    isa.store_slot(state.row, t);
+    isa.load_slot(v, m);
+    isa.sub(v, v, Src::Reg(t));
+    isa.branch(Cond::Le, v, Src::Imm(0), done);
+    isa.mov(u, Src::Imm(block as i64));
+    isa.mov_if(Cond::Gt, v, Src::Reg(u), v, u);
+    isa.store_slot(state.rows, v);
+    for (from, to, stride) in [(a, state.a, desc.lda), (c, state.c, desc.ldc)] {
+        isa.mul(u, t, Src::Imm(4 * stride as i64));
+        isa.load_slot(v, from);
+        isa.add(v, v, Src::Reg(u));
+        isa.store_slot(to, v);
+    }
+    copy(isa, &[(b, state.panel)]);
+    set(isa, &[(state.col, 0)]);
+    sweep.block(isa);
+    isa.jump(top);
+    isa.bind(done);
+}
+
+/// The block sizes that `m` rows in blocks of `block` have.
+pub(crate) fn block_sizes(m: usize, block: usize) -> Vec<usize> {
+    let mut sizes = Vec::new();
+    if m >= block {
+        sizes.push(block);
+    }
+    if !m.is_multiple_of(block) {
+        sizes.push(m % block);
+    }
+    sizes
+}
+
+/// Copies slots.
+pub(crate) fn copy(isa: &mut dyn VectorIsa, pairs: &[(crate::isa::Slot, crate::isa::Slot)]) {
+    for &(from, to) in pairs {
+        isa.load_slot(Gpr(0), from);
+        isa.store_slot(to, Gpr(0));
+    }
+}
+
+/// Sets slots to constants.
+pub(crate) fn set(isa: &mut dyn VectorIsa, values: &[(crate::isa::Slot, i64)]) {
+    for &(slot, value) in values {
+        isa.mov(Gpr(0), Src::Imm(value));
+        isa.store_slot(slot, Gpr(0));
+    }
+}

@@ -1,0 +1,622 @@
+//! Kernels over rows: maps, row reductions, softmax, normalisations, and anything else made of passes over a row.
+//!
+//! A [`RowsDesc`] runs, for each row, a list of passes over its columns. A pass evaluates one expression per column and may store
+//! some of its results, and reduce the last one over the row; the finished reduction of pass `k` is `Leaf::Row(k)` in all later
+//! passes. A map is one pass without a reduction; softmax is max, exp-and-sum, scale; layer norm is sum, sum of squares, scale.
+//!
+//! Operands are tables of pointers with a row stride each. An expression may also read an output as it was stored by an
+//! earlier pass: outputs count as inputs after the declared ones. Outputs may alias inputs element by element, never shifted.
+
+use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, Mem, ReduceOp, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::kernels::registers::Gprs;
+use crate::kernels::{Arg, Kernel, Units, check_size};
+use crate::math;
+use crate::prog::{Plan, Prog, Val};
+use crate::target::TargetDesc;
+use crate::vexpr::{Leaf, VExpr};
+
+/// A count known at compile time or passed as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dim {
+    /// So many.
+    Known(usize),
+    /// The `Cols` argument.
+    Argument,
+}
+
+/// Elements from one row to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Stride {
+    /// A constant; 0 repeats the row.
+    Elements(usize),
+    /// As many as there are columns.
+    Cols,
+}
+
+/// An input or output of a row kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Operand {
+    /// From row to row.
+    pub stride: Stride,
+    /// One value per row (inputs), or none per column (outputs that take a reduction).
+    pub splat: bool,
+}
+
+impl Operand {
+    /// A dense tensor of the rows' shape.
+    pub const DENSE: Operand = Operand { stride: Stride::Cols, splat: false };
+    /// One value per column, the same in all rows.
+    pub const PER_COLUMN: Operand = Operand { stride: Stride::Elements(0), splat: false };
+    /// One value per row, densely stored.
+    pub const PER_ROW: Operand = Operand { stride: Stride::Elements(1), splat: true };
+    /// One value for all.
+    pub const SCALAR: Operand = Operand { stride: Stride::Elements(0), splat: true };
+}
+
+/// The reduction of one pass.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reduction {
+    /// How columns combine. Max and Min give NaN if a column is NaN.
+    pub op: ReduceOp,
+    /// One result over `Acc` (the reduced value), earlier row values and [`COLUMNS`].
+    pub finish: VExpr,
+    /// The output that takes the finished value, one per row.
+    pub store: Option<usize>,
+}
+
+/// As `Leaf::Row`: the number of columns, as f32.
+pub const COLUMNS: u16 = u16::MAX;
+
+/// One pass over the columns of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pass {
+    /// Its results: those stored, in the order of `stores`, then the one reduced, if any.
+    pub expr: VExpr,
+    /// Outputs written, by index.
+    pub stores: Vec<usize>,
+    /// Reduction over the columns.
+    pub reduce: Option<Reduction>,
+}
+
+/// A kernel over rows. Units of work are rows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RowsDesc {
+    /// What the kernel's name says it is: `map`, `softmax`, ... (letters and digits).
+    pub family: &'static str,
+    /// Columns.
+    pub cols: Dim,
+    /// Inputs, in the order of their pointer table.
+    pub inputs: Vec<Operand>,
+    /// Outputs, in the order of their pointer table.
+    pub outputs: Vec<Operand>,
+    /// At least one pass.
+    pub passes: Vec<Pass>,
+}
+
+impl RowsDesc {
+    /// `outputs[i] = results[i]` of one expression.
+    pub fn map(cols: Dim, inputs: Vec<Operand>, outputs: Vec<Operand>, expr: VExpr) -> Self {
+        let stores = (0..outputs.len()).collect();
+        RowsDesc { family: "map", cols, inputs, outputs, passes: vec![Pass { expr, stores, reduce: None }] }
+    }
+
+    fn check(&self) -> Result<(), EmitError> {
+        let bad = |what: String| Err(EmitError::Unsupported(format!("row kernel: {what}")));
+        if self.passes.is_empty() || self.cols == Dim::Known(0) {
+            return bad("no passes or no columns".into());
+        }
+        if let Dim::Known(cols) = self.cols {
+            check_size("row", &[cols])?;
+        }
+        let readable = self.inputs.len() + self.outputs.len();
+        if readable > MAX_OPERANDS || self.passes.len() > MAX_PASSES {
+            return bad(format!("{readable} operands in {} passes", self.passes.len()));
+        }
+        for operand in self.inputs.iter().chain(&self.outputs) {
+            if let Stride::Elements(n) = operand.stride {
+                check_size("row stride", &[n])?;
+            }
+        }
+        for (i, pass) in self.passes.iter().enumerate() {
+            check_rows(&pass.expr, i).and_then(|()| pass.expr.check(false, readable, usize::MAX)).or_else(bad)?;
+            let wanted = pass.stores.len() + usize::from(pass.reduce.is_some());
+            if pass.expr.roots().len() != wanted || pass.stores.iter().any(|&s| s >= self.outputs.len()) {
+                return bad(format!("pass {i} has other results than it uses"));
+            }
+            if let Some(r) = &pass.reduce {
+                check_rows(&r.finish, i).and_then(|()| r.finish.check(true, 0, usize::MAX)).or_else(bad)?;
+                if r.finish.roots().len() != 1 || r.store.is_some_and(|s| s >= self.outputs.len()) {
+                    return bad(format!("reduction of pass {i}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Row values must come from passes with a reduction before `pass`.
+fn check_rows(expr: &VExpr, pass: usize) -> Result<(), String> {
+    let early = expr.nodes().iter().all(|n| match n {
+        crate::vexpr::Node::Leaf(Leaf::Row(k)) => *k == COLUMNS || (*k as usize) < pass,
+        _ => true,
+    });
+    if early { Ok(()) } else { Err("a row value is read before it is computed".into()) }
+}
+
+/// Arguments: outputs, inputs, begin, end and, if not known, cols.
+pub fn emit(desc: &RowsDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
+    desc.check()?;
+    let mut isa = target.assembler()?;
+    let mut args = vec![Arg::Outputs, Arg::Inputs, Arg::Begin, Arg::End];
+    if desc.cols == Dim::Argument {
+        args.push(Arg::Cols);
+    }
+    RowEmitter::new(desc, isa.as_mut()).emit(isa.as_mut());
+    let label = desc.passes[0].expr.label();
+    let name = if label.is_empty() { format!("f32_{}", desc.family) } else { format!("f32_{}_{label}", desc.family) };
+    Ok(Kernel { name, code: isa.finish(args.len())?, args, scratch_bytes: 0, units: Units::PerRows(1) })
+}
+
+/// Slots of the kernel.
+struct RowEmitter<'a> {
+    desc: &'a RowsDesc,
+    /// Pointers to the current row: inputs, then outputs.
+    pointers: Vec<Slot>,
+    begin: Slot,
+    end: Slot,
+    cols: Slot,
+    /// Finished reductions, by pass.
+    rows: Vec<VSlot>,
+    spills: Vec<VSlot>,
+}
+
+/// Most inputs and outputs together, and most passes: each has a slot of the frame.
+const MAX_OPERANDS: usize = 40;
+const MAX_PASSES: usize = 8;
+/// Pointers held in registers during a pass; further ones are loaded when needed.
+const MAX_POINTERS: usize = 9;
+
+/// A pass with registers assigned.
+struct Layout {
+    plan: Plan,
+    /// Registers by plan number: temporaries, then pinned values.
+    regs: Vec<V>,
+    pinned: Vec<(Val, V)>,
+    /// How many vectors have temporaries of their own, so that their operations can be interleaved.
+    copies: usize,
+    sums: Vec<V>,
+    /// Holds the tail's mask; then free at the end of the pass.
+    mask: V,
+    /// Two temporaries for combining.
+    spare: [V; 2],
+}
+
+/// Most vectors evaluated side by side.
+const MAX_COPIES: usize = 4;
+
+impl Layout {
+    /// The registers by plan number, temporaries being those of the given copy.
+    fn copy(&self, copy: usize) -> Vec<V> {
+        let used = self.plan.regs_used;
+        self.regs.iter().enumerate().map(|(i, &r)| if i < used { self.regs[i + copy * used] } else { r }).collect()
+    }
+}
+
+/// Registers of the column loop.
+struct Loop {
+    x: Gpr,
+    pointers: Vec<Option<Gpr>>,
+    spare: Gpr,
+}
+
+impl<'a> RowEmitter<'a> {
+    fn new(desc: &'a RowsDesc, isa: &mut dyn VectorIsa) -> Self {
+        let count = desc.inputs.len() + desc.outputs.len();
+        RowEmitter {
+            desc,
+            pointers: (0..count).map(|_| isa.slot()).collect(),
+            begin: isa.slot(),
+            end: isa.slot(),
+            cols: isa.slot(),
+            rows: desc.passes.iter().map(|_| isa.vslot()).collect(),
+            spills: Vec::new(),
+        }
+    }
+
+    /// Assigns registers: the mask and two spares, accumulators, pinned values (constants, row values, splat inputs), temporaries.
+    fn layout(&self, isa: &dyn VectorIsa, pass: &Pass) -> Layout {
+        let prog = lower(isa, &pass.expr);
+        let vregs = isa.info().vregs;
+        let sums = if pass.reduce.is_some() { MAX_SUMS } else { 0 };
+        let available = vregs - 3 - sums;
+        let constant_in_row = |l: &Leaf| match l {
+            Leaf::Row(_) => true,
+            Leaf::Input(k) => self.operand(*k as usize).splat,
+            Leaf::Acc => false,
+        };
+        let rows = prog.leaves().filter(constant_in_row).filter_map(|l| prog.leaf(l));
+        let mut pinned: Vec<Val> = rows.chain(prog.constants()).take(available).collect();
+        while !pinned.is_empty() && pinned.len() + prog.pressure(&pinned).max(4) > available {
+            pinned.pop();
+        }
+        let temps = available - pinned.len();
+        let given: Vec<(Val, u8)> = pinned.iter().enumerate().map(|(i, &v)| (v, (temps + i) as u8)).collect();
+        let plan = prog.allocate(temps, &given);
+        let regs: Vec<V> = (0..available as u8).map(V).collect();
+        let copies = if isa.info().wide_disp { 1 } else { (temps / plan.regs_used.max(1)).clamp(1, MAX_COPIES) };
+        let at = |i: usize| V((available + i) as u8);
+        Layout {
+            plan,
+            pinned: given.iter().map(|&(v, r)| (v, regs[r as usize])).collect(),
+            regs,
+            copies,
+            mask: at(0),
+            spare: [at(1), at(2)],
+            sums: (3..3 + sums).map(at).collect(),
+        }
+    }
+
+    fn operand(&self, i: usize) -> &Operand {
+        let inputs = self.desc.inputs.len();
+        if i < inputs { &self.desc.inputs[i] } else { &self.desc.outputs[i - inputs] }
+    }
+
+    fn emit(&mut self, isa: &mut dyn VectorIsa) {
+        self.enter(isa);
+        let (top, done, t, u) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
+        let layouts: Vec<Layout> = self.desc.passes.iter().map(|p| self.layout(isa, p)).collect();
+        // The constants of a lone pass stay in registers over all rows.
+        let hoisted = layouts.len() == 1;
+        if hoisted {
+            let prog = lower(isa, &self.desc.passes[0].expr);
+            pin_constants(isa, &prog, &layouts[0]);
+        }
+        isa.bind(top);
+        isa.load_slot(t, self.begin);
+        isa.load_slot(u, self.end);
+        isa.branch(Cond::Ge, t, Src::Reg(u), done);
+        isa.add(t, t, Src::Imm(1));
+        isa.store_slot(self.begin, t);
+        for (i, layout) in layouts.iter().enumerate() {
+            self.pass(isa, i, layout, hoisted);
+        }
+        self.next_row(isa);
+        isa.jump(top);
+        isa.bind(done);
+    }
+
+    /// Saves the arguments and moves all pointers to the first row.
+    fn enter(&mut self, isa: &mut dyn VectorIsa) {
+        let (outputs, inputs, begin, end, cols) = (Gpr(0), Gpr(1), Gpr(2), Gpr(3), Gpr(4));
+        isa.store_slot(self.begin, begin);
+        isa.store_slot(self.end, end);
+        if let Dim::Known(n) = self.desc.cols {
+            isa.mov(cols, Src::Imm(n as i64));
+        }
+        isa.store_slot(self.cols, cols);
+        let (p, t) = (Gpr(5), Gpr(6));
+        for i in 0..self.pointers.len() {
+            let n = self.desc.inputs.len();
+            let from = if i < n { Mem::new(inputs, 8 * i as i32) } else { Mem::new(outputs, 8 * (i - n) as i32) };
+            isa.load_int(p, from);
+            match self.operand(i).stride {
+                Stride::Elements(s) => isa.mul(t, begin, Src::Imm(4 * s as i64)),
+                Stride::Cols => {
+                    isa.mul(t, begin, Src::Reg(cols));
+                    isa.shl(t, t, 2);
+                }
+            }
+            isa.add(p, p, Src::Reg(t));
+            isa.store_slot(self.pointers[i], p);
+        }
+    }
+
+    fn next_row(&self, isa: &mut dyn VectorIsa) {
+        let (p, step) = (Gpr(0), Gpr(1));
+        isa.load_slot(step, self.cols);
+        isa.shl(step, step, 2);
+        for (i, &slot) in self.pointers.iter().enumerate() {
+            let by = match self.operand(i).stride {
+                Stride::Elements(0) => continue,
+                Stride::Elements(s) => Src::Imm(4 * s as i64),
+                Stride::Cols => Src::Reg(step),
+            };
+            isa.load_slot(p, slot);
+            isa.add(p, p, by);
+            isa.store_slot(slot, p);
+        }
+    }
+
+    fn pass(&mut self, isa: &mut dyn VectorIsa, index: usize, layout: &Layout, hoisted: bool) {
+        let pass = &self.desc.passes[index];
+        let prog = lower(isa, &pass.expr);
+        while self.spills.len() < layout.plan.slots {
+            self.spills.push(isa.vslot());
+        }
+        if !hoisted {
+            pin_constants(isa, &prog, layout);
+        }
+        self.pin_rows(isa, &prog, layout);
+        if let Some(r) = &pass.reduce {
+            layout.sums.iter().for_each(|&s| isa.splat(s, identity(r.op)));
+        }
+        let mut gprs = Gprs::all(isa.info().gprs);
+        let regs = self.loop_registers(isa, &mut gprs, pass, &prog);
+        self.columns(isa, &mut gprs, pass, layout, &regs);
+        if let Some(r) = &pass.reduce {
+            self.finish(isa, index, r, layout);
+        }
+    }
+
+    /// Row values and splat inputs that the pass reads in every column.
+    fn pin_rows(&self, isa: &mut dyn VectorIsa, prog: &Prog, layout: &Layout) {
+        for &(value, reg) in &layout.pinned {
+            match prog.inst(value) {
+                crate::prog::Inst::Leaf(Leaf::Row(k)) => self.load_row(isa, *k, reg),
+                crate::prog::Inst::Leaf(Leaf::Input(k)) => {
+                    isa.load_slot(Gpr(0), self.pointers[*k as usize]);
+                    isa.load_splat(reg, Mem::new(Gpr(0), 0));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn load_row(&self, isa: &mut dyn VectorIsa, k: u16, d: V) {
+        if k == COLUMNS {
+            isa.load_slot(Gpr(0), self.cols);
+            isa.splat_int(d, Gpr(0));
+        } else {
+            isa.reload(d, self.rows[k as usize]);
+        }
+    }
+
+    fn loop_registers(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, pass: &Pass, prog: &Prog) -> Loop {
+        let (x, spare) = (gprs.take(), gprs.take());
+        let inputs = self.desc.inputs.len();
+        let mut used = vec![false; self.pointers.len()];
+        prog.leaves().for_each(|l| {
+            if let Leaf::Input(k) = l {
+                used[k as usize] = true;
+            }
+        });
+        pass.stores.iter().for_each(|s| used[inputs + s] = true);
+        let mut pointers = vec![None; used.len()];
+        for i in (0..used.len()).filter(|&i| used[i]).take(MAX_POINTERS) {
+            let r = gprs.take();
+            isa.load_slot(r, self.pointers[i]);
+            pointers[i] = Some(r);
+        }
+        Loop { x, pointers, spare }
+    }
+
+    /// Whole groups of vectors, whole vectors, and the columns that remain.
+    fn columns(&mut self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, pass: &Pass, layout: &Layout, regs: &Loop) {
+        let lanes = isa.info().lanes;
+        let unroll = layout.sums.len().max(layout.copies);
+        isa.mov(regs.x, Src::Imm(0));
+        match self.desc.cols {
+            Dim::Known(n) => {
+                let vectors = n / lanes;
+                self.known_loop(isa, gprs, pass, layout, regs, vectors / unroll, unroll);
+                self.known_loop(isa, gprs, pass, layout, regs, vectors % unroll, 1);
+                if n % lanes > 0 {
+                    self.tail(isa, pass, layout, regs, Src::Imm((n % lanes) as i64));
+                }
+            }
+            Dim::Argument => {
+                if unroll > 1 {
+                    self.counted_loop(isa, gprs, pass, layout, regs, unroll);
+                }
+                self.counted_loop(isa, gprs, pass, layout, regs, 1);
+                let (rest, done) = (gprs.take(), isa.label());
+                isa.load_slot(rest, self.cols);
+                isa.shr(regs.spare, regs.x, 2);
+                isa.sub(rest, rest, Src::Reg(regs.spare));
+                isa.branch(Cond::Le, rest, Src::Imm(0), done);
+                self.tail(isa, pass, layout, regs, Src::Reg(rest));
+                isa.bind(done);
+                gprs.give(rest);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the state of a pass, and how often to turn")]
+    fn known_loop(
+        &mut self,
+        isa: &mut dyn VectorIsa,
+        gprs: &mut Gprs,
+        pass: &Pass,
+        layout: &Layout,
+        regs: &Loop,
+        turns: usize,
+        unroll: usize,
+    ) {
+        super::contraction::repeat(isa, gprs, turns, |isa, _, _| self.vectors(isa, pass, layout, regs, unroll));
+    }
+
+    /// Turns as long as `unroll` vectors remain of a run-time number of columns.
+    fn counted_loop(
+        &mut self,
+        isa: &mut dyn VectorIsa,
+        gprs: &mut Gprs,
+        pass: &Pass,
+        layout: &Layout,
+        regs: &Loop,
+        unroll: usize,
+    ) {
+        let (limit, top, done) = (gprs.take(), isa.label(), isa.label());
+        isa.load_slot(limit, self.cols);
+        isa.sub(limit, limit, Src::Imm((unroll * isa.info().lanes) as i64));
+        isa.shl(limit, limit, 2);
+        isa.branch(Cond::Lt, limit, Src::Reg(regs.x), done);
+        isa.bind(top);
+        self.vectors(isa, pass, layout, regs, unroll);
+        isa.branch(Cond::Le, regs.x, Src::Reg(limit), top);
+        isa.bind(done);
+        gprs.give(limit);
+    }
+
+    fn vectors(&self, isa: &mut dyn VectorIsa, pass: &Pass, layout: &Layout, regs: &Loop, count: usize) {
+        let bytes = isa.info().bytes();
+        for first in (0..count).step_by(layout.copies) {
+            let group = first..count.min(first + layout.copies);
+            let at = |i: usize| i as i32 * bytes;
+            let outs: Vec<Vec<V>> =
+                group.clone().map(|i| self.evaluate(isa, layout, regs, at(i), i - first, None)).collect();
+            group.zip(&outs).for_each(|(i, outs)| self.keep(isa, pass, layout, regs, at(i), i, outs, None));
+        }
+        isa.add(regs.x, regs.x, Src::Imm(count as i64 * i64::from(bytes)));
+    }
+
+    fn tail(&self, isa: &mut dyn VectorIsa, pass: &Pass, layout: &Layout, regs: &Loop, count: Src) {
+        let tail = isa.make_tail(count, layout.mask);
+        let outs = self.evaluate(isa, layout, regs, 0, 0, Some(&tail));
+        self.keep(isa, pass, layout, regs, 0, 0, &outs, Some(&tail));
+    }
+
+    /// The results for one vector of columns at `x + disp`, in the `copy`-th set of temporaries.
+    fn evaluate(
+        &self,
+        isa: &mut dyn VectorIsa,
+        layout: &Layout,
+        regs: &Loop,
+        disp: i32,
+        copy: usize,
+        tail: Option<&Tail>,
+    ) -> Vec<V> {
+        let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| match leaf {
+            Leaf::Input(k) => {
+                let base = self.base(isa, regs, k as usize);
+                match (self.operand(k as usize).splat, tail) {
+                    (true, _) => isa.load_splat(d, Mem::new(base, 0)),
+                    (false, None) => isa.load(d, Mem::indexed(base, regs.x, disp)),
+                    (false, Some(t)) => isa.load_tail(d, Mem::indexed(base, regs.x, disp), t),
+                }
+            }
+            Leaf::Row(COLUMNS) => {
+                isa.load_slot(regs.spare, self.cols);
+                isa.splat_int(d, regs.spare);
+            }
+            Leaf::Row(k) => isa.reload(d, self.rows[k as usize]),
+            Leaf::Acc => {}
+        };
+        layout.plan.emit(isa, &layout.copy(copy), &self.spills, &mut fetch)
+    }
+
+    /// Stores results of one vector at `x + disp`, and reduces the last into accumulator `sum`.
+    #[expect(clippy::too_many_arguments, reason = "the state of a pass, and one place in it")]
+    fn keep(
+        &self,
+        isa: &mut dyn VectorIsa,
+        pass: &Pass,
+        layout: &Layout,
+        regs: &Loop,
+        disp: i32,
+        sum: usize,
+        outs: &[V],
+        tail: Option<&Tail>,
+    ) {
+        for (&store, &v) in pass.stores.iter().zip(outs) {
+            let base = self.base(isa, regs, self.desc.inputs.len() + store);
+            match tail {
+                None => isa.store(Mem::indexed(base, regs.x, disp), v),
+                Some(t) => isa.store_tail(Mem::indexed(base, regs.x, disp), v, t),
+            }
+        }
+        if let (Some(r), Some(&v)) = (&pass.reduce, outs.get(pass.stores.len())) {
+            let v = match tail {
+                Some(t) => fill(isa, r.op, v, layout, t),
+                None => v,
+            };
+            combine(isa, r.op, layout.sums[sum], v, layout.spare[0]);
+        }
+    }
+
+    /// The pointer of operand `i`, from its register or its slot.
+    fn base(&self, isa: &mut dyn VectorIsa, regs: &Loop, i: usize) -> Gpr {
+        regs.pointers[i].unwrap_or_else(|| {
+            isa.load_slot(regs.spare, self.pointers[i]);
+            regs.spare
+        })
+    }
+
+    /// Joins the accumulators, reduces the lanes, applies the finish and keeps the result.
+    fn finish(&mut self, isa: &mut dyn VectorIsa, index: usize, r: &Reduction, layout: &Layout) {
+        let [first, others @ ..] = &layout.sums[..] else { return };
+        others.iter().for_each(|&o| combine(isa, r.op, *first, o, layout.spare[0]));
+        isa.reduce(r.op, *first, *first, layout.spare);
+        let prog = lower(isa, &r.finish);
+        let vregs: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| v != first).collect();
+        let mut regs = vec![*first];
+        // Pinned constants of a lone pass must survive.
+        regs.extend(vregs.into_iter().filter(|v| layout.pinned.iter().all(|(_, p)| p != v)));
+        let given: Vec<(Val, u8)> = prog.leaf(Leaf::Acc).map(|v| (v, 0)).into_iter().collect();
+        let plan = prog.allocate(regs.len(), &given);
+        while self.spills.len() < plan.slots {
+            self.spills.push(isa.vslot());
+        }
+        let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| {
+            if let Leaf::Row(k) = leaf {
+                self.load_row(isa, k, d);
+            }
+        };
+        let out = plan.emit(isa, &regs, &self.spills, &mut fetch)[0];
+        isa.spill(self.rows[index], out);
+        if let Some(s) = r.store {
+            isa.load_slot(Gpr(0), self.pointers[self.desc.inputs.len() + s]);
+            isa.store_lane0(Mem::new(Gpr(0), 0), out);
+        }
+    }
+}
+
+fn lower(isa: &dyn VectorIsa, expr: &VExpr) -> Prog {
+    math::lower(expr, isa.info().nan_minmax)
+}
+
+/// The value that leaves a reduction as it is.
+pub(crate) fn identity(op: ReduceOp) -> u32 {
+    match op {
+        ReduceOp::Sum => 0,
+        ReduceOp::Max => f32::NEG_INFINITY.to_bits(),
+        ReduceOp::Min => f32::INFINITY.to_bits(),
+    }
+}
+
+/// `sum = sum op v`, NaN of either side kept.
+pub(crate) fn combine(isa: &mut dyn VectorIsa, op: ReduceOp, sum: V, v: V, tmp: V) {
+    let bin = match op {
+        ReduceOp::Sum => return isa.binary(BinOp::Add, sum, sum, v),
+        ReduceOp::Max => BinOp::Max,
+        ReduceOp::Min => BinOp::Min,
+    };
+    if isa.info().nan_minmax {
+        isa.binary(bin, sum, sum, v);
+    } else {
+        isa.cmp(CmpOp::Unord, tmp, sum, sum);
+        isa.binary(bin, sum, sum, v);
+        isa.binary(BinOp::Or, sum, sum, tmp);
+    }
+}
+
+/// A copy of `v` whose lanes beyond the tail do not matter to the reduction.
+fn fill(isa: &mut dyn VectorIsa, op: ReduceOp, v: V, layout: &Layout, tail: &Tail) -> V {
+    let [copy, neutral] = layout.spare;
+    isa.vmov(copy, v);
+    isa.splat(neutral, identity(op));
+    isa.fill_tail(copy, neutral, tail);
+    // `combine` takes spare[0] for itself.
+    isa.vmov(neutral, copy);
+    neutral
+}
+
+/// Most accumulators of a reduction; enough to hide the latency of an addition.
+const MAX_SUMS: usize = 4;
+
+fn pin_constants(isa: &mut dyn VectorIsa, prog: &Prog, layout: &Layout) {
+    for &(value, reg) in &layout.pinned {
+        if let crate::prog::Inst::Const(bits) = prog.inst(value) {
+            isa.splat(reg, *bits);
+        }
+    }
+}

@@ -1,0 +1,628 @@
+//! Channel-by-channel windows over channels-last images: depthwise convolution, max and average pooling.
+//!
+//! One unit of work is one output row. A row is cut into tiles of a few pixels, for which all channels are walked, vector by
+//! vector, with one pointer per window row. Window rows outside of the image point to a row of zeros (or, for a maximum, to another row
+//! of the same window); columns outside are left out when the code is made, so the first and last tiles have code of their own and
+//! all tiles between share one loop.
+
+use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::kernels::conv::Window;
+use crate::kernels::copy::move_elements;
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::registers::Gprs;
+use crate::kernels::{Arg, Kernel, Units, check_size};
+use crate::math;
+use crate::prog::{Plan, Prog, Val};
+use crate::select::row_tiles;
+use crate::target::TargetDesc;
+use crate::vexpr::Leaf;
+
+/// What is computed from the elements of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WindowOp {
+    /// Sum of products with one weight per tap and channel; multiplier 1.
+    Depthwise,
+    /// Largest element inside the image; NaN if there is one.
+    Max,
+    /// Sum over a constant: the window size, border included, or any divisor. (PyTorch's `ceil_mode` makes the last windows
+    /// smaller where they overhang even the border: that is not expressed here.)
+    AvgFixed(usize),
+    /// Mean of the elements inside the image.
+    AvgInside,
+}
+
+/// A window operation, channel by channel.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WindowDesc {
+    /// The operation.
+    pub op: WindowOp,
+    /// Images, if known at compile time.
+    pub batch: Option<usize>,
+    /// Window and image sizes.
+    pub window: Window,
+    /// Channels.
+    pub channels: usize,
+    /// Elements between input pixels.
+    pub in_pitch: usize,
+    /// Elements between output pixels.
+    pub out_pitch: usize,
+    /// Applied before the store; its rows are output pixels.
+    pub epilogue: Epilogue,
+}
+
+/// Largest window edge.
+pub const MAX_EDGE: usize = 9;
+/// Most pixels of a tile.
+const MAX_TILE: usize = 8;
+
+impl WindowDesc {
+    fn check(&self) -> Result<(), EmitError> {
+        let w = &self.window;
+        let bad = |what: &str| Err(EmitError::Unsupported(format!("{what}: {:?} {w:?}", self.op)));
+        if self.channels == 0 || self.batch == Some(0) || self.in_pitch.min(self.out_pitch) < self.channels {
+            return bad("a window over no channels or overlapping pixels");
+        }
+        w.check(self.in_pitch)?;
+        check_size("weights", &[w.kernel[0], w.kernel[1], self.channels])?;
+        check_size("batch", &[self.batch.unwrap_or(1)])?;
+        w.check(self.out_pitch)?;
+        self.epilogue.check()?;
+        if w.kernel.iter().any(|&k| k > MAX_EDGE) || w.kernel[0] + self.epilogue.inputs.len() > MAX_EDGE + 1 {
+            return bad("a window too large for one pass");
+        }
+        let needs_inside = matches!(self.op, WindowOp::Max | WindowOp::AvgInside);
+        if needs_inside && (0..2).any(|axis| (0..w.output[axis]).any(|o| taps_inside(w, axis, o).count() == 0)) {
+            return bad("a window outside of the image");
+        }
+        if self.op == WindowOp::AvgFixed(0) {
+            return bad("an average over nothing");
+        }
+        Ok(())
+    }
+
+    /// Weights in the order the kernel reads them (`[kh, kw, c]`), from PyTorch's `[c, 1, kh, kw]`.
+    ///
+    /// # Errors
+    /// If there are not `channels * kh * kw`.
+    pub fn pack(&self, weights: &[f32]) -> Result<Vec<f32>, EmitError> {
+        let taps = self.window.kernel[0] * self.window.kernel[1];
+        if weights.len() != taps * self.channels {
+            return Err(EmitError::Unsupported(format!("{} depthwise weights", weights.len())));
+        }
+        Ok((0..taps).flat_map(|t| (0..self.channels).map(move |c| weights[c * taps + t])).collect())
+    }
+
+    /// Rows of zeros are read where a window leaves the image at the top or bottom.
+    fn needs_zeros(&self) -> bool {
+        let w = &self.window;
+        let leaves = w.before[0] > 0 || w.span(0, w.output[0]) > w.image[0];
+        leaves && self.op != WindowOp::Max
+    }
+}
+
+/// Taps of output `o` along `axis` that lie inside the image.
+fn taps_inside(w: &Window, axis: usize, o: usize) -> impl Iterator<Item = usize> + '_ {
+    let first = o * w.stride[axis];
+    (0..w.kernel[axis]).filter(move |k| {
+        let at = first + k * w.dilation[axis];
+        at >= w.before[axis] && at - w.before[axis] < w.image[axis]
+    })
+}
+
+/// Equal tiles of one output row, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TileRun {
+    /// For each pixel of the tile, the columns of the window that are inside the image.
+    taps: Vec<Vec<usize>>,
+    /// How many tiles.
+    count: usize,
+}
+
+/// Cuts an output row into tiles and joins neighbours that need the same code.
+fn tile_runs(w: &Window, most: usize) -> Vec<TileRun> {
+    let width = w.output[1];
+    let even = (most / 2 + 1..=most).rev().find(|t| width.is_multiple_of(*t));
+    let mut runs: Vec<TileRun> = Vec::new();
+    let mut first = 0;
+    for size in row_tiles(width, even.unwrap_or(most)) {
+        let taps: Vec<Vec<usize>> = (first..first + size).map(|o| taps_inside(w, 1, o).collect()).collect();
+        first += size;
+        match runs.last_mut() {
+            Some(run) if run.taps == taps => run.count += 1,
+            _ => runs.push(TileRun { taps, count: 1 }),
+        }
+    }
+    runs
+}
+
+/// Arguments: input, weights, output, inputs, begin, end, then scratch if rows of zeros are needed.
+pub fn emit(desc: &WindowDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
+    desc.check()?;
+    let mut isa = target.assembler()?;
+    let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
+    let mut scratch_bytes = 0;
+    if desc.needs_zeros() {
+        args.push(Arg::Scratch);
+        scratch_bytes = 4 * desc.window.image[1] * desc.in_pitch;
+    }
+    let rows = desc.window.output[0];
+    let units = desc.batch.map_or(Units::PerImage(rows), |n| Units::Fixed(n * rows));
+    let pixels = desc.window.kernel[0] * desc.window.image[1];
+    let blocks = ChannelBlocks::new(desc.channels, pixels, isa.info().lanes, target.caches.l1);
+    WindowEmitter::new(desc, blocks, isa.as_mut()).emit(isa.as_mut());
+    Ok(Kernel { name: name(desc), code: isa.finish(args.len())?, args, scratch_bytes, units })
+}
+
+fn name(d: &WindowDesc) -> String {
+    let family = match d.op {
+        WindowOp::Depthwise => "dwconv",
+        WindowOp::Max => "maxpool",
+        WindowOp::AvgFixed(_) | WindowOp::AvgInside => "avgpool",
+    };
+    let label = d.epilogue.expr.label();
+    let label = if label.is_empty() { label } else { format!("_{label}") };
+    format!("f32_{family}{}x{}{label}", d.window.kernel[0], d.window.kernel[1])
+}
+
+struct WindowEmitter<'a> {
+    desc: &'a WindowDesc,
+    prog: Prog,
+    input: Slot,
+    weights: Slot,
+    output: Slot,
+    inputs: Slot,
+    begin: Slot,
+    end: Slot,
+    scratch: Slot,
+    /// Pointers to column 0 of the window of the current tile's first pixel, one per window row.
+    rows: Vec<Slot>,
+    /// Current output pixel, and its place in the epilogue's inputs.
+    out: Slot,
+    extra: Vec<Slot>,
+    /// Window rows inside the image.
+    inside: Slot,
+    tiles: Slot,
+    /// Current output row, first channel in bytes, whole vectors of the current channel block.
+    unit: Slot,
+    channel: Slot,
+    vectors: Slot,
+    blocks: ChannelBlocks,
+    spills: Vec<VSlot>,
+}
+
+/// Channels are walked in blocks whose window rows stay in the first-level cache from one output row to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ChannelBlocks {
+    /// How many.
+    count: usize,
+    /// Whole vectors in all but the last.
+    vectors: usize,
+    /// Whole vectors in the last, which also has the remaining channels.
+    last: usize,
+}
+
+impl ChannelBlocks {
+    /// For `channels` and window rows of `pixels` in all, with `l1` bytes of cache.
+    fn new(channels: usize, pixels: usize, lanes: usize, l1: usize) -> Self {
+        // Never less than two cache lines of a pixel at a time.
+        let fit = (l1 * 2 / 3 / 4 / pixels).max(32) / 16 * 16;
+        let whole = channels / lanes;
+        if channels < fit * 3 / 2 {
+            return ChannelBlocks { count: 1, vectors: whole, last: whole };
+        }
+        let vectors = fit / lanes;
+        let count = whole.div_ceil(vectors).max(1);
+        ChannelBlocks { count, vectors, last: whole - (count - 1) * vectors }
+    }
+}
+
+/// Registers while one tile is computed.
+struct TileRegs {
+    rows: Vec<Gpr>,
+    weights: Gpr,
+    out: Gpr,
+    extra: Vec<Gpr>,
+    acc: Vec<V>,
+    taps: Vec<V>,
+    value: V,
+    spare: V,
+    mask: V,
+    /// Reciprocal divisor of each pixel, for averages.
+    scale: Vec<V>,
+}
+
+impl<'a> WindowEmitter<'a> {
+    fn new(desc: &'a WindowDesc, blocks: ChannelBlocks, isa: &mut dyn VectorIsa) -> Self {
+        let prog = math::lower(&desc.epilogue.expr, isa.info().nan_minmax);
+        let mut slot = || isa.slot();
+        WindowEmitter {
+            desc,
+            prog,
+            input: slot(),
+            weights: slot(),
+            output: slot(),
+            inputs: slot(),
+            begin: slot(),
+            end: slot(),
+            scratch: slot(),
+            rows: (0..desc.window.kernel[0]).map(|_| slot()).collect(),
+            out: slot(),
+            extra: desc.epilogue.inputs.iter().map(|_| slot()).collect(),
+            inside: slot(),
+            tiles: slot(),
+            unit: slot(),
+            channel: slot(),
+            vectors: slot(),
+            blocks,
+            spills: Vec::new(),
+        }
+    }
+
+    fn emit(&mut self, isa: &mut dyn VectorIsa) {
+        let slots = [self.input, self.weights, self.output, self.inputs, self.begin, self.end, self.scratch];
+        let args = if self.desc.needs_zeros() { 7 } else { 6 };
+        slots.iter().take(args).enumerate().for_each(|(i, &s)| isa.store_slot(s, Gpr(i as u8)));
+        if self.desc.needs_zeros() {
+            let mut gprs = Gprs::all(isa.info().gprs);
+            let dst = gprs.take();
+            isa.load_slot(dst, self.scratch);
+            isa.splat(V(0), 0);
+            let n = self.desc.window.image[1] * self.desc.in_pitch;
+            move_elements(isa, &mut gprs, dst, None, n, V(0), V(1));
+        }
+        isa.mov(Gpr(0), Src::Imm(0));
+        isa.store_slot(self.channel, Gpr(0));
+        if self.blocks.count == 1 {
+            return self.all_rows(isa);
+        }
+        let (top, t, u) = (isa.label(), Gpr(0), Gpr(1));
+        isa.bind(top);
+        isa.load_slot(t, self.channel);
+        isa.mov(u, Src::Imm(self.blocks.vectors as i64));
+        isa.mov(Gpr(2), Src::Imm(self.blocks.last as i64));
+        isa.mov_if(Cond::Eq, t, Src::Imm(self.last_channel(isa)), u, Gpr(2));
+        isa.store_slot(self.vectors, u);
+        self.all_rows(isa);
+        let step = self.blocks.vectors as i64 * i64::from(isa.info().bytes());
+        for slot in [self.weights, self.channel] {
+            isa.load_slot(t, slot);
+            isa.add(t, t, Src::Imm(step));
+            isa.store_slot(slot, t);
+        }
+        isa.branch(Cond::Le, t, Src::Imm(self.last_channel(isa)), top);
+    }
+
+    /// Where the last channel block begins, in bytes.
+    fn last_channel(&self, isa: &dyn VectorIsa) -> i64 {
+        ((self.blocks.count - 1) * self.blocks.vectors) as i64 * i64::from(isa.info().bytes())
+    }
+
+    /// All output rows of the range, for the current channel block.
+    fn all_rows(&mut self, isa: &mut dyn VectorIsa) {
+        let (top, done, unit, end) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
+        isa.load_slot(unit, self.begin);
+        isa.store_slot(self.unit, unit);
+        isa.bind(top);
+        isa.load_slot(unit, self.unit);
+        isa.load_slot(end, self.end);
+        isa.branch(Cond::Ge, unit, Src::Reg(end), done);
+        isa.add(end, unit, Src::Imm(1));
+        isa.store_slot(self.unit, end);
+        self.enter_row(isa, unit);
+        for run in tile_runs(&self.desc.window, self.largest_tile(&isa.info())) {
+            self.run(isa, &run);
+        }
+        isa.jump(top);
+        isa.bind(done);
+    }
+
+    /// Pixels whose accumulators fit beside weights, input, temporaries and scales.
+    fn largest_tile(&self, info: &IsaInfo) -> usize {
+        let taps = if self.desc.op == WindowOp::Depthwise { self.desc.window.kernel[1] } else { 0 };
+        // At most four pixels, so that four registers hold all their divisors.
+        let (most, scales) = if self.desc.op == WindowOp::AvgInside { (4, 4) } else { (MAX_TILE, 1) };
+        most.min(info.vregs.saturating_sub(taps + 3 + scales).max(2)).min(info.vregs - 8)
+    }
+
+    /// Pointers for output row `unit`.
+    fn enter_row(&mut self, isa: &mut dyn VectorIsa, unit: Gpr) {
+        let (d, w) = (self.desc, self.desc.window);
+        let (n, y, t, image) = (Gpr(1), Gpr(2), Gpr(3), Gpr(4));
+        let height = w.output[0] as i64;
+        isa.mul(t, unit, Src::Imm(4 * (w.output[1] * d.out_pitch) as i64));
+        isa.load_slot(n, self.output);
+        isa.add(t, t, Src::Reg(n));
+        isa.load_slot(n, self.channel);
+        isa.add(t, t, Src::Reg(n));
+        isa.store_slot(self.out, t);
+        for (k, input) in d.epilogue.inputs.iter().enumerate() {
+            isa.load_slot(n, self.inputs);
+            isa.load_int(n, Mem::new(n, 8 * k as i32));
+            isa.mul(t, unit, Src::Imm(w.output[1] as i64));
+            isa.mul(t, t, Src::Imm(4 * input.row_stride as i64));
+            isa.add(t, t, Src::Reg(n));
+            if !input.splat {
+                isa.load_slot(n, self.channel);
+                isa.add(t, t, Src::Reg(n));
+            }
+            isa.store_slot(self.extra[k], t);
+        }
+        isa.mov(t, Src::Imm(height));
+        isa.udiv(n, unit, t, [V(0), V(1)]);
+        isa.mul(t, n, Src::Imm(height));
+        isa.sub(y, unit, Src::Reg(t));
+        isa.mul(y, y, Src::Imm(w.stride[0] as i64));
+        isa.sub(y, y, Src::Imm(w.before[0] as i64));
+        let line = 4 * (w.image[1] * d.in_pitch) as i64;
+        isa.mul(n, n, Src::Imm(w.image[0] as i64));
+        isa.mul(n, n, Src::Imm(line));
+        isa.load_slot(image, self.input);
+        isa.add(image, image, Src::Reg(n));
+        isa.mov(t, Src::Imm(0));
+        isa.store_slot(self.inside, t);
+        for ky in 0..w.kernel[0] {
+            self.enter_window_row(isa, ky, image, y);
+        }
+    }
+
+    /// The pointer of window row `ky`, whose image row is `y + ky * dilation`.
+    fn enter_window_row(&mut self, isa: &mut dyn VectorIsa, ky: usize, image: Gpr, y: Gpr) {
+        let (d, w) = (self.desc, self.desc.window);
+        let (at, t, p) = (Gpr(5), Gpr(6), Gpr(7));
+        let step = w.dilation[0] as i64;
+        let line = 4 * (w.image[1] * d.in_pitch) as i64;
+        let before = Src::Imm(-4 * (w.before[1] * d.in_pitch) as i64);
+        isa.add(at, y, Src::Imm(ky as i64 * step));
+        let store = isa.label();
+        if d.op == WindowOp::Max {
+            clamp_by_steps(isa, at, step, w.image[0] as i64);
+        } else if d.needs_zeros() {
+            let inside = isa.label();
+            isa.mov(t, Src::Imm(w.image[0] as i64));
+            isa.branch(Cond::Ult, at, Src::Reg(t), inside);
+            isa.load_slot(p, self.scratch);
+            isa.jump(store);
+            isa.bind(inside);
+        }
+        isa.mul(p, at, Src::Imm(line));
+        isa.add(p, p, Src::Reg(image));
+        isa.load_slot(t, self.inside);
+        isa.add(t, t, Src::Imm(1));
+        isa.store_slot(self.inside, t);
+        isa.bind(store);
+        isa.load_slot(t, self.channel);
+        isa.add(p, p, Src::Reg(t));
+        isa.add(p, p, before);
+        isa.store_slot(self.rows[ky], p);
+    }
+
+    fn run(&mut self, isa: &mut dyn VectorIsa, run: &TileRun) {
+        let (top, t) = (isa.label(), Gpr(0));
+        if run.count > 1 {
+            isa.mov(t, Src::Imm(run.count as i64));
+            isa.store_slot(self.tiles, t);
+        }
+        isa.bind(top);
+        self.tile(isa, &run.taps);
+        self.next_tile(isa, run.taps.len());
+        if run.count > 1 {
+            isa.load_slot(t, self.tiles);
+            isa.sub(t, t, Src::Imm(1));
+            isa.store_slot(self.tiles, t);
+            isa.branch(Cond::Gt, t, Src::Imm(0), top);
+        }
+    }
+
+    fn next_tile(&self, isa: &mut dyn VectorIsa, pixels: usize) {
+        let d = self.desc;
+        let step = |per_pixel: usize| 4 * (pixels * per_pixel) as i64;
+        let inputs = self.extra.iter().zip(&d.epilogue.inputs).map(|(&s, i)| (s, step(i.row_stride)));
+        let rows = self.rows.iter().map(|&s| (s, step(d.window.stride[1] * d.in_pitch)));
+        for (slot, by) in rows.chain([(self.out, step(d.out_pitch))]).chain(inputs).filter(|&(_, by)| by != 0) {
+            isa.load_slot(Gpr(0), slot);
+            isa.add(Gpr(0), Gpr(0), Src::Imm(by));
+            isa.store_slot(slot, Gpr(0));
+        }
+    }
+
+    /// All channels of one tile.
+    fn tile(&mut self, isa: &mut dyn VectorIsa, taps: &[Vec<usize>]) {
+        let mut gprs = Gprs::all(isa.info().gprs);
+        let regs = self.registers(isa, &mut gprs, taps);
+        let (lanes, channels) = (isa.info().lanes, self.desc.channels);
+        let done = isa.label();
+        if self.blocks.count == 1 {
+            super::contraction::repeat(isa, &mut gprs, channels / lanes, |isa, _, _| self.whole_vector(isa, taps, &regs));
+        } else {
+            let (left, top, none) = (gprs.take(), isa.label(), isa.label());
+            isa.load_slot(left, self.vectors);
+            isa.branch(Cond::Le, left, Src::Imm(0), none);
+            isa.bind(top);
+            self.whole_vector(isa, taps, &regs);
+            isa.sub(left, left, Src::Imm(1));
+            isa.branch(Cond::Gt, left, Src::Imm(0), top);
+            isa.bind(none);
+            isa.load_slot(left, self.channel);
+            isa.branch(Cond::Ne, left, Src::Imm(self.last_channel(isa)), done);
+        }
+        if channels % lanes > 0 {
+            let tail = isa.make_tail(Src::Imm((channels % lanes) as i64), regs.mask);
+            self.vector(isa, taps, &regs, Some(&tail));
+        }
+        isa.bind(done);
+    }
+
+    /// One whole vector of channels; all pointers move on.
+    fn whole_vector(&mut self, isa: &mut dyn VectorIsa, taps: &[Vec<usize>], regs: &TileRegs) {
+        self.vector(isa, taps, regs, None);
+        let bytes = Src::Imm(i64::from(isa.info().bytes()));
+        let splat = self.desc.epilogue.inputs.iter().map(|i| i.splat);
+        let contiguous = regs.extra.iter().zip(splat).filter(|(_, splat)| !splat).map(|(&r, _)| r);
+        let moving = regs.rows.iter().copied().chain([regs.weights, regs.out]).chain(contiguous);
+        moving.for_each(|r| isa.add(r, r, bytes));
+    }
+
+    fn registers(&mut self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, taps: &[Vec<usize>]) -> TileRegs {
+        let mut next = (0..isa.info().vregs as u8).map(V);
+        let mut some = |n: usize| next.by_ref().take(n).collect::<Vec<V>>();
+        let acc = some(taps.len());
+        let weights = if self.desc.op == WindowOp::Depthwise { self.desc.window.kernel[1] } else { 0 };
+        let [value, spare, mask] = some(3)[..] else { unreachable!("an ISA has more registers than a tile takes") };
+        let scales = some(4);
+        let scale = self.scales(isa, taps, &scales);
+        let mut pointer = |slot: Slot, gprs: &mut Gprs| {
+            let r = gprs.take();
+            isa.load_slot(r, slot);
+            r
+        };
+        TileRegs {
+            rows: self.rows.iter().map(|&s| pointer(s, gprs)).collect(),
+            weights: pointer(self.weights, gprs),
+            out: pointer(self.out, gprs),
+            extra: self.extra.iter().map(|&s| pointer(s, gprs)).collect(),
+            acc,
+            // Depthwise needs no scales.
+            taps: if weights > 0 { scales.into_iter().chain(some(weights)).take(weights).collect() } else { Vec::new() },
+            value,
+            spare,
+            mask,
+            scale,
+        }
+    }
+
+    /// Loads the reciprocal divisors; one register for each number of columns inside that occurs, at most four.
+    fn scales(&self, isa: &mut dyn VectorIsa, taps: &[Vec<usize>], regs: &[V]) -> Vec<V> {
+        match self.desc.op {
+            WindowOp::Depthwise | WindowOp::Max => Vec::new(),
+            WindowOp::AvgFixed(n) => {
+                isa.splat(regs[0], (1.0 / n as f32).to_bits());
+                vec![regs[0]; taps.len()]
+            }
+            WindowOp::AvgInside => {
+                let mut counts: Vec<usize> = taps.iter().map(Vec::len).collect();
+                counts.sort_unstable();
+                counts.dedup();
+                for (&n, &r) in counts.iter().zip(regs) {
+                    let (g, t) = (Gpr(0), V(0));
+                    isa.load_slot(g, self.inside);
+                    isa.mul(g, g, Src::Imm(n as i64));
+                    isa.splat_int(r, g);
+                    isa.splat(t, 1f32.to_bits());
+                    isa.binary(BinOp::Div, r, t, r);
+                }
+                taps.iter().map(|c| regs[counts.iter().position(|n| *n == c.len()).unwrap_or(0)]).collect()
+            }
+        }
+    }
+
+    /// One vector of channels for all pixels of the tile.
+    fn vector(&mut self, isa: &mut dyn VectorIsa, taps: &[Vec<usize>], regs: &TileRegs, tail: Option<&Tail>) {
+        let w = self.desc.window;
+        let start = if self.desc.op == WindowOp::Max { f32::NEG_INFINITY.to_bits() } else { 0 };
+        regs.acc.iter().for_each(|&a| isa.splat(a, start));
+        for ky in 0..w.kernel[0] {
+            for (kx, &tap) in regs.taps.iter().enumerate() {
+                let at = 4 * ((ky * w.kernel[1] + kx) * self.desc.channels) as i32;
+                load(isa, tap, Mem::new(regs.weights, at), tail);
+            }
+            for x in 0..w.span(1, taps.len()) {
+                let users: Vec<(usize, usize)> = users(&w, taps, x).collect();
+                if users.is_empty() {
+                    continue;
+                }
+                load(isa, regs.value, Mem::new(regs.rows[ky], 4 * (x * self.desc.in_pitch) as i32), tail);
+                users.into_iter().for_each(|(pixel, kx)| self.accumulate(isa, regs, pixel, kx));
+            }
+        }
+        self.store(isa, regs, tail);
+    }
+
+    fn accumulate(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, pixel: usize, kx: usize) {
+        let (acc, value) = (regs.acc[pixel], regs.value);
+        match self.desc.op {
+            WindowOp::Depthwise => isa.fma(acc, value, regs.taps[kx]),
+            WindowOp::AvgFixed(_) | WindowOp::AvgInside => isa.binary(BinOp::Add, acc, acc, value),
+            WindowOp::Max if isa.info().nan_minmax => isa.binary(BinOp::Max, acc, acc, value),
+            WindowOp::Max => {
+                isa.cmp(CmpOp::Unord, regs.spare, acc, acc);
+                isa.binary(BinOp::Max, acc, acc, value);
+                isa.binary(BinOp::Or, acc, acc, regs.spare);
+            }
+        }
+    }
+
+    /// Divides, applies the epilogue and stores.
+    fn store(&mut self, isa: &mut dyn VectorIsa, regs: &TileRegs, tail: Option<&Tail>) {
+        for (&acc, &scale) in regs.acc.iter().zip(&regs.scale) {
+            isa.binary(BinOp::Mul, acc, acc, scale);
+        }
+        let busy = |v: &V| regs.acc.contains(v) || regs.scale.contains(v) || *v == regs.mask;
+        let free: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| !busy(v)).collect();
+        let given: Vec<(Val, u8)> = self.prog.leaf(Leaf::Acc).map(|v| (v, 0)).into_iter().collect();
+        let plan = self.prog.allocate(free.len() + 1, &given);
+        while self.spills.len() < plan.slots {
+            self.spills.push(isa.vslot());
+        }
+        for pixel in 0..regs.acc.len() {
+            self.store_pixel(isa, regs, &plan, &free, pixel, tail);
+        }
+    }
+
+    fn store_pixel(
+        &self,
+        isa: &mut dyn VectorIsa,
+        regs: &TileRegs,
+        plan: &Plan,
+        free: &[V],
+        pixel: usize,
+        tail: Option<&Tail>,
+    ) {
+        let mut all = vec![regs.acc[pixel]];
+        all.extend_from_slice(free);
+        let inputs = &self.desc.epilogue.inputs;
+        let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| {
+            let Leaf::Input(k) = leaf else { return };
+            let input = inputs[k as usize];
+            let m = Mem::new(regs.extra[k as usize], 4 * (pixel * input.row_stride) as i32);
+            if input.splat { isa.load_splat(d, m) } else { load(isa, d, m, tail) }
+        };
+        let out = plan.emit(isa, &all, &self.spills, &mut fetch)[0];
+        let m = Mem::new(regs.out, 4 * (pixel * self.desc.out_pitch) as i32);
+        match tail {
+            None => isa.store(m, out),
+            Some(t) => isa.store_tail(m, out, t),
+        }
+    }
+}
+
+/// The pixels of a tile, with the column of their window, that read input column `x` (counted from the first pixel's window).
+fn users<'a>(w: &Window, taps: &'a [Vec<usize>], x: usize) -> impl Iterator<Item = (usize, usize)> + 'a {
+    let (stride, dilation) = (w.stride[1], w.dilation[1]);
+    taps.iter().enumerate().flat_map(move |(pixel, inside)| {
+        let hits = inside.iter().filter(move |&&kx| pixel * stride + kx * dilation == x);
+        hits.map(move |&kx| (pixel, kx))
+    })
+}
+
+fn load(isa: &mut dyn VectorIsa, d: V, m: Mem, tail: Option<&Tail>) {
+    match tail {
+        None => isa.load(d, m),
+        Some(t) => isa.load_tail(d, m, t),
+    }
+}
+
+/// Moves `at` by `step` until it is in `0..limit`. The caller has checked that some multiple leads there.
+fn clamp_by_steps(isa: &mut dyn VectorIsa, at: Gpr, step: i64, limit: i64) {
+    let (up, down) = (isa.label(), isa.label());
+    let (up_done, down_done) = (isa.label(), isa.label());
+    isa.bind(up);
+    isa.branch(Cond::Ge, at, Src::Imm(0), up_done);
+    isa.add(at, at, Src::Imm(step));
+    isa.jump(up);
+    isa.bind(up_done);
+    isa.bind(down);
+    isa.branch(Cond::Lt, at, Src::Imm(limit), down_done);
+    isa.sub(at, at, Src::Imm(step));
+    isa.jump(down);
+    isa.bind(down_done);
+}

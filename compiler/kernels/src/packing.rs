@@ -1,0 +1,46 @@
+//! Weight layouts: what the emitted contractions read, made at compile time from plain row-major tensors.
+//!
+//! A packed B is a sequence of panels in column order. A panel of `nv` vectors is `K` rows of `nv * lanes` f32, columns that do
+//! not exist being zero. It wants 64-byte alignment; nothing depends on it but speed.
+
+use crate::select::TilePlan;
+
+/// Where the elements of B lie in the source: element `(k, n)` at `k * row + n * col`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strides {
+    /// Step from one `k` to the next.
+    pub k: usize,
+    /// Step from one `n` to the next.
+    pub n: usize,
+}
+
+/// f32 elements of a packed B of `k` rows.
+pub fn packed_len(plan: &TilePlan, k: usize) -> usize {
+    plan.packed_cols() * k
+}
+
+/// Packs `B[k, n]`, read by `strides` from `source`.
+///
+/// # Panics
+/// If `source` is shorter than the strides say.
+pub fn pack_b(plan: &TilePlan, k: usize, source: &[f32], strides: Strides) -> Vec<f32> {
+    pack_by(plan, k, |kk, n| source[kk * strides.k + n * strides.n])
+}
+
+/// Packs `B[k, n] = at(k, n)`.
+pub fn pack_by(plan: &TilePlan, k: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
+    let mut packed = Vec::with_capacity(packed_len(plan, k));
+    let mut first = 0;
+    for group in &plan.groups {
+        let width = group.nv * plan.lanes;
+        for panel in 0..group.panels {
+            let cols = width.min(group.cols - panel * width);
+            for kk in 0..k {
+                packed.extend((0..cols).map(|j| at(kk, first + j)));
+                packed.extend(std::iter::repeat_n(0.0, width - cols));
+            }
+            first += cols;
+        }
+    }
+    packed
+}

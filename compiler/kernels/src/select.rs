@@ -1,0 +1,147 @@
+//! Tile choice for contractions: how N is cut into panels and M into row tiles, by a small cost model.
+//!
+//! In: lanes and registers of the ISA, M (if known), N, K. Out: a [`TilePlan`], on which both the packing of
+//! weights ([`crate::packing`]) and the emitted loops depend, so it is a pure function of its arguments.
+//!
+//! The model counts cycles per step of K on a core with two FMA pipes of latency 4 and two loads a cycle; only the
+//! order of the candidates matters.
+
+use crate::isa::IsaInfo;
+
+/// A register tile: `mr` rows by `nv` vectors, with `kacc` sets of accumulators to hide latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tile {
+    /// Rows of C.
+    pub mr: usize,
+    /// Vectors of columns of C.
+    pub nv: usize,
+    /// Accumulator sets, summed after the loop over K.
+    pub kacc: usize,
+}
+
+/// Consecutive panels of equal width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PanelGroup {
+    /// Number of panels.
+    pub panels: usize,
+    /// Vectors per panel.
+    pub nv: usize,
+    /// Columns of the group that exist; less than `panels * nv * lanes` only if `panels` is 1.
+    pub cols: usize,
+    /// Largest row tile.
+    pub mr: usize,
+}
+
+/// How C is covered by tiles.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TilePlan {
+    /// f32 lanes of a vector.
+    pub lanes: usize,
+    /// Panel groups from column 0 on.
+    pub groups: Vec<PanelGroup>,
+}
+
+impl TilePlan {
+    /// Columns including padding: the row length of the packed operand.
+    pub fn packed_cols(&self) -> usize {
+        self.groups.iter().map(|g| g.panels * g.nv * self.lanes).sum()
+    }
+
+    /// Number of panels.
+    pub fn panels(&self) -> usize {
+        self.groups.iter().map(|g| g.panels).sum()
+    }
+}
+
+/// Cycles of a load-use chain of one FMA.
+const FMA_LATENCY: f64 = 4.0;
+/// Row count that stands for an unknown M.
+const TYPICAL_M: usize = 1000;
+
+/// Whether an `mr` x `nv` x `kacc` tile leaves registers for its operands.
+fn fits(info: &IsaInfo, mr: usize, nv: usize, kacc: usize) -> bool {
+    let b = if mr == 1 { 1 } else { nv };
+    let scalars = if info.k_step > 1 { mr } else { 1 };
+    mr * nv * kacc + b + scalars <= info.vregs
+}
+
+/// The tile of `mr` rows by `nv` vectors, with as many accumulator sets as hide the FMA latency.
+pub fn tile(info: &IsaInfo, mr: usize, nv: usize) -> Tile {
+    let mut kacc = 1;
+    while mr * nv * kacc < 8 && kacc < 4 && fits(info, mr, nv, kacc * 2) {
+        kacc *= 2;
+    }
+    Tile { mr, nv, kacc }
+}
+
+/// Bytes per cycle from the second-level cache that a tile may count on.
+const L2_RATE: f64 = 16.0;
+/// A panel up to this size stays in the first-level cache while the row tiles pass over it.
+const PANEL_IN_L1: usize = 24 << 10;
+
+/// Modelled cycles of one tile over all of K.
+fn tile_cost(info: &IsaInfo, mr: usize, nv: usize, k: usize) -> f64 {
+    let kacc = tile(info, mr, nv).kacc;
+    let (fmas, k_step) = ((mr * nv) as f64, info.k_step as f64);
+    let loads = nv as f64 + mr as f64 / k_step;
+    let row_bytes = nv * info.lanes * 4;
+    let fetch = if row_bytes * k > PANEL_IN_L1 { row_bytes as f64 / L2_RATE } else { 0.0 };
+    let step = (fmas / 2.0).max(fetch).max(loads / 2.0).max(FMA_LATENCY / kacc as f64).max((fmas + loads) / 5.0);
+    let fixed = 20.0 + 2.0 * fmas + 2.0 * mr as f64;
+    // Where both pipes are full anyway, fewer loads are kinder to in-order cores and to the second-level cache.
+    let step = if info.k_step > 1 { step + 0.05 * loads } else { step };
+    step * k as f64 + fixed
+}
+
+/// The rows of successive tiles for `m` rows and a largest tile of `mr`: what the emitted loop does at run time.
+pub fn row_tiles(m: usize, mr: usize) -> Vec<usize> {
+    let mut rest = m;
+    let mut tiles = Vec::new();
+    while rest > 0 {
+        let take = if rest >= 2 * mr { mr } else if rest > mr { rest.div_ceil(2) } else { rest };
+        tiles.push(take);
+        rest -= take;
+    }
+    tiles
+}
+
+fn sweep_cost(info: &IsaInfo, m: usize, mr: usize, nv: usize, k: usize) -> f64 {
+    let whole = (m / mr).saturating_sub(2);
+    let rest = row_tiles(m - whole * mr, mr);
+    whole as f64 * tile_cost(info, mr, nv, k) + rest.iter().map(|&r| tile_cost(info, r, nv, k)).sum::<f64>()
+}
+
+/// The best row tile for panels of `nv` vectors, and the cost of one panel.
+fn best_rows(info: &IsaInfo, m: usize, nv: usize, k: usize, max_rows: usize) -> Option<(usize, f64)> {
+    let candidates = (1..=max_rows.min(m.max(1))).filter(|&mr| fits(info, mr, nv, 1));
+    candidates.map(|mr| (mr, sweep_cost(info, m, mr, nv, k))).min_by(|a, b| a.1.total_cmp(&b.1))
+}
+
+fn plan_with(info: &IsaInfo, m: usize, n: usize, k: usize, nv: usize, max_rows: usize) -> Option<(TilePlan, f64)> {
+    let width = nv * info.lanes;
+    let mut groups = Vec::new();
+    let mut cost = 0.0;
+    if n >= width {
+        let (mr, c) = best_rows(info, m, nv, k, max_rows)?;
+        let panels = n / width;
+        groups.push(PanelGroup { panels, nv, cols: panels * width, mr });
+        cost += c * panels as f64;
+    }
+    let rest = n % width;
+    if rest > 0 {
+        let nv = rest.div_ceil(info.lanes);
+        let (mr, c) = best_rows(info, m, nv, k, max_rows)?;
+        groups.push(PanelGroup { panels: 1, nv, cols: rest, mr });
+        cost += c;
+    }
+    Some((TilePlan { lanes: info.lanes, groups }, cost))
+}
+
+/// Chooses panels and row tiles for `C[m, n]` with a sum over `k`. `m` is `None` if known only at run time; `max_rows` is the
+/// largest row tile that the addressing of A allows.
+pub fn plan_tiles(info: &IsaInfo, m: Option<usize>, n: usize, k: usize, max_rows: usize) -> TilePlan {
+    let m = m.unwrap_or(TYPICAL_M);
+    let plans = (1..=8).filter_map(|nv| plan_with(info, m, n, k, nv, max_rows));
+    let best = plans.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(plan, _)| plan);
+    best.unwrap_or(TilePlan { lanes: info.lanes, groups: Vec::new() })
+}

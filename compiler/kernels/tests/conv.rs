@@ -1,0 +1,181 @@
+//! Convolutions against the definition: kernels, strides, padding, dilation, groups, pitches, batches, ranges of work.
+mod common;
+
+use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
+use kiln_kernels::kernels::conv::{ConvDesc, Window};
+use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
+use kiln_kernels::kernels::{KernelDesc, Units};
+use kiln_kernels::target::TargetDesc;
+use kiln_kernels::vexpr::{Binary, Unary, VExpr};
+
+fn desc(image: [usize; 2], kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2]) -> ConvDesc {
+    let window = Window::new(image, kernel, stride, padding, dilation);
+    ConvDesc { batch: Some(1), window, in_c: 3, in_pitch: 3, out_c: 8, out_pitch: 8, groups: 1, epilogue: Epilogue::none() }
+}
+
+fn channels(mut d: ConvDesc, in_c: usize, out_c: usize, groups: usize, extra: usize) -> ConvDesc {
+    (d.in_c, d.in_pitch, d.out_c, d.out_pitch, d.groups) = (in_c, in_c + extra, out_c, out_c + 2 * extra, groups);
+    d
+}
+
+fn reference(d: &ConvDesc, batch: usize, input: &[f32], weights: &[f32]) -> Vec<f32> {
+    let (w, ci, co) = (&d.window, d.in_c / d.groups, d.out_c / d.groups);
+    let mut out = Vec::new();
+    for n in 0..batch {
+        for (oy, ox) in (0..w.output[0]).flat_map(|y| (0..w.output[1]).map(move |x| (y, x))) {
+            for o in 0..d.out_c {
+                let mut sum = 0f64;
+                for (ky, kx) in (0..w.kernel[0]).flat_map(|y| (0..w.kernel[1]).map(move |x| (y, x))) {
+                    let y = (oy * w.stride[0] + ky * w.dilation[0]).wrapping_sub(w.before[0]);
+                    let x = (ox * w.stride[1] + kx * w.dilation[1]).wrapping_sub(w.before[1]);
+                    if y >= w.image[0] || x >= w.image[1] {
+                        continue;
+                    }
+                    for c in 0..ci {
+                        let at = ((n * w.image[0] + y) * w.image[1] + x) * d.in_pitch + o / co * ci + c;
+                        let weight = weights[((o * ci + c) * w.kernel[0] + ky) * w.kernel[1] + kx];
+                        sum += f64::from(input[at]) * f64::from(weight);
+                    }
+                }
+                out.push(sum as f32);
+            }
+        }
+    }
+    out
+}
+
+fn run(target: &TargetDesc, d: &ConvDesc, batch: usize, parts: u64, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f32>) {
+    let mut rng = Rng(77 + d.in_c as u64);
+    let pixels = d.window.image[0] * d.window.image[1] * batch;
+    let input = Guarded::from(&rng.floats(pixels * d.in_pitch));
+    let weights = rng.floats(d.out_c * d.in_c / d.groups * d.window.kernel[0] * d.window.kernel[1]);
+    let packed = d.pack(target, &weights).unwrap();
+    let out_pixels = d.window.output[0] * d.window.output[1] * batch;
+    let out = Guarded::poison(out_pixels * d.out_pitch);
+    let r = ready(&KernelDesc::Conv(d.clone()), target);
+    let scratch = Guarded::poison(r.kernel.scratch_bytes / 4);
+    let units = match r.kernel.units {
+        Units::Fixed(n) => n,
+        Units::PerImage(n) => n * batch,
+        Units::PerRows(_) | Units::PerCols(_) => unreachable!("a convolution has images"),
+    } as u64;
+    let pointers: Vec<u64> = inputs.iter().map(|i| i.as_ptr() as u64).collect();
+    for p in 0..parts {
+        r.call(&Call {
+            input: input.addr(),
+            weights: packed.as_ptr() as u64,
+            output: out.addr(),
+            inputs: &pointers,
+            scratch: scratch.addr(),
+            begin: units * p / parts,
+            end: units * (p + 1) / parts,
+            ..Call::default()
+        });
+    }
+    let what = format!("{} {d:?}", r.kernel.name);
+    out.check_guards(&what);
+    scratch.check_guards(&what);
+    let mut dense = Vec::new();
+    for pixel in out.slice().chunks(d.out_pitch) {
+        dense.extend_from_slice(&pixel[..d.out_c]);
+        assert!(pixel[d.out_c..].iter().all(|v| v.to_bits() == POISON), "{what}: wrote between pixels");
+    }
+    (dense, reference(d, batch, input.slice(), &weights))
+}
+
+fn check(d: &ConvDesc, batch: usize, parts: u64) {
+    for target in &runnable() {
+        let mut d = d.clone();
+        d.batch = (batch % 2 == 1).then_some(batch);
+        let (got, want) = run(target, &d, batch, parts, &[]);
+        assert_close(&format!("{} {d:?}", target.isa.name()), &got, &want, 1e-4, 1e-5);
+    }
+}
+
+#[test]
+fn kernels_strides_paddings_dilations() {
+    for (image, kernel) in [([7, 7], [3, 3]), ([9, 5], [1, 3]), ([6, 11], [5, 2]), ([8, 8], [1, 1]), ([1, 40], [1, 7])] {
+        for stride in [[1, 1], [2, 2], [1, 3]] {
+            for padding in [[0, 0], [1, 1], [0, 2], [3, 1]] {
+                for dilation in [[1, 1], [2, 1], [1, 2]] {
+                    let d = desc(image, kernel, stride, padding, dilation);
+                    let span = |i: usize| dilation[i] * (kernel[i] - 1) + 1;
+                    if (0..2).all(|i| span(i) <= image[i] + 2 * padding[i]) {
+                        check(&d, 1, 1);
+                        check(&channels(d, 4, 9, 1, 1), 1, 1);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn channels_groups_and_pitches() {
+    for (in_c, out_c, groups) in [(1, 1, 1), (2, 3, 1), (16, 33, 1), (8, 8, 2), (12, 24, 3), (30, 20, 10), (6, 6, 6), (17, 65, 1)] {
+        for extra in [0, 3] {
+            check(&channels(desc([5, 6], [3, 3], [1, 1], [1, 1], [1, 1]), in_c, out_c, groups, extra), 1, 1);
+            check(&channels(desc([5, 6], [1, 1], [1, 1], [0, 0], [1, 1]), in_c, out_c, groups, extra), 1, 1);
+        }
+    }
+}
+
+#[test]
+fn batches_strips_and_ranges() {
+    for parts in [1, 3] {
+        check(&channels(desc([40, 38], [3, 3], [1, 1], [1, 1], [1, 1]), 64, 24, 1, 0), 3, parts);
+        check(&channels(desc([61, 53], [3, 3], [2, 2], [1, 1], [1, 1]), 40, 16, 1, 0), 2, parts);
+        check(&channels(desc([57, 64], [1, 1], [1, 1], [0, 0], [1, 1]), 96, 24, 1, 0), 2, parts);
+        check(&desc([64, 64], [7, 7], [2, 2], [3, 3], [1, 1]), 2, parts);
+    }
+}
+
+#[test]
+fn epilogue_sees_channels_and_pixels() {
+    let mut e = VExpr::new();
+    let (acc, bias, residual) = (e.acc(), e.input(0), e.input(1));
+    let x = e.binary(Binary::Add, acc, bias);
+    let y = e.binary(Binary::Add, x, residual);
+    let z = e.unary(Unary::Relu, y);
+    e.root(z);
+    for target in &runnable() {
+        let mut d = channels(desc([9, 10], [3, 3], [1, 1], [1, 1], [1, 1]), 6, 20, 2, 0);
+        d.batch = Some(2);
+        d.epilogue = Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)] };
+        let (bias, residual) = (Guarded::from(&Rng(1).floats(20)), Guarded::from(&Rng(2).floats(180 * 21)));
+        let (got, raw) = run(target, &d, 2, 1, &[bias.slice(), residual.slice()]);
+        let add = |i: usize| bias.slice()[i % 20] + residual.slice()[i / 20 * 21 + i % 20];
+        let want: Vec<f32> = raw.iter().enumerate().map(|(i, v)| (v + add(i)).max(0.0)).collect();
+        assert_close("epilogue", &got, &want, 1e-5, 1e-5);
+    }
+}
+
+/// Padding is zero, not a neighbour: infinities beside the border must not leak.
+#[test]
+fn padding_does_not_read_the_image() {
+    for target in &runnable() {
+        let mut d = channels(desc([3, 3], [3, 3], [1, 1], [1, 1], [1, 1]), 1, 1, 1, 0);
+        d.batch = Some(1);
+        let mut image = vec![0.0; 9];
+        image[2] = f32::INFINITY;
+        let image = Guarded::from(&image);
+        let packed = d.pack(target, &[1.0; 9]).unwrap();
+        let out = Guarded::poison(9);
+        let r = ready(&KernelDesc::Conv(d), target);
+        let scratch = Guarded::poison(r.kernel.scratch_bytes / 4);
+        let (input, weights) = (image.addr(), packed.as_ptr() as u64);
+        r.call(&Call { input, weights, output: out.addr(), scratch: scratch.addr(), end: 1, ..Call::default() });
+        let touched: Vec<bool> = out.slice().iter().map(|v| v.is_infinite()).collect();
+        assert_eq!(touched, [false, true, true, false, true, true, false, false, false]);
+    }
+}
+
+#[test]
+fn inconsistent_descriptors_are_refused() {
+    let target = TargetDesc::new(kiln_kernels::target::Isa::Avx2);
+    let refused = |d: ConvDesc| assert!(kiln_kernels::kernels::emit(&KernelDesc::Conv(d), &target).is_err());
+    refused(channels(desc([8, 8], [3, 3], [1, 1], [0, 0], [1, 1]), 8, 9, 2, 0));
+    refused(desc([8, 8], [3, 3], [0, 1], [0, 0], [1, 1]));
+    refused(desc([2, 2], [3, 3], [1, 1], [0, 0], [1, 1]));
+    refused(desc([1 << 19, 1 << 19], [3, 3], [1, 1], [0, 0], [1, 1]));
+}

@@ -1,0 +1,61 @@
+//! `kiln run`: compiles, loads and calls a model; prints or writes the results.
+
+use super::flags::{RunFlags, TargetFlags};
+use super::output::write_results;
+use crate::driver::{Model, Timings};
+use crate::error::Result;
+use crate::execute::{Session, prepare};
+use crate::target::Target;
+use kiln_frontend::tensors_file::{Case, InputValue, read_inputs};
+use kiln_support::Diagnostic;
+
+/// Runs the command.
+pub fn run(flags: &RunFlags) -> Result<()> {
+    let target = host_target(&flags.target)?;
+    let case = read_inputs(&flags.inputs)?;
+    let model = Model::open(&flags.model.path, &methods(&case))?;
+    let results = call_all(&model, &case, &target, flags.symbolic)?;
+    match &flags.outputs {
+        Some(path) => write_results(path, &results, case.is_sequence),
+        None => {
+            results.iter().for_each(|result| super::print(&result.to_inline_json().to_string()));
+            Ok(())
+        }
+    }
+}
+
+/// The methods that a case calls.
+pub fn methods(case: &Case) -> Vec<String> {
+    let mut names: Vec<String> = case.calls.iter().map(|call| call.method.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Makes all calls of a case on one instance.
+fn call_all(model: &Model, case: &Case, target: &Target, is_symbolic: bool) -> Result<Vec<InputValue>> {
+    let prepared = prepare(model, &case.calls, is_symbolic)?;
+    let mut results = Vec::new();
+    if !prepared.calls.is_empty() {
+        let (mut session, _) = Session::open(model, &prepared.methods, target, &mut Timings::default())?;
+        for call in &prepared.calls {
+            results.push(session.call(model, call)?);
+        }
+    }
+    match prepared.refused {
+        Some(error) => Err(error),
+        None => Ok(results),
+    }
+}
+
+/// The target of a command that loads what it compiles.
+pub fn host_target(flags: &TargetFlags) -> Result<Target> {
+    let name = flags.target.clone().unwrap_or_else(crate::target::host_name);
+    let default = if name == crate::target::host_name() { Some("native") } else { None };
+    let target = Target::new(&name, flags.cpu.as_deref().or(default))?;
+    if !target.is_host() {
+        let message = format!("kiln does not support running code for {} (CPU {}) on {} yet", target.name, target.cpu, crate::target::host_name());
+        return Err(Diagnostic::unsupported("foreign-target", message).help("leave --target and --cpu out").into());
+    }
+    Ok(target)
+}

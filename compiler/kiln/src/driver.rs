@@ -1,0 +1,212 @@
+//! The stages of a compilation, in order:
+//!
+//!     read      archive bytes     -> object graph and syntax trees     (kiln-frontend)
+//!     type      syntax trees      -> typed program                     (kiln-typing)
+//!     specialise  program, types  -> residual model                    (kiln-passes)
+//!     optimise  residual model    -> residual model                    (kiln-passes)
+//!     schedule  residual model    -> plan                              (kiln-schedule)
+//!     generate  plan              -> object                            (kiln-codegen)
+//!
+//! A [`Model`] has been read and typed; it can be asked for signatures and compiled any number of times. Each stage is
+//! timed under the name above. Nothing here prints.
+
+use crate::arguments::Signature;
+use crate::error::{Error, Result};
+use crate::prelude::{self, Prelude};
+use crate::target::Target;
+use kiln_codegen::NoKernels;
+use kiln_frontend::model::Archive;
+use kiln_graph::{ClassId, FuncId, HeapObject, Program, ResidualModel};
+use kiln_loops::plan::Plan;
+use kiln_passes::specialise::{Method, specialise};
+use kiln_schedule::kernels::KernelDesc;
+use kiln_support::{Diagnostic, FileId, SourceMap, Span};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long each stage took, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Timings(pub Vec<(&'static str, Duration)>);
+
+impl Timings {
+    /// Runs a stage.
+    pub fn stage<T>(&mut self, name: &'static str, run: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = run();
+        self.0.push((name, start.elapsed()));
+        result
+    }
+
+    /// All stages together.
+    pub fn total(&self) -> Duration {
+        self.0.iter().map(|(_, time)| *time).sum()
+    }
+}
+
+/// A model, read and typed.
+pub struct Model {
+    /// Its texts, and those of the prelude.
+    pub sources: SourceMap,
+    /// What the archive holds.
+    pub archive: Archive,
+    /// The typed program. Specialisation adds functions of the prelude to copies of it.
+    pub program: Program,
+    /// How long reading and typing took.
+    pub timings: Timings,
+    prelude: Vec<FileId>,
+}
+
+/// An archive that was read but not typed.
+pub struct Parsed {
+    /// Its texts.
+    pub sources: SourceMap,
+    /// What it holds.
+    pub archive: Archive,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+impl Parsed {
+    /// Reads an archive.
+    pub fn open(path: &Path) -> Result<Parsed> {
+        let unreadable = |error| Diagnostic::model("file", format!("`{}` cannot be read: {error}", path.display()));
+        let is_source = path.extension().is_some_and(|ending| ending == "py");
+        if is_source {
+            return Err(Diagnostic::unsupported("python-source", "kiln does not support models from Python source yet")
+                .help("save the model with torch.jit.script(model).save(\"model.pt\")")
+                .into());
+        }
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
+        let (mut sources, mut timings) = (SourceMap::default(), Timings::default());
+        let archive = timings.stage("read", || kiln_frontend::archive::read_archive(&bytes, &name, &mut sources));
+        let archive = archive.map_err(|error| Error::new(vec![error], &sources))?;
+        Ok(Parsed { sources, archive, timings })
+    }
+
+    /// Types it: what `methods` of the root module reach (`forward` where there are none).
+    pub fn typed(self, methods: &[String]) -> Result<Model> {
+        let Parsed { mut sources, archive, mut timings } = self;
+        let program = timings.stage("type", || kiln_typing::load_archive(&archive, methods));
+        let program = program.map_err(|errors| Error::new(errors, &sources))?;
+        let prelude = prelude::register(&mut sources);
+        Ok(Model { sources, archive, program, timings, prelude })
+    }
+}
+
+impl Model {
+    /// Reads and types an archive.
+    pub fn open(path: &Path, methods: &[String]) -> Result<Model> {
+        Parsed::open(path)?.typed(methods)
+    }
+
+    /// An error of this model.
+    pub fn error(&self, diagnostic: Diagnostic) -> Error {
+        Error::new(vec![diagnostic], &self.sources)
+    }
+
+    fn root_class(&self) -> Option<ClassId> {
+        match self.program.objects[self.program.root?] {
+            HeapObject::Object(class, _) | HeapObject::SetState(class, _) => Some(class),
+            _ => None,
+        }
+    }
+
+    /// The methods of the root module.
+    pub fn methods(&self) -> &[(String, FuncId)] {
+        self.root_class().map_or(&[], |class| &self.program.classes[class].methods)
+    }
+
+    /// The signature of a method of the root module.
+    pub fn signature<'a>(&'a self, name: &'a str) -> Result<Signature<'a>> {
+        let found = self.methods().iter().find(|(method, _)| method == name);
+        let Some((_, func)) = found else {
+            let names: Vec<&str> = self.methods().iter().map(|(name, _)| name.as_str()).collect();
+            let error = Diagnostic::model("no-such-method", format!("the model has no method `{name}`"));
+            return Err(self.error(error.help(format!("its methods are: {}", names.join(", ")))));
+        };
+        Ok(Signature { program: &self.program, name, func: *func })
+    }
+
+    /// The residual model of some methods.
+    pub fn residual(&self, methods: &[Method], timings: &mut Timings) -> Result<ResidualModel> {
+        let mut program = self.program.clone();
+        let mut prelude = Prelude::new(&self.sources, &self.prelude);
+        let residual = timings.stage("specialise", || specialise(&mut program, &mut prelude, methods));
+        residual.map_err(|error| self.error(*error))
+    }
+
+    /// The plan of a residual model.
+    pub fn plan(&self, residual: &ResidualModel, target: &Target, timings: &mut Timings) -> Result<Plan<KernelDesc>> {
+        let _ = target.kernels();
+        let plan = timings.stage("schedule", || kiln_schedule::schedule(residual, &kiln_schedule::kernels::TargetDesc {}));
+        plan.map_err(|error| self.error(error))
+    }
+
+    /// The object of a plan.
+    pub fn generate(&self, plan: &Plan<KernelDesc>, target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
+        let describe = |span: Span| self.describe(span);
+        let wanted = kiln_codegen::Options { prefix: options.prefix, clif: options.clif, asm: options.asm, describe: Some(&describe) };
+        let compiled = timings.stage("generate", || {
+            let generated = kiln_codegen::generate(plan, &NoKernels, &target.codegen(), &wanted)?;
+            let object = generated.write()?;
+            let (text_bytes, data_bytes) = (generated.text_bytes, generated.data_bytes);
+            Ok(Compiled { object, clif: generated.clif, asm: generated.asm, text_bytes, data_bytes, arena_bytes: plan.arena_bytes })
+        });
+        // What the plan asks for is kiln's own doing: code generation refuses nothing that a user wrote.
+        compiled.map_err(|error: kiln_codegen::CodegenError| match error {
+            kiln_codegen::CodegenError::Target(_) => self.error(Diagnostic::unsupported("target", error.to_string())),
+            error => panic!("{error}"),
+        })
+    }
+
+    /// All stages from the typed program to the object.
+    pub fn compile(&self, methods: &[Method], target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
+        let residual = self.residual(methods, timings)?;
+        let plan = self.plan(&residual, target, timings)?;
+        self.generate(&plan, target, options, timings)
+    }
+
+    /// Where a span is, in the user's own file where that is known: `net.py:12`.
+    pub fn describe(&self, span: Span) -> String {
+        let span = self.sources.origin(span);
+        if span.is_none() {
+            return String::new();
+        }
+        format!("{}:{}", self.sources.file(span.file).name, self.sources.line_column(span).0)
+    }
+}
+
+/// What code generation is to make beside the object.
+#[derive(Clone, Copy, Debug)]
+pub struct Listings<'a> {
+    /// Prefix of every symbol.
+    pub prefix: &'a str,
+    /// The CLIF text.
+    pub clif: bool,
+    /// The machine code's text.
+    pub asm: bool,
+}
+
+impl<'a> Listings<'a> {
+    /// Only the object.
+    pub fn none(prefix: &'a str) -> Listings<'a> {
+        Listings { prefix, clif: false, asm: false }
+    }
+}
+
+/// A compiled model.
+pub struct Compiled {
+    /// The object file.
+    pub object: Vec<u8>,
+    /// CLIF, if asked for.
+    pub clif: Option<String>,
+    /// Machine code as text, if asked for.
+    pub asm: Option<String>,
+    /// Bytes of machine code.
+    pub text_bytes: u64,
+    /// Bytes of read-only data: weights and constants.
+    pub data_bytes: u64,
+    /// Bytes of memory that a call needs for intermediate values of known size.
+    pub arena_bytes: u64,
+}

@@ -1,0 +1,165 @@
+//! Runs a model in this process: compiles it for the types of some calls, loads the object, makes the calls.
+//!
+//! Calls share one instance, so that state is kept between them. Each distinct signature (the types that a call's
+//! arguments show) is exported as a method of its own over the one state.
+
+use crate::driver::{Compiled, Listings, Model, Timings};
+use crate::error::Result;
+use crate::example::Examples;
+use crate::target::Target;
+use crate::values::Heap;
+use kiln_frontend::tensors_file::{Call, InputValue};
+use kiln_graph::Type;
+use kiln_loader::{CallError, Instance, Value};
+use kiln_passes::specialise::Method;
+use kiln_rt::abi::status;
+use kiln_support::Diagnostic;
+use std::sync::Arc;
+
+/// The symbol prefix of models that are loaded right away.
+const PREFIX: &str = "model";
+
+/// More distinct signatures than this are compiled once, with symbolic sizes.
+const MAX_SIGNATURES: usize = 8;
+
+/// A call whose arguments are bound to parameters.
+pub struct BoundCall {
+    /// Which of [`Prepared::methods`] it calls.
+    method: usize,
+    args: Vec<(InputValue, Type)>,
+}
+
+/// Calls, and the methods to compile for them.
+pub struct Prepared {
+    /// What to export.
+    pub methods: Vec<Method>,
+    /// The calls, in order.
+    pub calls: Vec<BoundCall>,
+    /// The calls after these ones have arguments that do not fit.
+    pub refused: Option<crate::error::Error>,
+}
+
+/// Binds calls to signatures. Stops before the first call whose arguments do not fit.
+pub fn prepare(model: &Model, calls: &[Call], is_symbolic: bool) -> Result<Prepared> {
+    let prepared = prepare_with(model, calls, is_symbolic)?;
+    if prepared.methods.len() > MAX_SIGNATURES && !is_symbolic { prepare_with(model, calls, true) } else { Ok(prepared) }
+}
+
+fn prepare_with(model: &Model, calls: &[Call], is_symbolic: bool) -> Result<Prepared> {
+    let mut prepared = Prepared { methods: Vec::new(), calls: Vec::new(), refused: None };
+    for call in calls {
+        let signature = model.signature(&call.method)?;
+        let bound = match signature.bind(call) {
+            Ok(bound) => bound,
+            Err(error) => {
+                prepared.refused = Some(model.error(error));
+                break;
+            }
+        };
+        let mut examples = Examples::new(&model.program, is_symbolic);
+        let inputs = signature.params().iter().zip(&bound).map(|(p, value)| examples.argument(&p.name, &p.ty, value)).collect();
+        let types = signature.params().iter().map(|p| p.ty.clone());
+        let args = bound.into_iter().zip(types).collect();
+        let method = Method { name: call.method.clone(), func: signature.func, is_method: true, inputs, symbols: examples.symbols };
+        let method = prepared.export(method);
+        prepared.calls.push(BoundCall { method, args });
+    }
+    Ok(prepared)
+}
+
+impl Prepared {
+    /// The number of a method, exported if no other has its signature.
+    fn export(&mut self, mut method: Method) -> usize {
+        let same = self.methods.iter().position(|m| m.func == method.func && m.inputs == method.inputs);
+        same.unwrap_or_else(|| {
+            if self.methods.iter().any(|m| m.name == method.name) {
+                method.name = format!("{}__{}", method.name, self.methods.len());
+            }
+            self.methods.push(method);
+            self.methods.len() - 1
+        })
+    }
+}
+
+/// A loaded model.
+pub struct Session {
+    instance: Instance,
+    heap: Heap,
+    symbols: Vec<String>,
+}
+
+impl Session {
+    /// Compiles methods for this machine and loads them.
+    pub fn open(model: &Model, methods: &[Method], target: &Target, timings: &mut Timings) -> Result<(Session, Compiled)> {
+        let compiled = model.compile(methods, target, &Listings::none(PREFIX), timings)?;
+        let session = timings.stage("load", || Session::load(&compiled.object, methods))?;
+        Ok((session, compiled))
+    }
+
+    fn load(object: &[u8], methods: &[Method]) -> Result<Session> {
+        let library = kiln_loader::load(object).unwrap_or_else(|error| panic!("the compiled object cannot be loaded: {error}"));
+        // SAFETY: the object was made by kiln, for this version of the runtime.
+        let instance = unsafe { Instance::create(&Arc::new(library), PREFIX, None) };
+        let instance = instance.map_err(failed_call)?;
+        // SAFETY: the context is the instance's, which lives as long as the session.
+        let heap = unsafe { Heap::new(instance.context()) };
+        let symbol = |name: &str| kiln_codegen::method_symbol(PREFIX, name)[PREFIX.len() + 1..].to_owned();
+        Ok(Session { instance, heap, symbols: methods.iter().map(|m| symbol(&m.name)).collect() })
+    }
+
+    /// Makes a call; its result as plain data.
+    pub fn call(&mut self, model: &Model, call: &BoundCall) -> Result<InputValue> {
+        let args = self.arguments(model, call)?;
+        let result = self.raw_call(call, &args).and_then(|result| {
+            let read = self.heap.read(result);
+            self.heap.release(result);
+            Ok(read?)
+        });
+        self.finish(args, result.is_ok());
+        result
+    }
+
+    /// The arguments of a call as runtime values, to be given back to [`Session::finish`].
+    pub fn arguments(&mut self, model: &Model, call: &BoundCall) -> Result<Vec<Value>> {
+        let built = call.args.iter().map(|(value, ty)| self.heap.build(value, ty, &model.program));
+        let args = built.collect::<std::result::Result<Vec<Value>, Diagnostic>>()?;
+        self.heap.hold(&args);
+        Ok(args)
+    }
+
+    /// Makes a call with arguments that were made before. The result is the caller's, to be released.
+    pub fn raw_call(&mut self, call: &BoundCall, args: &[Value]) -> Result<Value> {
+        // SAFETY: the arguments are live objects of the instance's context.
+        unsafe { self.instance.call(&self.symbols[call.method], args) }.map_err(failed_call)
+    }
+
+    /// Gives a value back.
+    pub fn release(&mut self, value: Value) {
+        self.heap.release(value);
+    }
+
+    /// Gives arguments back. After a failed call only what is held is alive, and nothing else is touched.
+    pub fn finish(&mut self, args: Vec<Value>, is_alive: bool) {
+        if is_alive {
+            args.into_iter().for_each(|value| self.heap.release(value));
+            self.heap.let_go();
+        }
+    }
+
+    /// Sets the state back to what it was at first.
+    pub fn reset(&mut self) -> Result<()> {
+        self.instance.reset().map_err(failed_call)
+    }
+}
+
+fn failed_call(error: CallError) -> crate::error::Error {
+    match error {
+        CallError::Status { status: status::RAISED, text } => Diagnostic::model(RAISED, text).into(),
+        CallError::Status { status: status::OUT_OF_MEMORY, .. } => Diagnostic::model("memory", "there is not enough memory for this call").into(),
+        CallError::Status { status: status::BAD_ARGUMENT, text } => Diagnostic::model("arguments", text).into(),
+        error => panic!("{error}"),
+    }
+}
+
+/// The code of an exception that the model raised.
+pub const RAISED: &str = "raised";

@@ -1,0 +1,19 @@
+//! kiln compiles TorchScript models, ahead of time, into native objects.
+//!
+//! * [`driver`]: the stages from an archive to an object, and [`execute`]: running what they give.
+//! * [`arguments`], [`example`], [`values`]: calls, between files of inputs and the model's own types.
+//! * [`target`]: the table of targets.
+//! * [`cli`]: the command line. It alone prints and exits; it and the driver alone touch the file system.
+
+pub mod arguments;
+pub mod cli;
+pub mod driver;
+pub mod error;
+pub mod example;
+pub mod execute;
+mod prelude;
+mod runtime;
+pub mod target;
+pub mod values;
+
+pub use error::{Error, Result};

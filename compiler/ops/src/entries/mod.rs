@@ -1,0 +1,66 @@
+//! The core operators, by family.
+
+mod activations;
+mod binary;
+mod channels_last;
+mod movement;
+mod pointwise;
+mod regroup;
+mod rules;
+mod scalars;
+mod views;
+
+use crate::entry::Entry;
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+/// The families.
+const FAMILIES: &[&[Entry]] = &[
+    channels_last::ENTRIES,
+    scalars::BINARY,
+    scalars::UNARY,
+    scalars::FLOAT,
+    scalars::OTHER,
+    pointwise::FLOAT,
+    pointwise::SAME,
+    pointwise::NUMBERS,
+    pointwise::TESTS,
+    pointwise::OTHER,
+    activations::PLAIN,
+    activations::OTHER,
+    binary::COMPARISONS,
+    binary::LOGICAL,
+    binary::COMMON,
+    binary::NUMBERS,
+    binary::FLOAT,
+    binary::ONLY_FLOAT,
+    binary::BITS,
+    binary::INTS,
+    binary::OTHER,
+    binary::CHOICES,
+    views::ENTRIES,
+    movement::ENTRIES,
+];
+
+/// The entry of a core operator.
+pub fn entry(key: &str) -> Option<&'static Entry> {
+    static INDEX: OnceLock<HashMap<&'static str, &'static Entry>> = OnceLock::new();
+    INDEX.get_or_init(|| all().map(|e| (e.key, e)).collect()).get(key).copied()
+}
+
+/// Every core operator.
+pub fn all() -> impl Iterator<Item = &'static Entry> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_entry_names_an_operator_once() {
+        let mut seen = std::collections::HashSet::new();
+        for entry in super::all() {
+            assert!(crate::table().find(entry.key).is_some(), "no operator `{}`", entry.key);
+            assert!(seen.insert(entry.key), "`{}` has two entries", entry.key);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Operators on ints, floats and bools.
+
+use super::tables::Results;
+use super::value::{Abs, Num};
+use super::{Run, Specialiser};
+use kiln_graph::{Op, OpId, Type};
+use kiln_loops::interpret;
+use kiln_loops::{Compute, Expr, ExprData, Exprs, Kind, Output, Scalar};
+use kiln_ops::{OpError, SchemaType, table};
+use kiln_support::DType;
+
+/// A scalar operator's meaning.
+type ScalarFn = fn(&mut Exprs, &[Expr]) -> Result<Expr, OpError>;
+
+impl Specialiser<'_> {
+    /// Applies a scalar operator: folds it where its operands are known.
+    pub(super) fn apply_scalar(&mut self, op: OpId, scalar: ScalarFn, args: &[Abs], types: &[Type]) -> Run<Results> {
+        let key = table().key(op);
+        let schema = table().schema(op);
+        let mut nums = Vec::new();
+        for (abs, arg) in args.iter().zip(&schema.args) {
+            nums.push(self.scalar_operand(abs, &arg.ty)?);
+        }
+        let mut compute = Compute::default();
+        let operands: Vec<Expr> = nums
+            .iter()
+            .enumerate()
+            .map(|(i, (num, kind))| match num {
+                Num::Const(value) => compute.exprs.constant(value.to_kind(*kind)),
+                Num::Dyn(_) => compute.exprs.intern(ExprData::Param(i as u32, *kind)),
+            })
+            .collect();
+        let value = scalar(&mut compute.exprs, &operands);
+        let Some(value) = self.settle(key, value)? else { return Ok(None) };
+        let kind = compute.exprs.kind(value);
+        let wanted = match types.first() {
+            Some(Type::Int) => Kind::Int,
+            Some(Type::Bool) => Kind::Bool,
+            Some(Type::Float) => Kind::F64,
+            _ => kind,
+        };
+        if nums.iter().all(|(n, _)| n.known().is_some()) {
+            if let Some(known) = fold(compute, value) {
+                return Ok(Some(vec![scalar_abs(known.to_kind(wanted))]));
+            }
+        }
+        if self.guard_division(key, &nums)? {
+            return Ok(None);
+        }
+        let mut values = Vec::new();
+        for (num, kind) in &nums {
+            let num = num.known().map_or(*num, |s| Num::Const(s.to_kind(*kind)));
+            values.push(self.emit.num(num));
+        }
+        let ty = match wanted {
+            Kind::Int => Type::Int,
+            Kind::Bool => Type::Bool,
+            _ => Type::Float,
+        };
+        let result = self.emit.value(Op::Table(op), values, ty.clone());
+        self.value_of_type(result, &ty).map(|abs| Some(vec![abs]))
+    }
+
+    /// An operand of the kind that the schema asks for.
+    fn scalar_operand(&mut self, abs: &Abs, ty: &SchemaType) -> Run<(Num, Kind)> {
+        let (num, own) = match abs {
+            Abs::Int(num) => (*num, Kind::Int),
+            Abs::Float(num) => (*num, Kind::F64),
+            Abs::Bool(num) => (*num, Kind::Bool),
+            _ => return Err(self.unsupported("a scalar operator on this value")),
+        };
+        let kind = match ty {
+            SchemaType::Is(Type::Int) => Kind::Int,
+            SchemaType::Is(Type::Float) => Kind::F64,
+            SchemaType::Is(Type::Bool) => Kind::Bool,
+            _ => own,
+        };
+        if kind == own || num.known().is_some() {
+            return Ok((num, kind));
+        }
+        let value = self.convert(num, own, kind)?;
+        Ok((value, kind))
+    }
+
+    /// A run-time scalar converted to another kind.
+    pub(super) fn convert(&mut self, num: Num, from: Kind, to: Kind) -> Run<Num> {
+        if from == to {
+            return Ok(num);
+        }
+        if let Some(scalar) = num.known() {
+            return Ok(Num::Const(scalar.to_kind(to)));
+        }
+        let (key, ty) = match (from, to) {
+            (Kind::Int, Kind::F64) => ("aten::Float.int", Type::Float),
+            (Kind::Bool, Kind::F64) => ("aten::Float.bool", Type::Float),
+            (Kind::F64, Kind::Int) => ("aten::Int.float", Type::Int),
+            (Kind::Bool, Kind::Int) => ("aten::Int.bool", Type::Int),
+            (Kind::Int, Kind::Bool) => ("aten::Bool.int", Type::Bool),
+            (Kind::F64, Kind::Bool) => ("aten::Bool.float", Type::Bool),
+            _ => return Err(self.unsupported("this conversion of numbers")),
+        };
+        let value = self.emit.num(num);
+        Ok(Num::Dyn(self.emit.table(key, vec![value], ty)))
+    }
+
+    /// Python raises on division by zero. True when it surely does here.
+    fn guard_division(&mut self, key: &str, nums: &[(Num, Kind)]) -> Run<bool> {
+        let name = &key[..key.find('.').unwrap_or(key.len())];
+        let message = match name {
+            "aten::floordiv" => "integer division or modulo by zero",
+            "aten::remainder" => "integer division or modulo by zero",
+            "aten::div" => "division by zero",
+            _ => return Ok(false),
+        };
+        let Some((divisor, kind)) = nums.get(1).copied() else { return Ok(false) };
+        match divisor {
+            Num::Const(scalar) if !scalar.as_bool() => {
+                self.raise::<()>("ZeroDivisionError", message)?;
+                Ok(true)
+            }
+            Num::Const(_) => Ok(false),
+            Num::Dyn(value) => {
+                let (zero, key) = if kind == Kind::Int {
+                    (self.emit.int(0), "aten::eq.int")
+                } else {
+                    (self.emit.num(Num::Const(Scalar::F64(0.0))), "aten::eq.float")
+                };
+                let is_zero = self.emit.table(key, vec![value, zero], Type::Bool);
+                self.emit.raise_if(is_zero, "ZeroDivisionError", message);
+                Ok(false)
+            }
+        }
+    }
+
+    /// An operator on `Scalar` arguments as the overload for the kinds that they have.
+    pub(super) fn apply_number(&mut self, op: OpId, args: &[Abs], types: &[Type]) -> Run<Option<Results>> {
+        let schema = table().schema(op);
+        if !schema.args.iter().any(|a| a.ty == SchemaType::Is(Type::Number)) {
+            return Ok(None);
+        }
+        let kinds: Option<Vec<Type>> = args.iter().map(scalar_type).collect();
+        let Some(kinds) = kinds else { return Ok(None) };
+        let lifted: Vec<Type> = kinds.iter().map(|k| if *k == Type::Bool { Type::Int } else { k.clone() }).collect();
+        for wanted in [&kinds, &lifted] {
+            let twin = table().overloads(&schema.name).iter().copied().find(|&other| {
+                let candidate = table().schema(other);
+                other != op
+                    && candidate.args.len() == wanted.len()
+                    && candidate.args.iter().zip(wanted.iter()).all(|(a, k)| a.ty == SchemaType::Is(k.clone()))
+            });
+            if let Some(twin) = twin {
+                let result_types: Vec<Type> = match &table().schema(twin).returns[..] {
+                    [one] => match &one.ty {
+                        SchemaType::Is(ty) => vec![ty.clone()],
+                        _ => types.to_vec(),
+                    },
+                    _ => types.to_vec(),
+                };
+                return self.apply_table(twin, args.to_vec(), &result_types).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn scalar_type(abs: &Abs) -> Option<Type> {
+    match abs {
+        Abs::Int(_) => Some(Type::Int),
+        Abs::Float(_) => Some(Type::Float),
+        Abs::Bool(_) => Some(Type::Bool),
+        _ => None,
+    }
+}
+
+/// The abstract value of a known scalar.
+pub(super) fn scalar_abs(scalar: Scalar) -> Abs {
+    match scalar {
+        Scalar::Bool(b) => Abs::bool(b),
+        Scalar::Int(i) => Abs::int(i),
+        other => Abs::float(other.as_f64()),
+    }
+}
+
+/// Evaluates an expression without parameters.
+fn fold(mut compute: Compute, value: Expr) -> Option<Scalar> {
+    if let Some(known) = compute.exprs.as_const(value) {
+        return Some(known);
+    }
+    let dtype = match compute.exprs.kind(value) {
+        Kind::Bool => DType::Bool,
+        Kind::Int => DType::I64,
+        Kind::F32 => DType::F32,
+        Kind::F64 => DType::F64,
+    };
+    compute.outputs.push(Output { dtype, value });
+    let out = interpret::run(&compute, &[], &[], None).ok()?;
+    Some(Scalar::read(dtype, &out[0].bytes))
+}

@@ -1,0 +1,246 @@
+//! Which tensors are expressions and which are memory.
+//!
+//! A tensor is *inlined* when all its readers compute its elements themselves. That is so for views (an
+//! index costs nothing) and otherwise where no element would be computed twice or the computation is a few
+//! cheap operations; a reduction goes into at most one reader that reads each element once and has no
+//! reduction of its own, so that a contraction takes its epilogue in. Everything else is memory.
+
+use crate::facts::tensor_type;
+use crate::profile::{Cost, Profile, Read, profile};
+use crate::source::{Builder, body};
+use crate::structure::{Structure, Use};
+use kiln_graph::{Block, Dim, Graph, Node, Op, Value};
+use kiln_ops::{Body, DimMath, Infer};
+use kiln_support::SecondaryMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+/// Expressions of one computation before it is split.
+const SIZE_LIMIT: usize = 160;
+
+/// Readers that may each compute a few cheap operations again.
+const LIGHT_READERS: usize = 3;
+
+/// The decisions for a graph.
+#[derive(Default)]
+pub struct Fusion {
+    inlined: SecondaryMap<Value, bool>,
+    /// Views that are their base's memory seen with other sizes.
+    flat: HashMap<Value, Value>,
+}
+
+impl Fusion {
+    /// Decides. `needs_memory` tells whether a node wants an operand (by position) as memory although its
+    /// operator has an element function: the operands of vector kernels.
+    pub fn new(graph: &Graph, structure: &Structure, needs_memory: &dyn Fn(Node, usize) -> bool) -> Fusion {
+        let mut planner = Planner {
+            graph,
+            structure,
+            needs_memory,
+            fusion: Fusion::default(),
+            profiles: HashMap::new(),
+            memory: SecondaryMap::default(),
+            has_heavy: HashSet::new(),
+        };
+        planner.find_flat_views(graph.entry);
+        planner.block(graph.entry);
+        planner.fusion
+    }
+
+    /// Whether a tensor is an expression.
+    pub fn is_inlined(&self, value: Value) -> bool {
+        self.inlined[value]
+    }
+
+    /// The tensor whose memory, in other sizes, a view is.
+    pub fn flat_base(&self, value: Value) -> Option<Value> {
+        self.flat.get(&value).copied()
+    }
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    structure: &'a Structure,
+    needs_memory: &'a dyn Fn(Node, usize) -> bool,
+    fusion: Fusion,
+    /// Profiles of operators by themselves.
+    profiles: HashMap<Node, Rc<Profile>>,
+    /// Tensors that somebody needs as memory.
+    memory: SecondaryMap<Value, bool>,
+    /// Nodes that have taken a reduction in already.
+    has_heavy: HashSet<Node>,
+}
+
+impl Planner<'_> {
+    /// Finds flat views and hands the need for memory on to their bases, last node first.
+    fn find_flat_views(&mut self, block: Block) {
+        for &node in self.graph.blocks[block].nodes.iter().rev() {
+            for &inner in self.graph.nodes[node].blocks.iter().rev() {
+                self.find_flat_views(inner);
+            }
+            let Some(Body::View { strides, .. }) = body(self.graph, node) else { continue };
+            if !is_flat(self.graph, node, *strides) {
+                continue;
+            }
+            let (value, base) = (self.graph.result(node), self.graph.nodes[node].args[0]);
+            self.fusion.flat.insert(value, base);
+            if self.is_pointer_wanted(value) {
+                self.memory[base] = true;
+            }
+        }
+    }
+
+    /// Whether a tensor is wanted as memory, where a flat view of other memory would do.
+    fn is_pointer_wanted(&self, value: Value) -> bool {
+        self.memory[value]
+            || self.readers(value).iter().any(|&(node, at)| {
+                matches!(body(self.graph, node), Some(Body::Extern { .. })) || (self.needs_memory)(node, at)
+            })
+    }
+
+    /// The nodes that have a tensor as operand, through lists, with the operand's position.
+    fn readers(&self, value: Value) -> Vec<(Node, usize)> {
+        let mut found = Vec::new();
+        for &user in self.structure.uses(value) {
+            if let Use::Operand(node, at) = user {
+                match self.graph.nodes[node].op {
+                    Op::List | Op::Tuple(_) => found.extend(self.readers(self.graph.result(node))),
+                    _ => found.push((node, at)),
+                }
+            }
+        }
+        found.sort_by_key(|(node, _)| self.structure.position(*node));
+        found
+    }
+
+    fn block(&mut self, block: Block) {
+        for &node in &self.graph.blocks[block].nodes {
+            for &inner in &self.graph.nodes[node].blocks {
+                self.block(inner);
+            }
+            if self.structure.is_needed(node) && has_one_element_fn(self.graph, node) {
+                let value = self.graph.result(node);
+                self.fusion.inlined[value] = self.is_better_inlined(node, value);
+            }
+        }
+    }
+
+    fn is_better_inlined(&mut self, node: Node, value: Value) -> bool {
+        let is_flat = self.fusion.flat.contains_key(&value);
+        if tensor_type(self.graph, value).is_none() || !self.graph.ty(value).is_tensor() {
+            return false;
+        }
+        if (self.memory[value] && !is_flat) || self.escapes(value, is_flat) {
+            return false;
+        }
+        let own = self.full_profile(node);
+        if own.size > SIZE_LIMIT {
+            return false;
+        }
+        let readers = self.readers(value);
+        let home = self.structure.block_of(node);
+        if own.cost > Cost::Free && readers.iter().any(|&(n, _)| self.structure.block_of(n) != home) {
+            return false;
+        }
+        match own.cost {
+            Cost::Free => true,
+            Cost::Light => readers.len() <= LIGHT_READERS && readers.iter().all(|&(n, _)| self.reads_once(n, value, false)),
+            Cost::Medium => readers.len() == 1 && self.reads_once(readers[0].0, value, false),
+            Cost::Heavy => readers.len() == 1 && self.takes_reduction(readers[0].0, value),
+        }
+    }
+
+    /// Whether a use other than by an element function needs the tensor as memory.
+    fn escapes(&self, value: Value, is_flat: bool) -> bool {
+        let is_yielded = |value: Value| self.structure.uses(value).iter().any(|u| matches!(u, Use::Yield(..)));
+        is_yielded(value)
+            || self.readers(value).iter().any(|&(node, at)| match body(self.graph, node) {
+                Some(Body::Tensor { .. } | Body::View { .. }) => (self.needs_memory)(node, at) && !is_flat,
+                Some(Body::Scatter { .. }) => at == 0,
+                Some(Body::Extern { .. }) => !is_flat,
+                _ => !(matches!(self.graph.nodes[node].op, Op::WriteView(_)) && at == 1),
+            })
+    }
+
+    /// Whether a reader reads each element of a tensor at most once, by one load.
+    fn reads_once(&mut self, reader: Node, value: Value, forbid_reduction: bool) -> bool {
+        if !has_element_fn(self.graph, reader) {
+            // A store into a window reads its value once; a scatter's domain may be anything.
+            return matches!(self.graph.nodes[reader].op, Op::WriteView(_));
+        }
+        let results = crate::facts::result_types(self.graph, reader).expect("results are tensors");
+        if results.iter().any(|ty| ty.dims != results[0].dims) {
+            return false;
+        }
+        let profile = self.own_profile(reader);
+        let reads: Vec<&Read> = profile.reads.iter().filter(|r| r.value == value).collect();
+        reads.len() <= 1 && reads.iter().all(|r| r.is_once && !(forbid_reduction && r.in_reduction))
+    }
+
+    fn takes_reduction(&mut self, reader: Node, value: Value) -> bool {
+        if !has_one_element_fn(self.graph, reader) || self.has_heavy.contains(&reader) {
+            return false;
+        }
+        let fits = self.own_profile(reader).cost < Cost::Heavy && self.reads_once(reader, value, true);
+        if fits {
+            self.has_heavy.insert(reader);
+        }
+        fits
+    }
+
+    /// The profile of a node's operator by itself.
+    fn own_profile(&mut self, node: Node) -> Rc<Profile> {
+        let graph = self.graph;
+        let outputs: Vec<usize> = (0..graph.nodes[node].results.len()).collect();
+        let made = || Rc::new(profile(&Builder::new(graph, &|_| false).results(node, &outputs)));
+        self.profiles.entry(node).or_insert_with(made).clone()
+    }
+
+    /// The profile of a node with everything inlined that is so far.
+    fn full_profile(&self, node: Node) -> Profile {
+        let inlined = |value| self.fusion.is_inlined(value);
+        profile(&Builder::new(self.graph, &inlined).results(node, &[0]))
+    }
+}
+
+fn has_element_fn(graph: &Graph, node: Node) -> bool {
+    matches!(body(graph, node), Some(Body::Tensor { .. } | Body::View { .. }))
+}
+
+fn has_one_element_fn(graph: &Graph, node: Node) -> bool {
+    has_element_fn(graph, node) && graph.nodes[node].results.len() == 1
+}
+
+/// Whether a view has all elements of its base in the same order.
+fn is_flat(graph: &Graph, node: Node, strides: kiln_ops::entry::StridesFn) -> bool {
+    let (Some(base), Some(result)) = (tensor_type(graph, graph.nodes[node].args[0]), tensor_type(graph, graph.result(node))) else {
+        return false;
+    };
+    let (Some(from), Some(to)) = (base.const_shape(), result.const_shape()) else { return false };
+    if base.dtype != result.dtype || kiln_support::tensor::count(&from) != kiln_support::tensor::count(&to) {
+        return false;
+    }
+    let dims = |sizes: &[i64]| -> Vec<Dim> { kiln_support::tensor::contiguous_strides(sizes).into_iter().map(Dim::Const).collect() };
+    let args = crate::facts::facts(graph, &graph.nodes[node].args);
+    let mut infer = Infer { args: &args, dims: &mut ConstMath };
+    let Some(got) = strides(&mut infer, &dims(&from)) else { return false };
+    // The stride of an axis of size 1 says nothing.
+    got.iter().zip(dims(&to)).zip(&to).all(|((a, b), &size)| size == 1 || *a == b)
+}
+
+/// Arithmetic on sizes where all are constant; anything else gives a size that equals none.
+struct ConstMath;
+
+impl DimMath for ConstMath {
+    fn binary(&mut self, op: kiln_loops::BinaryOp, a: Dim, b: Dim) -> Dim {
+        match (a, b) {
+            (Dim::Const(a), Dim::Const(b)) => {
+                let result = kiln_loops::scalar::binary(op, kiln_loops::Scalar::Int(a), kiln_loops::Scalar::Int(b));
+                Dim::Const(result.as_int())
+            }
+            _ => Dim::Const(i64::MIN),
+        }
+    }
+
+    fn require_equal(&mut self, _a: Dim, _b: Dim, _message: &str) {}
+}

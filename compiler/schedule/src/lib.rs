@@ -1,0 +1,97 @@
+//! From residual graphs to plans: fusion, buffers, memory, reference counts.
+//!
+//! The one bridge between graphs and operators on one side and loops and kernels on the other. A method
+//! goes through these steps:
+//!
+//! 1. [`sizes`]: what operators' rules compute of sizes becomes values of the graph.
+//! 2. [`structure`]: nesting, uses, needed nodes.
+//! 3. [`fusion`]: which tensors are expressions, which are memory.
+//! 4. [`liveness`]: last uses.
+//! 5. [`lower`] and the files beside it ([`tensors`], [`control`], [`scalars`], [`objects`], [`runtime_call`],
+//!    [`entry`], [`ownership`], [`kernels`]): statements, with numbered buffers.
+//! 6. [`memory`]: offsets for the buffers.
+//!
+//! The input is trusted to be a verified residual graph (`docs/ir.md`). Where it breaks a rule the result is
+//! a diagnostic, never a wrong plan.
+
+mod control;
+mod data;
+pub mod dump;
+mod entry;
+mod facts;
+mod fusion;
+pub mod kernels;
+mod liveness;
+mod lower;
+mod memory;
+mod objects;
+mod ownership;
+mod profile;
+mod rep;
+mod runtime_call;
+mod scalars;
+mod sizes;
+mod source;
+mod structure;
+mod tensors;
+
+use crate::fusion::Fusion;
+use crate::kernels::{KernelDesc, TargetDesc};
+use crate::liveness::Liveness;
+use crate::lower::{Lowering, Shared};
+use crate::structure::Structure;
+use kiln_graph::{Graph, ResidualMethod, ResidualModel};
+use kiln_loops::plan::{Method, Plan};
+use kiln_support::Diagnostic;
+
+pub use dump::write_plan;
+
+/// Schedules a model for a target.
+///
+/// # Errors
+/// A diagnostic at the node that has no lowering yet.
+pub fn schedule(model: &ResidualModel, target: &TargetDesc) -> Result<Plan<KernelDesc>, Diagnostic> {
+    let mut shared = Shared::new(target.clone());
+    let mut arena_bytes = 0;
+    let mut methods = Vec::new();
+    for method in &model.methods {
+        let (method, bytes) = schedule_graph(model, &method.graph, Some(method), &mut shared)?;
+        arena_bytes = arena_bytes.max(bytes);
+        methods.push(method);
+    }
+    let (init, bytes) = schedule_graph(model, &model.init, None, &mut shared)?;
+    Ok(Plan {
+        methods,
+        init,
+        state_slots: model.state.len(),
+        computes: shared.computes,
+        kernels: shared.kernels,
+        data: shared.data.data,
+        arena_bytes: arena_bytes.max(bytes),
+    })
+}
+
+/// Schedules one graph: a method, or the one that sets the state. Gives the bytes of arena that it needs, too.
+fn schedule_graph(
+    model: &ResidualModel,
+    graph: &Graph,
+    method: Option<&ResidualMethod>,
+    shared: &mut Shared,
+) -> Result<(Method, u64), Diagnostic> {
+    let mut graph = graph.clone();
+    let sizes = sizes::resolve(&mut graph);
+    let structure = Structure::new(&graph);
+    let fusion = Fusion::new(&graph, &structure, &|node, arg| kernels::needs_memory(&graph, node, arg));
+    let live = Liveness::new(&graph, &structure, &|value| fusion.is_inlined(value));
+    let mut lowering = Lowering::new(model, &graph, (&structure, &fusion, &live, &sizes), shared);
+    match method {
+        Some(method) => lowering.lower_method(method)?,
+        None => lowering.lower_init()?,
+    }
+    let mut body = lowering.finish();
+    let bytes = memory::plan_arena(&mut body, &lowering.buffers);
+    let bytes = bytes.ok_or_else(|| Diagnostic::unsupported("arena-size", "the model's intermediate tensors do not fit in memory"))?;
+    let mut method = lowering.method;
+    method.body = body;
+    Ok((method, bytes))
+}

@@ -1,0 +1,229 @@
+//! The arena plan: offsets for buffers whose sizes are constant.
+//!
+//! A buffer lives from the first statement that names it to the last; where a loop names it that began
+//! after the buffer did, to the end of that loop. Buffers are placed largest first, each at the lowest
+//! offset where it fits between those already placed that live at the same time.
+
+use crate::lower::BufferId;
+use kiln_loops::plan::{Operand, Stmt};
+use std::collections::HashSet;
+
+/// Alignment of buffers.
+const ALIGN: u64 = 64;
+
+/// The buffers of a method.
+#[derive(Default)]
+pub struct Buffers {
+    sizes: Vec<u64>,
+    /// Buffers that belong to one value, whose reader may write its result into them.
+    reusable: HashSet<BufferId>,
+}
+
+impl Buffers {
+    /// A new buffer of so many bytes; `reusable` as for [`Buffers::is_reusable`].
+    pub fn add(&mut self, bytes: u64, reusable: bool) -> BufferId {
+        self.sizes.push(bytes);
+        let id = self.sizes.len() as BufferId - 1;
+        if reusable {
+            self.reusable.insert(id);
+        }
+        id
+    }
+
+    /// The size of a buffer.
+    pub fn bytes(&self, buffer: BufferId) -> u64 {
+        self.sizes[buffer as usize]
+    }
+
+    /// Whether the value in the buffer may be overwritten by the last reader's result.
+    pub fn is_reusable(&self, buffer: BufferId) -> bool {
+        self.reusable.contains(&buffer)
+    }
+
+    /// Keeps a buffer from being overwritten by readers.
+    pub fn pin(&mut self, buffer: BufferId) {
+        self.reusable.remove(&buffer);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Life {
+    first: usize,
+    last: usize,
+}
+
+/// Replaces buffer numbers in a method's statements by offsets. Returns the bytes needed; none where they do not fit
+/// in 63 bits.
+pub fn plan_arena(body: &mut [Stmt], buffers: &Buffers) -> Option<u64> {
+    let mut scan = Scan { at: 0, lives: vec![None; buffers.sizes.len()], loops: Vec::new() };
+    scan.statements(body);
+    let (offsets, total) = place(&buffers.sizes, &scan.lives)?;
+    rewrite(body, &offsets);
+    Some(total)
+}
+
+struct Scan {
+    at: usize,
+    lives: Vec<Option<Life>>,
+    /// For each enclosing loop: where it began, and what it names.
+    loops: Vec<(usize, Vec<usize>)>,
+}
+
+impl Scan {
+    fn statements(&mut self, body: &mut [Stmt]) {
+        for stmt in body {
+            self.at += 1;
+            let mut named = Vec::new();
+            for_operands(stmt, &mut |operand| {
+                if let Operand::Arena(buffer) = operand {
+                    named.push(*buffer as usize);
+                }
+            });
+            named.into_iter().for_each(|buffer| self.name(buffer));
+            match stmt {
+                Stmt::If { then, orelse, .. } => {
+                    self.statements(then);
+                    self.statements(orelse);
+                }
+                Stmt::Loop { body } => self.enter_loop(body),
+                _ => {}
+            }
+        }
+    }
+
+    fn name(&mut self, buffer: usize) {
+        let at = self.at;
+        let life = self.lives[buffer].get_or_insert(Life { first: at, last: at });
+        life.last = at;
+        if let Some((_, named)) = self.loops.last_mut() {
+            named.push(buffer);
+        }
+    }
+
+    fn enter_loop(&mut self, body: &mut [Stmt]) {
+        self.loops.push((self.at, Vec::new()));
+        self.statements(body);
+        self.at += 1;
+        let (began, named) = self.loops.pop().expect("pushed above");
+        for &buffer in &named {
+            let life = self.lives[buffer].as_mut().expect("it is named");
+            if life.first < began {
+                life.last = self.at;
+            }
+        }
+        if let Some((_, outer)) = self.loops.last_mut() {
+            outer.extend(named);
+        }
+    }
+}
+
+/// Chooses offsets.
+fn place(sizes: &[u64], lives: &[Option<Life>]) -> Option<(Vec<u64>, u64)> {
+    let mut order: Vec<usize> = (0..sizes.len()).filter(|&b| lives[b].is_some()).collect();
+    order.sort_by_key(|&b| (std::cmp::Reverse(sizes[b]), b));
+    let (mut offsets, mut total) = (vec![0; sizes.len()], 0u64);
+    // Placed buffers as (offset, end, life), by offset.
+    let mut placed: Vec<(u64, u64, Life)> = Vec::new();
+    for buffer in order {
+        let life = lives[buffer].expect("filtered");
+        let size = sizes[buffer].checked_next_multiple_of(ALIGN).filter(|&s| s < 1 << 62)?.max(ALIGN);
+        let mut offset = 0u64;
+        for &(start, end, other) in &placed {
+            let overlaps = life.first <= other.last && other.first <= life.last;
+            if overlaps && offset + size > start {
+                offset = offset.max(end);
+            }
+        }
+        let end = offset.checked_add(size).filter(|&e| e < 1 << 62)?;
+        let at = placed.partition_point(|&(start, ..)| start <= offset);
+        placed.insert(at, (offset, end, life));
+        offsets[buffer] = offset;
+        total = total.max(end);
+    }
+    Some((offsets, total))
+}
+
+fn rewrite(body: &mut [Stmt], offsets: &[u64]) {
+    for stmt in body {
+        for_operands(stmt, &mut |operand| {
+            if let Operand::Arena(buffer) = operand {
+                *operand = Operand::Arena(offsets[*buffer as usize]);
+            }
+        });
+        match stmt {
+            Stmt::If { then, orelse, .. } => {
+                rewrite(then, offsets);
+                rewrite(orelse, offsets);
+            }
+            Stmt::Loop { body } => rewrite(body, offsets),
+            _ => {}
+        }
+    }
+}
+
+/// Calls `visit` on the operands of a statement itself, not of statements inside.
+fn for_operands(stmt: &mut Stmt, visit: &mut dyn FnMut(&mut Operand)) {
+    match stmt {
+        Stmt::Scalar { args, .. } | Stmt::Kernel { args, .. } | Stmt::Runtime { args, .. } => args.iter_mut().for_each(visit),
+        Stmt::Load { base, .. } => visit(base),
+        Stmt::Store { base, value, .. } => {
+            visit(base);
+            visit(value);
+        }
+        Stmt::Compute { outputs, inputs, params, .. } => {
+            outputs.iter_mut().chain(inputs).chain(params).for_each(visit);
+        }
+        Stmt::CopyBytes { to, from, bytes } => [to, from, bytes].into_iter().for_each(visit),
+        Stmt::ZeroBytes { to, bytes } => [to, bytes].into_iter().for_each(visit),
+        Stmt::If { test, .. } => visit(test),
+        Stmt::Loop { .. } | Stmt::Break | Stmt::Raise { .. } | Stmt::Fail { .. } | Stmt::Return | Stmt::At(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn touch(buffer: u64) -> Stmt {
+        Stmt::ZeroBytes { to: Operand::Arena(buffer), bytes: Operand::Int(1) }
+    }
+
+    fn copy(to: u64, from: u64) -> Stmt {
+        Stmt::CopyBytes { to: Operand::Arena(to), from: Operand::Arena(from), bytes: Operand::Int(1) }
+    }
+
+    fn offsets(body: &mut [Stmt]) -> Vec<u64> {
+        let mut found = Vec::new();
+        for stmt in body {
+            for_operands(stmt, &mut |o| {
+                if let Operand::Arena(offset) = o {
+                    found.push(*offset);
+                }
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn a_chain_needs_two_buffers() {
+        let mut buffers = Buffers::default();
+        for _ in 0..4 {
+            buffers.add(100, true);
+        }
+        let mut body = vec![touch(0), copy(1, 0), copy(2, 1), copy(3, 2)];
+        assert_eq!(plan_arena(&mut body, &buffers), Some(256));
+        assert_eq!(offsets(&mut body), [0, 128, 0, 0, 128, 128, 0]);
+    }
+
+    #[test]
+    fn what_a_loop_reads_lives_until_its_end() {
+        let mut buffers = Buffers::default();
+        for _ in 0..2 {
+            buffers.add(64, true);
+        }
+        let mut body = vec![touch(0), Stmt::Loop { body: vec![touch(0), touch(1), Stmt::Break] }];
+        assert_eq!(plan_arena(&mut body, &buffers), Some(128));
+        let mut after = vec![touch(0), Stmt::Loop { body: vec![Stmt::Break] }, touch(1)];
+        assert_eq!(plan_arena(&mut after, &buffers), Some(64));
+    }
+}
