@@ -5,13 +5,18 @@ use std::fmt::Write;
 use crate::FAMILIES;
 use crate::export::Symbol;
 
-const MARKER: &str = "<!-- Generated from the symbol table below this line; KILN_BLESS=1 cargo test -p kiln-rt rewrites it. -->\n";
+const MARKER: &str =
+    "<!-- Generated from the symbol table below this line; KILN_BLESS=1 cargo test -p kiln-rt rewrites it. -->\n";
 
 /// A Rust type of a signature in C.
 fn c_type(rust: &str) -> String {
     let rust = rust.trim();
     if let Some(target) = rust.strip_prefix("*const ") {
-        return if target.starts_with("*const ") { format!("{}const *", c_type(target)) } else { format!("const {}*", c_type(target)) };
+        return if target.starts_with("*const ") {
+            format!("{}const *", c_type(target))
+        } else {
+            format!("const {}*", c_type(target))
+        };
     }
     if let Some(target) = rust.strip_prefix("*mut ") {
         return format!("{}*", c_type(target));
@@ -25,6 +30,7 @@ fn c_type(rust: &str) -> String {
         "f32" => "float ".into(),
         "TensorView" => "kiln_tensor ".into(),
         "Option < crate :: abi :: LessFn >" | "Option<crate::abi::LessFn>" => "kiln_less ".into(),
+        "Option<crate::abi::TaskFn>" => "kiln_task ".into(),
         name => format!("kiln_{} ", name.to_lowercase()),
     }
 }

@@ -310,7 +310,8 @@ mod tests {
                 continue;
             }
             assert_eq!(text(|t| push_fixed(t, x, 4)), format!("{x:.4}"));
-            let (mantissa, exponent) = format!("{x:.16e}").split_once('e').map(|(m, e)| (m.to_string(), e.parse::<i32>().unwrap())).unwrap();
+            let (mantissa, exponent) =
+                format!("{x:.16e}").split_once('e').map(|(m, e)| (m.to_string(), e.parse::<i32>().unwrap())).unwrap();
             let sign = if exponent < 0 { '-' } else { '+' };
             let expected = format!("{mantissa}e{sign}{:02}", exponent.abs());
             assert_eq!(text(|t| push_scientific(t, x, 16)), expected);
@@ -365,7 +366,15 @@ mod tests {
 
     #[test]
     fn general_strips_zeros_and_switches_notation() {
-        for (x, expected) in [(100000.0, "100000"), (1e6, "1e+06"), (0.0001, "0.0001"), (0.00001, "1e-05"), (2.5, "2.5"), (999999.5, "1e+06"), (0.0, "0")] {
+        for (x, expected) in [
+            (100000.0, "100000"),
+            (1e6, "1e+06"),
+            (0.0001, "0.0001"),
+            (0.00001, "1e-05"),
+            (2.5, "2.5"),
+            (999999.5, "1e+06"),
+            (0.0, "0"),
+        ] {
             assert_eq!(text(|t| push_general(t, x, 6)), expected);
         }
     }

@@ -45,6 +45,9 @@ impl<T> Passed for *mut T {
 impl Passed for Option<crate::abi::LessFn> {
     const KIND: Kind = Kind::Pointer;
 }
+impl Passed for Option<crate::abi::TaskFn> {
+    const KIND: Kind = Kind::Pointer;
+}
 
 /// One exported function.
 #[derive(Clone, Copy)]

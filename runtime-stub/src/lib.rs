@@ -8,7 +8,7 @@
 //! * Fallible functions take the [`abi::Context`] first and report through its status; they return null or zero then.
 //! * Objects and values handed out are owned by the caller, arguments are borrowed, storing retains.
 //! * Nothing here aborts, unwinds, or keeps global state; instances of a model share nothing.
-//! * No dependency but `libm`; from the platform only what [`platform`](self) names: memory and a place to print.
+//! * No dependency but `libm`; from the platform only memory and a place to print, and threads where a pool is asked for.
 //!
 //! The crate is `no_std` and is linked in two ways: into the compiler, whose constant folding and loader use the very
 //! functions a shipped model uses, and, through the wrapper in `staticlib/`, into one object per target.
@@ -18,8 +18,6 @@
     unsafe_op_in_unsafe_fn,
     reason = "the crate works on raw objects throughout; the contract of its pointers is the ABI's, stated once in ABI.md"
 )]
-
-
 
 pub mod abi;
 pub mod export;
@@ -34,6 +32,7 @@ mod linalg;
 mod list;
 pub mod math;
 mod memory;
+mod parallel;
 mod platform;
 mod print;
 mod slice;
@@ -72,6 +71,7 @@ const FAMILIES: &[(&str, &[Symbol])] = &[
     ("Tensors", tensor::EXPORTS),
     ("Tensors: single elements", tensor::item::EXPORTS),
     ("Tensors: nested lists", tensor::nested::EXPORTS),
+    ("Tensors: joining lists", tensor::join::EXPORTS),
     ("Half-precision conversions", tensor::half::EXPORTS),
     ("Math: elementary functions", math::elementary::EXPORTS),
     ("Math: elementary functions of two arguments", math::elementary::two::EXPORTS),
@@ -97,6 +97,7 @@ const FAMILIES: &[(&str, &[Symbol])] = &[
     ("Linear algebra: QR", linalg::qr::EXPORTS),
     ("Linear algebra: eigenvalues", linalg::eigen::EXPORTS),
     ("Linear algebra: singular values", linalg::svd::EXPORTS),
+    ("Parallel regions", parallel::EXPORTS),
     ("Value trees for apps", value_tree::EXPORTS),
 ];
 

@@ -485,6 +485,19 @@ mod tests {
     }
 
     #[test]
+    fn options_of_another_version_are_refused() {
+        let mut context = platform::default_context();
+        let mut options: Options = unsafe { core::mem::zeroed() };
+        options.abi = ABI_VERSION + 1;
+        unsafe {
+            assert_eq!(context_init(&mut context, &options), i64::from(status::BAD_ARGUMENT));
+            assert_eq!(context_init(&mut context, core::ptr::null()), 0);
+            assert!(context.alloc.is_some() && context.print.is_none());
+            context_destroy(&mut context);
+        }
+    }
+
+    #[test]
     fn running_out_of_memory_is_a_status() {
         let t = TestContext::with_limit(200);
         unsafe {

@@ -166,3 +166,23 @@ mod android {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_blocks_are_aligned() {
+        for align in [8u64, 16, 64, 4096] {
+            for size in [1u64, 100, 5000] {
+                unsafe {
+                    let block = default_alloc(null_mut(), size, align);
+                    assert_eq!(block as u64 % align, 0);
+                    core::ptr::write_bytes(block, 1, size as usize);
+                    default_free(null_mut(), block, size, align);
+                }
+            }
+        }
+        assert!(unsafe { default_alloc(null_mut(), u64::MAX - 10, 64) }.is_null());
+    }
+}

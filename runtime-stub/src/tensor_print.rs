@@ -6,6 +6,7 @@
 
 use crate::abi::*;
 use crate::decimal::{push_fixed, push_general, push_scientific, push_shortest};
+use crate::error::raise_text;
 use crate::tensor::element::{load_f64, type_name};
 use crate::tensor::{numel_of, sizes_of, strides_of};
 use crate::text::Text;
@@ -181,8 +182,11 @@ unsafe fn push_vector(text: &mut Text, column: &Matrix) {
     }
 }
 
-/// Writes a tensor: its elements, then `[ CPUFloatType{2,3} ]`.
+/// Writes a tensor: its elements, then `[ CPUFloatType{2,3} ]`. A quantized one raises: its scale is not in the descriptor.
 pub(crate) unsafe fn push_tensor(text: &mut Text, tensor: *const Tensor) {
+    if matches!((*tensor).dtype, dtype::QI8 | dtype::QU8 | dtype::QI32) {
+        return raise_text(text.ctx(), "printing a quantized tensor is not supported");
+    }
     let (sizes, strides) = (sizes_of(tensor), strides_of(tensor));
     let matrix = |sizes, strides| Matrix { dtype: (*tensor).dtype, data: (*tensor).data, offset: 0, sizes, strides };
     match (sizes, strides) {

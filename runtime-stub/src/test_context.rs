@@ -105,7 +105,10 @@ impl TestContext {
     pub(crate) fn take_error(&self) -> (i32, String) {
         unsafe {
             let ctx = self.ctx();
-            let error = ((*ctx).status, String::from_utf8_lossy(crate::string::bytes_or_empty((*ctx).error_text, (*ctx).error_len)).into_owned());
+            let error = (
+                (*ctx).status,
+                String::from_utf8_lossy(crate::string::bytes_or_empty((*ctx).error_text, (*ctx).error_len)).into_owned(),
+            );
             crate::error::clear_error(ctx);
             error
         }

@@ -230,7 +230,8 @@ mod tests {
             let (mut text, mut tensor, mut list, mut dict) = (Value::NONE, Value::NONE, Value::NONE, Value::NONE);
             assert_eq!(value_make_str(ctx, b"abc".as_ptr(), 3, &mut text), 0);
             let (data, sizes) = ([1f32, 2.0], [2i64]);
-            let view = TensorView { data: data.as_ptr().cast_mut().cast(), dtype: 6, rank: 1, sizes: sizes.as_ptr(), strides: null() };
+            let view =
+                TensorView { data: data.as_ptr().cast_mut().cast(), dtype: 6, rank: 1, sizes: sizes.as_ptr(), strides: null() };
             assert_eq!(value_make_tensor(ctx, &view, 1, &mut tensor), 0);
             assert_eq!(value_make_list(ctx, [text, tensor].as_ptr(), 2, &mut list), 0);
             assert_eq!(value_make_dict(ctx, &text, &list, 1, &mut dict), 0);

@@ -223,7 +223,11 @@ impl Code<'_, '_> {
                 }
             }
             Some(n) if n > 0 && never_negative => {
-                if is_quotient { self.b.ins().udiv_imm_s(a, n) } else { self.b.ins().urem_imm_s(a, n) }
+                if is_quotient {
+                    self.b.ins().udiv_imm_s(a, n)
+                } else {
+                    self.b.ins().urem_imm_s(a, n)
+                }
             }
             Some(_) => self.divide_nonzero(op, a, b),
             None => self.divide_guarded(op, a, b),

@@ -3,11 +3,13 @@
 
 use crate::error::CodegenError;
 use crate::linker::Linker;
-use cranelift_module::{DataDescription, DataId, Linkage};
+use crate::unwind::Unwind;
+use cranelift_codegen::isa::TargetIsa;
+use cranelift_module::{DataDescription, DataId, FuncId, Linkage};
 use cranelift_object::ObjectModule;
 use kiln_loops::plan::{self, Plan};
-use object::{SectionKind, SymbolScope};
 use object::write::{Object, StandardSegment};
+use object::{SectionKind, SymbolScope};
 
 /// Bytes from which data is not copied.
 const LARGE: usize = 1 << 14;
@@ -62,16 +64,25 @@ fn define_small(linker: &mut Linker, data: &plan::Data, id: DataId, ids: &[DataI
     Ok(())
 }
 
-/// Finishes the module: the object with the large data in it, and how many bytes of data there are.
-pub(crate) fn define<'a, K>(module: ObjectModule, plan: &'a Plan<K>, ids: &[DataId]) -> Result<(Object<'a>, u64), CodegenError> {
-    let product = module.finish();
+/// Finishes the module: the object with the large data and the unwind tables in it, and how many bytes of data there are.
+pub(crate) fn define<'a, K>(
+    module: ObjectModule,
+    plan: &'a Plan<K>,
+    ids: &[DataId],
+    unwind: Unwind,
+    isa: &dyn TargetIsa,
+) -> Result<(Object<'a>, u64), CodegenError> {
+    let mut product = module.finish();
+    let functions = product.functions.clone();
+    let symbol_of = |id: FuncId| functions[id].map(|(symbol, _)| symbol).expect("a defined function has a symbol");
+    unwind.write(&mut product.object, isa, &symbol_of)?;
     let symbols: Vec<_> = ids.iter().map(|&id| product.data_symbol(id)).collect();
     let mut object: Object<'a> = product.object;
     let mut total = 0;
     for (data, symbol) in plan.data.values().zip(symbols) {
         total += data.bytes.len() as u64;
         if is_large(data) {
-            let segment = object.segment_name(StandardSegment::Data).to_vec();
+            let segment = object.segment_name(StandardSegment::Text).to_vec();
             let name = section_name(&object);
             let section = object.add_section(segment, name, SectionKind::ReadOnlyData);
             object.set_section_data(section, &data.bytes[..], data.align.max(64));
@@ -84,7 +95,7 @@ pub(crate) fn define<'a, K>(module: ObjectModule, plan: &'a Plan<K>, ids: &[Data
 
 fn section_name(object: &Object) -> Vec<u8> {
     match object.format() {
-        object::BinaryFormat::MachO => b"__const".to_vec(),
+        object::BinaryFormat::MachO => b"__weights".to_vec(),
         object::BinaryFormat::Coff => b".rdata".to_vec(),
         _ => b".rodata.weights".to_vec(),
     }

@@ -2,12 +2,14 @@
 //!
 //! The order of declaration follows the plan, so the same plan gives the same bytes.
 
+use crate::by_tensors::{self, Callee, tensor_signature};
 use crate::error::CodegenError;
 use crate::instance::{self, Function, Shape};
 use crate::linker::Linker;
 use crate::listing::Listing;
 use crate::method::{self, Entry, Program};
 use crate::target::{Target, has_rounding};
+use crate::unwind::Unwind;
 use crate::{data, nest};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
@@ -17,15 +19,16 @@ use cranelift_module::FuncId;
 use cranelift_object::{ObjectBuilder, ObjectModule};
 use kiln_loops::plan::{Method, Plan, Stmt};
 use kiln_support::Span;
-use target_lexicon::BinaryFormat;
+use object::write::StreamingBuffer;
+use std::io::Write;
 
 /// A vector kernel as machine code.
 #[derive(Clone, Debug)]
 pub struct EmittedKernel {
     /// Name for the symbol and for dumps.
     pub name: String,
-    /// Position-independent code with its constants, entered at the first byte, in the SystemV (x86-64) or AAPCS64
-    /// convention. All arguments are integers or pointers; it returns nothing and cannot fail.
+    /// Position-independent code with its constants, entered at the first byte, in the target's C convention. All
+    /// arguments are integers or pointers; it returns nothing and cannot fail.
     pub bytes: Vec<u8>,
     /// How many arguments it takes, at most 8.
     pub arguments: usize,
@@ -74,12 +77,23 @@ pub struct Generated<'a> {
     pub text_bytes: u64,
     /// Bytes of read-only data.
     pub data_bytes: u64,
+    /// Bytes of stack that a call takes in generated functions: an upper bound, without what the runtime and vector
+    /// kernels take below them.
+    pub stack_bytes: u64,
 }
 
 impl Generated<'_> {
     /// The object file.
     pub fn write(&self) -> Result<Vec<u8>, CodegenError> {
         Ok(self.object.write()?)
+    }
+
+    /// Writes the object file without holding a second copy of large data.
+    pub fn write_to(&self, out: impl std::io::Write) -> Result<(), CodegenError> {
+        let mut buffer = StreamingBuffer::new(std::io::BufWriter::new(out));
+        self.object.emit(&mut buffer)?;
+        let written = buffer.result().and_then(|()| buffer.into_inner().flush());
+        written.map_err(|e| CodegenError::BackEnd(format!("writing the object: {e}")))
     }
 }
 
@@ -89,35 +103,53 @@ pub fn method_symbol(prefix: &str, method: &str) -> String {
     format!("{prefix}_{}", method_name(method))
 }
 
+/// What the symbol of a method's form for tensors has behind the method's own.
+pub const BY_TENSORS: &str = "_tensors";
+
 fn method_name(method: &str) -> String {
     let mut name = String::new();
     for c in method.chars() {
         if c.is_ascii_alphanumeric() || c == '_' { name.push(c) } else { name.push_str(&format!("u{:x}", c as u32)) }
     }
-    let is_taken = Function::ALL.iter().any(|f| f.name() == name) || name.starts_with("call_");
+    let is_taken = Function::ALL.iter().any(|f| f.name() == name) || name.starts_with("call_") || name.ends_with(BY_TENSORS);
     if is_taken { format!("call_{name}") } else { name }
 }
 
 /// Generates the object of a model.
-pub fn generate<'a, K>(plan: &'a Plan<K>, emitter: &dyn KernelEmitter<K>, target: &Target, options: &Options) -> Result<Generated<'a>, CodegenError> {
+pub fn generate<'a, K>(
+    plan: &'a Plan<K>,
+    emitter: &dyn KernelEmitter<K>,
+    target: &Target,
+    options: &Options,
+) -> Result<Generated<'a>, CodegenError> {
     check_prefix(options.prefix)?;
     let isa = target.isa()?;
     let rounding = has_rounding(&*isa);
     let mut builder = ObjectBuilder::new(isa, options.prefix, cranelift_module::default_libcall_names())?;
     builder.per_function_section(true);
-    builder.unwind_info(target.triple.binary_format != BinaryFormat::Macho);
     let mut module = ObjectModule::new(builder);
     let mut listing = Listing::new(options);
-    let data = {
+    let (data, unwind, frames) = {
         let linker = Linker::new(&mut module, options.prefix, rounding, target.needs_absolute_addresses());
-        let mut session = Session { linker, plan, listing: &mut listing, context: Context::new(), scratch: FunctionBuilderContext::new(), text_bytes: 0 };
+        let mut session = Session {
+            linker,
+            plan,
+            listing: &mut listing,
+            context: Context::new(),
+            scratch: FunctionBuilderContext::new(),
+            text_bytes: 0,
+            unwind: Unwind::default(),
+            frames: Frames::default(),
+        };
         let data = data::declare(&mut session.linker, plan)?;
         session.functions(emitter, &data)?;
-        listing.text_bytes = session.text_bytes;
-        data
+        let Session { unwind, frames, text_bytes, .. } = session;
+        listing.text_bytes = text_bytes;
+        (data, unwind, frames)
     };
-    let (object, data_bytes) = data::define(module, plan, &data)?;
-    Ok(Generated { object, clif: listing.clif, asm: listing.asm, text_bytes: listing.text_bytes, data_bytes })
+    let (object, data_bytes) = data::define(module, plan, &data, unwind, &*target.isa()?)?;
+    let stack_bytes = frames.entry + frames.method + frames.compute;
+    Ok(Generated { object, clif: listing.clif, asm: listing.asm, text_bytes: listing.text_bytes, data_bytes, stack_bytes })
 }
 
 fn check_prefix(prefix: &str) -> Result<(), CodegenError> {
@@ -149,6 +181,16 @@ struct Session<'s, 'a, 'm, 'o, K> {
     context: Context,
     scratch: FunctionBuilderContext,
     text_bytes: u64,
+    unwind: Unwind,
+    frames: Frames,
+}
+
+/// The largest frames of each level of calls: entries call methods, methods call computations.
+#[derive(Default)]
+struct Frames {
+    entry: u64,
+    method: u64,
+    compute: u64,
 }
 
 impl<K> Session<'_, '_, '_, '_, K> {
@@ -161,16 +203,22 @@ impl<K> Session<'_, '_, '_, '_, K> {
         let signature = method::signature(&self.linker);
         let init = self.linker.declare_local("init", &signature)?;
         self.method(&program, &plan.init, Entry::Initial, init)?;
-        let shape = Shape { state_slots: plan.state_slots as i64, arena_bytes: round_up(plan.arena_bytes)?, uses_runtime, init };
+        let state_slots = plan.state_slots as i64;
+        let descriptor_bytes = plan.methods.iter().map(by_tensors::descriptor_bytes).max().unwrap_or(0);
+        let shape = Shape { state_slots, descriptor_bytes, arena_bytes: round_up(plan.arena_bytes)?, uses_runtime, init };
         for function in Function::ALL {
             let signature = function.signature(&self.linker);
             let id = self.linker.declare_entry(function.name(), &signature)?;
             instance::build(&mut self.linker, shape, function, id, &mut self.context, &mut self.scratch)?;
-            self.define(id, function.name())?;
+            let frame = self.define(id, function.name())?;
+            self.frames.entry = self.frames.entry.max(frame);
         }
         for entry in &plan.methods {
             let id = self.linker.declare_entry(&method_name(&entry.name), &signature)?;
             self.method(&program, entry, Entry::Exported, id)?;
+            if tensor_signature(entry).is_some() {
+                self.by_tensors(&Callee { method: entry, id, uses_runtime, state_slots })?;
+            }
         }
         Ok(())
     }
@@ -178,7 +226,20 @@ impl<K> Session<'_, '_, '_, '_, K> {
     fn method(&mut self, program: &Program<K>, method: &Method, entry: Entry, id: FuncId) -> Result<(), CodegenError> {
         method::build(&mut self.linker, program, method, entry, id, &mut self.context, &mut self.scratch)
             .map_err(|e| e.in_place(&method.name))?;
-        self.define(id, &method.name)
+        let frame = self.define(id, &method.name)?;
+        self.frames.method = self.frames.method.max(frame);
+        Ok(())
+    }
+
+    fn by_tensors(&mut self, callee: &Callee) -> Result<(), CodegenError> {
+        let signature = by_tensors::signature(&self.linker);
+        let name = format!("{}{BY_TENSORS}", method_name(&callee.method.name));
+        let id = self.linker.declare_entry(&name, &signature)?;
+        by_tensors::build(&mut self.linker, callee, id, &mut self.context, &mut self.scratch)
+            .map_err(|e| e.in_place(&callee.method.name))?;
+        let frame = self.define(id, &name)?;
+        self.frames.entry = self.frames.entry.max(frame);
+        Ok(())
     }
 
     fn computes(&mut self) -> Result<Vec<FuncId>, CodegenError> {
@@ -186,8 +247,10 @@ impl<K> Session<'_, '_, '_, '_, K> {
         let mut ids = Vec::with_capacity(plan.computes.len());
         for (number, compute) in plan.computes.values().enumerate() {
             let id = nest::declare(&mut self.linker, compute, number)?;
-            nest::build(&mut self.linker, compute, id, &mut self.context, &mut self.scratch).map_err(|e| e.in_place(&compute.name))?;
-            self.define(id, &compute.name)?;
+            nest::build(&mut self.linker, compute, id, &mut self.context, &mut self.scratch)
+                .map_err(|e| e.in_place(&compute.name))?;
+            let frame = self.define(id, &compute.name)?;
+            self.frames.compute = self.frames.compute.max(frame);
             ids.push(id);
         }
         Ok(ids)
@@ -202,7 +265,7 @@ impl<K> Session<'_, '_, '_, '_, K> {
                 return Err(CodegenError::Kernel(format!("`{}` takes {} arguments", emitted.name, emitted.arguments)));
             }
             let params = vec![types::I64; emitted.arguments];
-            let signature = Linker::signature(self.linker.local_convention(), &params, None);
+            let signature = Linker::signature(self.linker.c_convention, &params, None);
             let name = format!("kernel{number}.{}", emitted.name.replace('\0', ""));
             let id = self.linker.declare_local(&name, &signature)?;
             self.linker.module.define_function_bytes(id, 64, &emitted.bytes, &[])?;
@@ -213,17 +276,21 @@ impl<K> Session<'_, '_, '_, '_, K> {
         Ok(ids)
     }
 
-    /// Compiles what was built in the context.
-    fn define(&mut self, id: FuncId, name: &str) -> Result<(), CodegenError> {
+    /// Compiles what was built in the context; gives the bytes of its frame.
+    fn define(&mut self, id: FuncId, name: &str) -> Result<u64, CodegenError> {
         self.listing.clif(&self.context.func, name, &self.linker.spans);
         self.context.set_disasm(self.listing.wants_asm());
         self.linker.module.define_function_with_control_plane(id, &mut self.context, &mut ControlPlane::default())?;
+        let mut frame = 0;
         if let Some(compiled) = self.context.compiled_code() {
+            // The frame pointer and the return address stand above it.
+            frame = compiled.buffer.frame_layout().map_or(0, |layout| u64::from(layout.frame_to_fp_offset)) + 16;
             self.text_bytes += compiled.buffer.data().len() as u64;
             self.listing.asm(name, compiled.vcode.as_deref());
+            self.unwind.add(id, compiled, self.linker.module.isa())?;
         }
         self.linker.module.clear_context(&mut self.context);
-        Ok(())
+        Ok(frame)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The functions every model has beside its methods: making an instance of it, destroying it, setting it back, and
 //! asking for the last error.
 //!
-//! An instance is one block, 64-byte aligned: the context, two words for `destroy`, the state slots, and, unless the
-//! app gives one, the arena. It comes from the options' allocator, else from `malloc`. The functions match
+//! An instance is one block, 64-byte aligned: the context, two words for `destroy`, the last result of a call by
+//! tensors, the state slots, room for descriptors, and, unless the app gives one, the arena. It comes from the options' allocator, else from `malloc`. The functions match
 //! `kiln.h`:
 //!
 //! ```text
@@ -19,7 +19,9 @@ use crate::layout;
 use crate::linker::Linker;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Signature, StackSlotData, StackSlotKind, Type, UserFuncName, Value, types};
+use cranelift_codegen::ir::{
+    Block, InstBuilder, MemFlagsData, Signature, StackSlotData, StackSlotKind, Type, UserFuncName, Value, types,
+};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::FuncId;
 
@@ -32,6 +34,8 @@ const OPTIONS_BYTES: i32 = 80;
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     pub(crate) state_slots: i64,
+    /// Memory for the descriptors of a call by tensors.
+    pub(crate) descriptor_bytes: i64,
     pub(crate) arena_bytes: i64,
     pub(crate) uses_runtime: bool,
     /// The plan's initialisation.
@@ -49,7 +53,8 @@ pub(crate) enum Function {
 }
 
 impl Function {
-    pub(crate) const ALL: [Function; 5] = [Function::Create, Function::Destroy, Function::Reset, Function::LastError, Function::ArenaBytes];
+    pub(crate) const ALL: [Function; 5] =
+        [Function::Create, Function::Destroy, Function::Reset, Function::LastError, Function::ArenaBytes];
 
     /// Its name without prefix.
     pub(crate) fn name(self) -> &'static str {
@@ -110,7 +115,8 @@ struct Instance<'f, 'm> {
 
 /// Bytes before the arena.
 fn head_bytes(shape: Shape) -> i64 {
-    (i64::from(layout::INSTANCE_STATE) + shape.state_slots * layout::VALUE_BYTES + ALIGN - 1) & -ALIGN
+    let state = i64::from(layout::INSTANCE_STATE) + shape.state_slots * layout::VALUE_BYTES;
+    (state + shape.descriptor_bytes + ALIGN - 1) & -ALIGN
 }
 
 impl Instance<'_, '_> {

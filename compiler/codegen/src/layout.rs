@@ -30,8 +30,44 @@ pub const CONTEXT_BYTES: i32 = 144;
 pub const INSTANCE_BLOCK: i32 = CONTEXT_BYTES;
 /// Behind that: the size given to the options' allocator.
 pub const INSTANCE_SIZE: i32 = CONTEXT_BYTES + 8;
+/// Behind that: the runtime `Value` that the last call by tensors gave, kept alive for its views.
+pub const INSTANCE_RESULT: i32 = CONTEXT_BYTES + 16;
 /// Behind that: the state slots.
-pub const INSTANCE_STATE: i32 = CONTEXT_BYTES + 16;
+pub const INSTANCE_STATE: i32 = CONTEXT_BYTES + 32;
+
+/// `Header.refs`, 32 bits.
+pub const REFS: i32 = 0;
+/// `Header.kind`, 32 bits.
+pub const KIND: i32 = 4;
+/// `Tensor.data`.
+pub const TENSOR_DATA: i32 = 24;
+/// `Tensor.dtype`, 32 bits.
+pub const TENSOR_DTYPE: i32 = 40;
+/// `Tensor.rank`, 32 bits.
+pub const TENSOR_RANK: i32 = 44;
+/// Sizes, then strides, of a `Tensor`.
+pub const TENSOR_DIMS: i32 = 48;
+/// Items of a `Tuple`.
+pub const TUPLE_ITEMS: i32 = 40;
+/// The reference count of an object that is not counted.
+pub const IMMORTAL: i64 = 0xffff_ffff;
+/// Tag of tensors.
+pub const TAG_TENSOR: i64 = 5;
+/// Tag of tuples.
+pub const TAG_TUPLE: i64 = 7;
+
+/// Size of a `kiln_tensor`, the app's view of a tensor (`kiln.h`).
+pub const VIEW_BYTES: i32 = 32;
+/// Its elements.
+pub const VIEW_DATA: i32 = 0;
+/// Its dtype, 32 bits.
+pub const VIEW_DTYPE: i32 = 8;
+/// Its rank, 32 bits.
+pub const VIEW_RANK: i32 = 12;
+/// Its sizes.
+pub const VIEW_SIZES: i32 = 16;
+/// Its strides, or null.
+pub const VIEW_STRIDES: i32 = 24;
 
 /// Size of a runtime `Value`.
 pub const VALUE_BYTES: i64 = 16;
@@ -62,3 +98,5 @@ pub const RAISED: i64 = 1;
 pub const OUT_OF_MEMORY: i64 = 2;
 /// Status: an argument does not fit.
 pub const BAD_ARGUMENT: i64 = 3;
+/// Status: a bug in kiln.
+pub const INTERNAL: i64 = 4;

@@ -10,6 +10,7 @@
 //! plan uses; no instruction traps whatever the inputs are.
 
 mod arithmetic;
+mod by_tensors;
 mod code;
 mod data;
 mod error;
@@ -22,7 +23,11 @@ mod listing;
 mod method;
 mod nest;
 mod target;
+mod unwind;
 
+pub use by_tensors::tensor_signature;
 pub use error::CodegenError;
-pub use generate::{EmittedKernel, Generated, KernelEmitter, NoKernels, Options, generate, method_symbol, uses_runtime};
+pub use generate::{
+    BY_TENSORS, EmittedKernel, Generated, KernelEmitter, NoKernels, Options, generate, method_symbol, uses_runtime,
+};
 pub use target::Target;

@@ -15,7 +15,7 @@ pub(crate) struct Linker<'m> {
     pub(crate) module: &'m mut dyn Module,
     /// Prefix of every symbol.
     pub(crate) prefix: String,
-    /// Convention of functions that others call, or that others define.
+    /// Convention of all functions: the target's own.
     pub(crate) c_convention: CallConv,
     /// Whether floats are rounded in one instruction.
     pub(crate) has_rounding: bool,
@@ -40,11 +40,6 @@ impl<'m> Linker<'m> {
             imports: BTreeMap::new(),
             texts: BTreeMap::new(),
         }
-    }
-
-    /// The convention of local functions and vector kernels: the same registers on every system of an architecture.
-    pub(crate) fn local_convention(&self) -> CallConv {
-        CallConv::SystemV
     }
 
     /// A signature.

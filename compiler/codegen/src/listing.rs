@@ -66,7 +66,14 @@ impl FuncWriter for SourceWriter<'_> {
         self.plain.write_block_header(w, func, block, indent)
     }
 
-    fn write_instruction(&mut self, w: &mut dyn Write, func: &Function, aliases: &SecondaryMap<Value, Vec<Value>>, inst: Inst, indent: usize) -> fmt::Result {
+    fn write_instruction(
+        &mut self,
+        w: &mut dyn Write,
+        func: &Function,
+        aliases: &SecondaryMap<Value, Vec<Value>>,
+        inst: Inst,
+        indent: usize,
+    ) -> fmt::Result {
         let location = func.srcloc(inst);
         if location != self.last && !location.is_default() {
             self.last = location;

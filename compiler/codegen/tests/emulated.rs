@@ -37,7 +37,7 @@ fn run_tool(command: &mut Command) {
 /// The buffers and parameters of a case, as the driver reads them.
 fn input_of(case: &Case, blob: &mut Vec<u8>) {
     let compute = &case.compute;
-    let mut word = |x: u64, blob: &mut Vec<u8>| blob.extend(x.to_le_bytes());
+    let word = |x: u64, blob: &mut Vec<u8>| blob.extend(x.to_le_bytes());
     let outputs = output_buffers(case);
     word((outputs.len() + case.inputs.len()) as u64, blob);
     for output in &outputs {
@@ -66,7 +66,11 @@ fn output_buffers(case: &Case) -> Vec<TensorData> {
     let shape: Vec<i64> = compute.axes[..compute.rank].iter().map(|&e| extent(e, &case.params)).collect();
     match &case.target {
         Some(target) => vec![target.clone()],
-        None => compute.outputs.iter().map(|o| TensorData::new(o.dtype, shape.clone(), vec![0; count(&shape) * o.dtype.size()])).collect(),
+        None => compute
+            .outputs
+            .iter()
+            .map(|o| TensorData::new(o.dtype, shape.clone(), vec![0; count(&shape) * o.dtype.size()]))
+            .collect(),
     }
 }
 
@@ -98,10 +102,13 @@ fn write_batch(folder: &Path, cases: &[Case]) -> Vec<std::path::PathBuf> {
     for (i, case) in cases.iter().enumerate() {
         let prefix = format!("case{i}");
         let plan = common::plan_of_compute(&case.compute);
-        let generated = generate(&plan, &NoKernels, &target, &Options { prefix: &prefix, ..Options::default() }).expect("the plan compiles");
+        let generated =
+            generate(&plan, &NoKernels, &target, &Options { prefix: &prefix, ..Options::default() }).expect("the plan compiles");
         let path = folder.join(format!("{prefix}.o"));
         std::fs::write(&path, generated.write().expect("the object is written")).expect("the file is written");
-        declarations += &format!("int {prefix}_create(const void *, void **); int {prefix}_run(void *, const value *, uint64_t, value *); void {prefix}_destroy(void *);\n");
+        declarations += &format!(
+            "int {prefix}_create(const void *, void **); int {prefix}_run(void *, const value *, uint64_t, value *); void {prefix}_destroy(void *);\n"
+        );
         table += &format!("    {{{prefix}_create, {prefix}_run, {prefix}_destroy}},\n");
         objects.push(path);
     }
@@ -115,11 +122,22 @@ fn check_batch(cases: &[Case]) {
     let path = |name: &str| folder.path().join(name);
     let objects = write_batch(folder.path(), cases);
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/common/emulated.c");
-    run_tool(Command::new(COMPILER).args(["-O1", "-o"]).arg(path("driver")).arg("-I").arg(folder.path()).arg(driver).args(objects).arg("-lm"));
+    run_tool(
+        Command::new(COMPILER)
+            .args(["-O1", "-o"])
+            .arg(path("driver"))
+            .arg("-I")
+            .arg(folder.path())
+            .arg(driver)
+            .args(objects)
+            .arg("-lm"),
+    );
     let mut input = Vec::new();
     cases.iter().for_each(|case| input_of(case, &mut input));
     std::fs::write(path("input"), input).expect("the file is written");
-    run_tool(Command::new(EMULATOR).args(["-L", "/usr/aarch64-linux-gnu"]).arg(path("driver")).arg(path("input")).arg(path("output")));
+    run_tool(
+        Command::new(EMULATOR).args(["-L", "/usr/aarch64-linux-gnu"]).arg(path("driver")).arg(path("input")).arg(path("output")),
+    );
     let output = std::fs::read(path("output")).expect("the output is there");
     let mut rest = &*output;
     for case in cases {

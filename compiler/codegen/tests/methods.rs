@@ -3,9 +3,11 @@
 mod common;
 
 use common::{PlainPlan, generate_here, instance_of, params, plan_of, text};
-use kiln_codegen::{CodegenError, EmittedKernel, KernelEmitter, NoKernels, Options, Target, generate, method_symbol, uses_runtime};
+use kiln_codegen::{
+    CodegenError, EmittedKernel, KernelEmitter, NoKernels, Options, Target, generate, method_symbol, uses_runtime,
+};
 use kiln_loader::{CallError, Instance, Value, load};
-use kiln_loops::plan::{Access, Data, Local, LocalType, Method, Operand, Plan, ScalarOp, Stmt};
+use kiln_loops::plan::{Access, Data, DimDesc, Local, LocalType, Method, Operand, Plan, ScalarOp, Stmt, TypeDesc};
 use kiln_loops::{BinaryOp, Compute, ExprData, Extent, Input, Kind, MathOp, Output, UnaryOp};
 use kiln_rt::abi::tag;
 use kiln_support::{DType, PrimaryMap};
@@ -69,7 +71,8 @@ fn status_of(result: Result<Value, CallError>) -> (i32, String) {
 fn odd_sum() -> PlainPlan {
     let mut w = Writer::new("forward", 1);
     let n = w.arg(0);
-    let (i, sum, test, odd) = (w.local(LocalType::Int), w.local(LocalType::Int), w.local(LocalType::Bool), w.local(LocalType::Int));
+    let (i, sum, test, odd) =
+        (w.local(LocalType::Int), w.local(LocalType::Int), w.local(LocalType::Bool), w.local(LocalType::Int));
     let [li, lsum, ltest, lodd, ln] = [i, sum, test, odd, n].map(Operand::Local);
     w.method.body.push(Stmt::Loop {
         body: vec![
@@ -168,7 +171,8 @@ fn memory_arena_slots_and_data() {
     let words: Vec<u8> = [5i64, 7].iter().flat_map(|w| w.to_le_bytes()).collect();
     let constants = data.push(Data { name: "constants".into(), bytes: words.into(), align: 64, relocations: vec![] });
     // A table that holds the address of the second constant.
-    let table = data.push(Data { name: "table".into(), bytes: vec![0; 16].into(), align: 16, relocations: vec![(8, constants, 8)] });
+    let table =
+        data.push(Data { name: "table".into(), bytes: vec![0; 16].into(), align: 16, relocations: vec![(8, constants, 8)] });
     let (pointer, low) = (w.local(LocalType::Int), w.local(LocalType::Int));
     w.method.body.extend([
         Stmt::Store { base: Operand::Arena(128), offset: 4, value: Operand::Local(x), access: Access::Element(DType::I8) },
@@ -228,12 +232,27 @@ fn printing_goes_to_the_sink_and_failures_are_swept() {
     let slot = w.method.slots.push(16);
     let mut data = PrimaryMap::new();
     let message = data.push(text("stop"));
-    w.method.body.push(Stmt::Runtime { name: "list_new", args: vec![Operand::Int(3), Operand::Int(tag::INT as i64)], result: Some(list), fallible: true });
+    w.method.body.push(Stmt::Runtime {
+        name: "list_new",
+        args: vec![Operand::Int(3), Operand::Int(tag::INT as i64)],
+        result: Some(list),
+        fallible: true,
+    });
     w.method.body.push(binary(test, BinaryOp::Eq, Operand::Local(x), Operand::Int(0)));
     w.method.body.push(Stmt::If { test: Operand::Local(test), then: vec![Stmt::Raise { text: message }], orelse: vec![] });
     w.method.body.extend(store_value(Operand::Slot(slot, 0), tag::INT, Operand::Local(x)));
-    w.method.body.push(Stmt::Runtime { name: "print", args: vec![Operand::Slot(slot, 0), Operand::Int(1)], result: None, fallible: true });
-    w.method.body.push(Stmt::Runtime { name: "release_object", args: vec![Operand::Context, Operand::Local(list)], result: None, fallible: false });
+    w.method.body.push(Stmt::Runtime {
+        name: "print",
+        args: vec![Operand::Slot(slot, 0), Operand::Int(1)],
+        result: None,
+        fallible: true,
+    });
+    w.method.body.push(Stmt::Runtime {
+        name: "release_object",
+        args: vec![Operand::Context, Operand::Local(list)],
+        result: None,
+        fallible: false,
+    });
     w.result(tag::NONE, Operand::Int(0));
     let mut plan = plan_of(w.method);
     plan.data = data;
@@ -242,7 +261,8 @@ fn printing_goes_to_the_sink_and_failures_are_swept() {
     let printed = Arc::new(Mutex::new(String::new()));
     let sink = printed.clone();
     // SAFETY: the code was just generated.
-    let mut instance = unsafe { Instance::create(&library, "model", Some(Box::new(move |s: &str| sink.lock().unwrap().push_str(s)))) }.unwrap();
+    let mut instance =
+        unsafe { Instance::create(&library, "model", Some(Box::new(move |s: &str| sink.lock().unwrap().push_str(s)))) }.unwrap();
     call(&mut instance, "forward", &[Value::int(42)]).unwrap();
     assert_eq!(*printed.lock().unwrap(), "42\n");
     for _ in 0..3 {
@@ -285,7 +305,11 @@ impl KernelEmitter<&'static str> for Bytes {
             return Err(format!("no kernel {kernel}"));
         }
         // x86-64: mov [rdi], rsi; ret. aarch64: str x1, [x0]; ret.
-        let bytes = if cfg!(target_arch = "x86_64") { vec![0x48, 0x89, 0x37, 0xc3] } else { vec![0x01, 0, 0, 0xf9, 0xc0, 0x03, 0x5f, 0xd6] };
+        let bytes = if cfg!(target_arch = "x86_64") {
+            vec![0x48, 0x89, 0x37, 0xc3]
+        } else {
+            vec![0x01, 0, 0, 0xf9, 0xc0, 0x03, 0x5f, 0xd6]
+        };
         Ok(EmittedKernel { name: "store".into(), bytes, arguments: 2, listing: None })
     }
 }
@@ -300,7 +324,15 @@ fn kernel_plan(kernel: &'static str) -> Plan<&'static str> {
     let bits = w.local(LocalType::Int);
     w.method.body.push(binary(bits, BinaryOp::Add, Operand::Result, Operand::Int(8)));
     w.method.body.push(Stmt::Kernel { id, args: vec![Operand::Local(bits), Operand::Local(x)] });
-    Plan { methods: vec![w.method], init: plain.init, state_slots: 0, computes: PrimaryMap::new(), kernels, data: PrimaryMap::new(), arena_bytes: 0 }
+    Plan {
+        methods: vec![w.method],
+        init: plain.init,
+        state_slots: 0,
+        computes: PrimaryMap::new(),
+        kernels,
+        data: PrimaryMap::new(),
+        arena_bytes: 0,
+    }
 }
 
 #[test]
@@ -336,7 +368,10 @@ fn broken_plans_are_refused() {
     refuse(Stmt::Load { dst: l0, base: Operand::Arena(8), offset: 0, access: Access::Word }, "arena has no byte");
     refuse(Stmt::Runtime { name: "no_such_function", args: vec![], result: None, fallible: false }, "no_such_function");
     refuse(Stmt::Runtime { name: "list_new", args: vec![Operand::Int(1)], result: None, fallible: true }, "do not fit");
-    refuse(Stmt::Compute { id: kiln_loops::plan::ComputeId(0), outputs: vec![], inputs: vec![], params: vec![], failure: None }, "compute0");
+    refuse(
+        Stmt::Compute { id: kiln_loops::plan::ComputeId(0), outputs: vec![], inputs: vec![], params: vec![], failure: None },
+        "compute0",
+    );
     refuse(Stmt::If { test: Operand::Int(1), then: vec![], orelse: vec![] }, "kind Bool");
 }
 
@@ -369,4 +404,59 @@ fn symbols_of_methods() {
     assert_eq!(method_symbol("net", "forward"), "net_forward");
     assert_eq!(method_symbol("net", "create"), "net_call_create");
     assert_eq!(method_symbol("net", "größe"), "net_gruf6udfe");
+}
+
+/// Returns its argument, by the descriptor it came in.
+fn identity() -> PlainPlan {
+    let mut w = Writer::new("forward", 1);
+    let x = w.arg(0);
+    w.result(tag::TENSOR, Operand::Local(x));
+    let mut plan = plan_of(w.method);
+    let dims = vec![DimDesc::Const(2), DimDesc::Symbol("N".into())];
+    plan.methods[0].params[0].ty = TypeDesc::Tensor(DType::F32, dims.clone());
+    plan.methods[0].result = TypeDesc::Tensor(DType::F32, dims);
+    plan
+}
+
+#[repr(C)]
+struct View {
+    data: *mut f32,
+    dtype: i32,
+    rank: i32,
+    sizes: *const i64,
+    strides: *const i64,
+}
+
+type ByTensors = unsafe extern "C" fn(*mut kiln_rt::abi::Context, *const View, *mut View) -> i32;
+
+#[test]
+fn methods_of_tensors_take_views() {
+    for uses_runtime in [false, true] {
+        let mut plan = identity();
+        if uses_runtime {
+            plan.methods[0]
+                .body
+                .insert(0, Stmt::Runtime { name: "clear_error", args: vec![Operand::Context], result: None, fallible: false });
+        }
+        let object = generate_here(&plan).write().unwrap();
+        let library = Arc::new(load(&object).unwrap());
+        // SAFETY: the code was just generated.
+        let instance = unsafe { Instance::create(&library, "model", None) }.unwrap();
+        // SAFETY: the symbol has this type.
+        let function: ByTensors = unsafe { std::mem::transmute(library.symbol("model_forward_tensors").unwrap()) };
+        let mut elements = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let sizes = [2i64, 3];
+        let mut view = View { data: elements.as_mut_ptr(), dtype: 6, rank: 2, sizes: sizes.as_ptr(), strides: std::ptr::null() };
+        let mut out = View { data: std::ptr::null_mut(), dtype: 0, rank: 0, sizes: std::ptr::null(), strides: std::ptr::null() };
+        // SAFETY: the views are of live memory.
+        unsafe {
+            assert_eq!(function(instance.context(), &view, &mut out), 0);
+            assert_eq!((out.dtype, out.rank), (6, 2));
+            assert_eq!(std::slice::from_raw_parts(out.data, 6), elements);
+            view.rank = 1;
+            assert_eq!(function(instance.context(), &view, &mut out), 3);
+            assert_eq!(function(std::ptr::null_mut(), &view, &mut out), 3);
+            assert_eq!(function(instance.context(), &view, std::ptr::null_mut()), 3);
+        }
+    }
 }

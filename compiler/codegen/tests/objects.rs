@@ -31,7 +31,8 @@ fn a_static_model_needs_only_the_c_library() {
     let plan = plan();
     let bytes = generate_here(&plan).write().unwrap();
     let file = object::File::parse(&*bytes).unwrap();
-    let mut undefined: Vec<_> = file.symbols().filter(|s| s.is_undefined()).map(|s| s.name().unwrap()).filter(|n| !n.is_empty()).collect();
+    let mut undefined: Vec<_> =
+        file.symbols().filter(|s| s.is_undefined()).map(|s| s.name().unwrap()).filter(|n| !n.is_empty()).collect();
     undefined.sort_unstable();
     assert_eq!(undefined, ["free", "malloc", "memset"]);
     let mut global: Vec<_> = file.symbols().filter(|s| s.is_global() && s.is_definition()).map(|s| s.name().unwrap()).collect();
@@ -90,10 +91,14 @@ fn dumps_carry_source_lines() {
     let describe = |span: Span| format!("model.py:{}: {}", sources.line_column(span).0, sources.text(span));
     let options = Options { prefix: "model", clif: true, asm: true, describe: Some(&describe) };
     let generated = generate(&plan, &NoKernels, &Target::host(), &options).unwrap();
-    let clif = generated.clif.unwrap();
+    let clif = generated.clif.as_ref().unwrap();
     assert!(clif.contains("; model.py:2: return x + 1"), "{clif}");
-    assert!(generated.asm.unwrap().contains("ret"));
+    assert!(generated.asm.as_ref().unwrap().contains("ret"));
     assert!(generated.text_bytes > 0 && generated.data_bytes > 1 << 20);
+    assert!((32..4096).contains(&generated.stack_bytes), "{}", generated.stack_bytes);
+    let mut streamed = Vec::new();
+    generated.write_to(&mut streamed).unwrap();
+    assert!(streamed == generated.write().unwrap());
 }
 
 #[test]
@@ -134,11 +139,20 @@ fn the_layout_is_the_runtimes() {
 /// Everything a model may have: imports, data with addresses inside, large data, a computation that calls.
 fn full_plan() -> common::PlainPlan {
     let mut plan = plan();
-    let table = plan.data.push(Data { name: "table".into(), bytes: vec![0; 16].into(), align: 8, relocations: vec![(8, kiln_loops::plan::DataId(0), 2)] });
+    let table = plan.data.push(Data {
+        name: "table".into(),
+        bytes: vec![0; 16].into(),
+        align: 8,
+        relocations: vec![(8, kiln_loops::plan::DataId(0), 2)],
+    });
     let slot = plan.methods[0].slots.push(20_000);
     plan.methods[0].body.extend([
         Stmt::CopyBytes { to: Operand::Slot(slot, 0), from: Operand::Data(table, 0), bytes: Operand::Int(8) },
-        Stmt::CopyBytes { to: Operand::Slot(slot, 0), from: Operand::Data(kiln_loops::plan::DataId(1), 0), bytes: Operand::Int(8) },
+        Stmt::CopyBytes {
+            to: Operand::Slot(slot, 0),
+            from: Operand::Data(kiln_loops::plan::DataId(1), 0),
+            bytes: Operand::Int(8),
+        },
         Stmt::Runtime { name: "clear_error", args: vec![Operand::Context], result: None, fallible: false },
     ]);
     plan

@@ -56,7 +56,13 @@ fn fixed_units(r: &Ready) -> u64 {
 
 fn report(what: &str, r: &Ready, flops: f64, peak: f64, s: f64) {
     let rate = flops / s / 1e9;
-    println!("{what:<44} {rate:7.1} GFLOP/s {:5.1}%  {:9.1} us  {:6} B code  {}", 100.0 * rate / peak, s * 1e6, r.kernel.code.len(), r.kernel.name);
+    println!(
+        "{what:<44} {rate:7.1} GFLOP/s {:5.1}%  {:9.1} us  {:6} B code  {}",
+        100.0 * rate / peak,
+        s * 1e6,
+        r.kernel.code.len(),
+        r.kernel.name
+    );
 }
 
 fn gemm(target: &TargetDesc, peak: f64, m: usize, n: usize, k: usize) {
@@ -128,7 +134,9 @@ fn rows(target: &TargetDesc, name: &str, desc: RowsDesc, rows: usize, cols: usiz
 }
 
 fn all_rows(target: &TargetDesc) {
-    for op in [Unary::Relu, Unary::Exp, Unary::Tanh, Unary::Sigmoid, Unary::Erf, Unary::Log, Unary::Gelu, Unary::Silu, Unary::HardSwish] {
+    for op in
+        [Unary::Relu, Unary::Exp, Unary::Tanh, Unary::Sigmoid, Unary::Erf, Unary::Log, Unary::Gelu, Unary::Silu, Unary::HardSwish]
+    {
         let mut e = VExpr::new();
         let x = e.input(0);
         let y = e.unary(op, x);
@@ -154,22 +162,37 @@ fn main() {
         println!("{}: peak {peak:.1} GFLOP/s", target.isa.name());
         if "gemm".contains(&filter) {
             // Rows are pixels, columns are output channels.
-            for (m, n, k) in [(384, 384, 384), (3136, 64, 64), (12544, 24, 96), (196, 256, 1024), (49, 512, 2048), (49, 1280, 320)] {
+            for (m, n, k) in
+                [(384, 384, 384), (3136, 64, 64), (12544, 24, 96), (196, 256, 1024), (49, 512, 2048), (49, 1280, 320)]
+            {
                 gemm(target, peak, m, n, k);
             }
-            for (m, n, k) in [(1, 1000, 2048), (1, 1024, 256), (128, 3072, 768), (128, 768, 3072), (3136, 256, 64), (784, 512, 128)] {
+            for (m, n, k) in
+                [(1, 1000, 2048), (1, 1024, 256), (128, 3072, 768), (128, 768, 3072), (3136, 256, 64), (784, 512, 128)]
+            {
                 gemm(target, peak, m, n, k);
             }
         }
         if "conv".contains(&filter) {
-            let resnet = [(224, 3, 64, 7, 2), (56, 64, 64, 3, 1), (28, 128, 128, 3, 1), (14, 256, 256, 3, 1), (7, 512, 512, 3, 1)];
-            let strided = [(56, 128, 128, 3, 2), (56, 256, 512, 1, 2), (28, 512, 128, 1, 1), (224, 3, 32, 3, 2), (7, 320, 1280, 1, 1)];
+            let resnet =
+                [(224, 3, 64, 7, 2), (56, 64, 64, 3, 1), (28, 128, 128, 3, 1), (14, 256, 256, 3, 1), (7, 512, 512, 3, 1)];
+            let strided =
+                [(56, 128, 128, 3, 2), (56, 256, 512, 1, 2), (28, 512, 128, 1, 1), (224, 3, 32, 3, 2), (7, 320, 1280, 1, 1)];
             for (size, in_c, out_c, k, stride) in resnet.into_iter().chain(strided) {
                 conv(target, peak, size, in_c, out_c, k, stride);
             }
         }
         if "window".contains(&filter) {
-            let mobilenet = [(112, 32, 3, 1), (112, 96, 3, 2), (56, 144, 3, 1), (28, 192, 3, 1), (14, 384, 3, 1), (14, 576, 3, 1), (7, 960, 3, 1), (28, 120, 5, 1)];
+            let mobilenet = [
+                (112, 32, 3, 1),
+                (112, 96, 3, 2),
+                (56, 144, 3, 1),
+                (28, 192, 3, 1),
+                (14, 384, 3, 1),
+                (14, 576, 3, 1),
+                (7, 960, 3, 1),
+                (28, 120, 5, 1),
+            ];
             for (size, channels, k, stride) in mobilenet {
                 window(target, peak, WindowOp::Depthwise, size, channels, k, stride);
             }

@@ -37,16 +37,8 @@ const LN2_LOW: f32 = 1.428_606_8e-6;
 /// Adding this to `|x| < 2^22` leaves the nearest integer in the low bits of the sum.
 const ROUNDER: f32 = 12_582_912.0;
 /// `(ln(1 + f) - f + f^2 / 2) / f^3` on `sqrt(1/2) - 1 <= f <= sqrt(2) - 1`, relative error of the logarithm 6e-9.
-const LOG_TAIL: [f32; 8] = [
-    0.333_333_3,
-    -0.250_008_23,
-    0.200_012_27,
-    -0.166_233_57,
-    0.142_017_62,
-    -0.131_601_95,
-    0.127_615_5,
-    -0.076_344_3,
-];
+const LOG_TAIL: [f32; 8] =
+    [0.333_333_3, -0.250_008_23, 0.200_012_27, -0.166_233_57, 0.142_017_62, -0.131_601_95, 0.127_615_5, -0.076_344_3];
 /// `erf(x) / x = P(x^2) / Q(x^2)` on `|x| <= 3.95`, relative error 2.1e-8.
 const ERF_P: [f32; 6] =
     [std::f32::consts::FRAC_2_SQRT_PI, 0.191_547_87, 0.052_875_14, 0.003_808_063_2, 0.000_284_686_6, 2.025_939e-6];

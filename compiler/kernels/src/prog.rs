@@ -321,8 +321,9 @@ impl<'a> Scan<'a> {
         let dying: Vec<Val> = operands.iter().copied().filter(|&o| self.next_use(o, i).is_none()).collect();
         // The addend first: an ISA with only accumulating forms then needs no move.
         let preferred = dying.iter().rev().filter_map(|v| self.place[v.0 as usize]).find(|&r| (r as usize) < self.limit);
-        // If the addend lives on, such an ISA copies it first, and so wants a register that neither factor is in.
-        let copied = matches!(inst, Inst::Fma { c, .. } if !dying.contains(&c));
+        // If the addend keeps its register, such an ISA copies it first, and so wants a register that neither factor is in.
+        let is_kept = |v: Val| !dying.contains(&v) || self.place[v.0 as usize].is_some_and(|r| r as usize >= self.limit);
+        let copied = matches!(inst, Inst::Fma { c, .. } if is_kept(c));
         let fresh = if copied { self.holder.iter().position(Option::is_none) } else { None };
         dying.iter().for_each(|&v| self.release(v));
         let d = match (fresh, preferred) {

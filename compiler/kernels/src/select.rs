@@ -58,9 +58,14 @@ const FMA_LATENCY: f64 = 4.0;
 /// Row count that stands for an unknown M.
 const TYPICAL_M: usize = 1000;
 
+/// Registers for one row of a panel: a single row of C needs each vector once, which x86 may fetch straight into one register.
+pub fn panel_registers(info: &IsaInfo, mr: usize, nv: usize) -> usize {
+    if mr == 1 && info.k_step == 1 { 1 } else { nv }
+}
+
 /// Whether an `mr` x `nv` x `kacc` tile leaves registers for its operands.
 fn fits(info: &IsaInfo, mr: usize, nv: usize, kacc: usize) -> bool {
-    let b = if mr == 1 { 1 } else { nv };
+    let b = panel_registers(info, mr, nv);
     let scalars = if info.k_step > 1 { mr } else { 1 };
     mr * nv * kacc + b + scalars <= info.vregs
 }
@@ -98,7 +103,13 @@ pub fn row_tiles(m: usize, mr: usize) -> Vec<usize> {
     let mut rest = m;
     let mut tiles = Vec::new();
     while rest > 0 {
-        let take = if rest >= 2 * mr { mr } else if rest > mr { rest.div_ceil(2) } else { rest };
+        let take = if rest >= 2 * mr {
+            mr
+        } else if rest > mr {
+            rest.div_ceil(2)
+        } else {
+            rest
+        };
         tiles.push(take);
         rest -= take;
     }
@@ -135,6 +146,16 @@ fn plan_with(info: &IsaInfo, m: usize, n: usize, k: usize, nv: usize, max_rows: 
         cost += c;
     }
     Some((TilePlan { lanes: info.lanes, groups }, cost))
+}
+
+/// The largest row tile, at most `max_rows`, whose rows `stride` elements apart do not evict each other from the first-level cache:
+/// rows a multiple of 4 KB apart share one set of (usually) eight lines, of which B and C want some too.
+pub fn rows_without_conflict(stride: usize, max_rows: usize) -> usize {
+    match stride {
+        s if s.is_multiple_of(1024) => max_rows.min(6),
+        s if s.is_multiple_of(512) => max_rows.min(12),
+        _ => max_rows,
+    }
 }
 
 /// Chooses panels and row tiles for `C[m, n]` with a sum over `k`. `m` is `None` if known only at run time; `max_rows` is the

@@ -2,9 +2,9 @@
 mod common;
 
 use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
+use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
-use kiln_kernels::kernels::{KernelDesc, Units};
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
 
@@ -54,11 +54,7 @@ fn run(target: &TargetDesc, d: &ConvDesc, batch: usize, parts: u64, inputs: &[&[
     let out = Guarded::poison(out_pixels * d.out_pitch);
     let r = ready(&KernelDesc::Conv(d.clone()), target);
     let scratch = Guarded::poison(r.kernel.scratch_bytes / 4);
-    let units = match r.kernel.units {
-        Units::Fixed(n) => n,
-        Units::PerImage(n) => n * batch,
-        Units::PerRows(_) | Units::PerCols(_) => unreachable!("a convolution has images"),
-    } as u64;
+    let units = r.kernel.units.count(batch) as u64;
     let pointers: Vec<u64> = inputs.iter().map(|i| i.as_ptr() as u64).collect();
     for p in 0..parts {
         r.call(&Call {
@@ -112,7 +108,8 @@ fn kernels_strides_paddings_dilations() {
 
 #[test]
 fn channels_groups_and_pitches() {
-    for (in_c, out_c, groups) in [(1, 1, 1), (2, 3, 1), (16, 33, 1), (8, 8, 2), (12, 24, 3), (30, 20, 10), (6, 6, 6), (17, 65, 1)] {
+    for (in_c, out_c, groups) in [(1, 1, 1), (2, 3, 1), (16, 33, 1), (8, 8, 2), (12, 24, 3), (30, 20, 10), (6, 6, 6), (17, 65, 1)]
+    {
         for extra in [0, 3] {
             check(&channels(desc([5, 6], [3, 3], [1, 1], [1, 1], [1, 1]), in_c, out_c, groups, extra), 1, 1);
             check(&channels(desc([5, 6], [1, 1], [1, 1], [0, 0], [1, 1]), in_c, out_c, groups, extra), 1, 1);

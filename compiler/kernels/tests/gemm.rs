@@ -2,9 +2,9 @@
 mod common;
 
 use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
+use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::gemm::GemmDesc;
-use kiln_kernels::kernels::{KernelDesc, Units};
 use kiln_kernels::packing::{Strides, pack_b};
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
@@ -46,11 +46,7 @@ fn run(target: &TargetDesc, case: &Case, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f3
     let packed = pack_b(&d.plan(target).unwrap(), d.k, &b, Strides { k: d.n, n: 1 });
     let c = Guarded::poison((case.m - 1) * d.ldc + d.n);
     let r = ready(&KernelDesc::Gemm(d.clone()), target);
-    let units = match r.kernel.units {
-        Units::Fixed(n) => n,
-        Units::PerRows(n) => case.m.div_ceil(n),
-        Units::PerImage(_) | Units::PerCols(_) => unreachable!("a gemm has no images"),
-    } as u64;
+    let units = r.kernel.units.count(case.m) as u64;
     let inputs: Vec<Vec<f32>> = inputs.iter().map(|i| i.to_vec()).collect();
     let pointers: Vec<u64> = inputs.iter().map(|i| i.as_ptr() as u64).collect();
     for p in 0..case.parts {
@@ -98,7 +94,9 @@ fn small_sizes() {
 #[test]
 fn larger_sizes_static_dynamic_and_split() {
     for target in &runnable() {
-        for (m, n, k) in [(97, 131, 61), (1, 1000, 512), (1, 10, 33), (49, 512, 100), (301, 24, 96), (5000, 8, 17), (640, 64, 700)] {
+        for (m, n, k) in
+            [(97, 131, 61), (1, 1000, 512), (1, 10, 33), (49, 512, 100), (301, 24, 96), (5000, 8, 17), (640, 64, 700)]
+        {
             for (dynamic, parts) in [(false, 1), (false, 3), (true, 1), (true, 4)] {
                 let c = Case { dynamic, parts, ..case(m, n, k, 2) };
                 let (got, want) = run(target, &c, &[]);

@@ -48,7 +48,8 @@ fn run(target: &TargetDesc, case: &Case) {
     for i in 0..m {
         let got = &c.slice()[i * (n + case.gap)..][..n];
         let element = |kk: usize, j: usize| b.slice()[if case.transposed { j * k + kk } else { kk * n + j }];
-        let sum = |j: usize| (0..k).map(|kk| f64::from(a.slice()[i * (k + case.gap) + kk]) * f64::from(element(kk, j))).sum::<f64>();
+        let sum =
+            |j: usize| (0..k).map(|kk| f64::from(a.slice()[i * (k + case.gap) + kk]) * f64::from(element(kk, j))).sum::<f64>();
         let want: Vec<f32> = (0..n).map(|j| (sum(j) * if case.scaled { 0.5 } else { 1.0 }) as f32).collect();
         assert_close(&what, got, &want, 1e-5, 1e-5);
         let gap = c.slice().get(i * (n + case.gap) + n..(i + 1) * (n + case.gap)).unwrap_or_default();

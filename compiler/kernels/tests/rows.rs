@@ -199,7 +199,8 @@ fn reductions() {
         for cols in LENGTHS {
             let x = Rng(cols as u64).floats(3 * cols);
             for dim in [Dim::Known(cols), Dim::Argument] {
-                let reduce = |kind| run(target, &norm::reduce_rows(dim, Operand::DENSE, Operand::PER_ROW, kind), 3, cols, &[&x], 3);
+                let reduce =
+                    |kind| run(target, &norm::reduce_rows(dim, Operand::DENSE, Operand::PER_ROW, kind), 3, cols, &[&x], 3);
                 let each = |f: &dyn Fn(&[f32]) -> f64| x.chunks(cols).map(|r| f(r) as f32).collect::<Vec<_>>();
                 let sum = |r: &[f32]| r.iter().map(|&v| f64::from(v)).sum::<f64>();
                 assert_close("sum", &reduce(RowReduce::Sum), &each(&sum), 1e-5, 1e-5);
@@ -272,9 +273,9 @@ fn masked_softmax() {
     for target in &runnable() {
         let desc = norm::softmax_of(Dim::Argument, inputs.clone(), Operand::DENSE, norm::masked_scores);
         let x = Rng(4).floats(2 * 19);
-        let mask: Vec<f32> = (0..19).map(|j| if j % 3 == 0 { inf } else { 0.0 }).collect();
+        let mask: Vec<f32> = (0..19).map(|j| if usize::is_multiple_of(j, 3) { inf } else { 0.0 }).collect();
         let got = run(target, &desc, 2, 19, &[&x, &[0.125], &mask], 38);
-        let e = |i: usize| if i % 19 % 3 == 0 { 0.0 } else { f64::from(x[i] * 0.125).exp() };
+        let e = |i: usize| if (i % 19).is_multiple_of(3) { 0.0 } else { f64::from(x[i] * 0.125).exp() };
         let sum = |i: usize| (i / 19 * 19..i / 19 * 19 + 19).map(e).sum::<f64>();
         let want: Vec<f32> = (0..38).map(|i| (e(i) / sum(i)) as f32).collect();
         assert_close("masked softmax", &got, &want, 1e-7, 1e-6);
@@ -309,8 +310,10 @@ fn norms() {
             let desc = norm::rms_norm(Dim::Known(cols), Operand::DENSE, Operand::DENSE, 1e-6, true);
             let got = run(target, &desc, 3, cols, &[&x, &w], 3 * cols);
             let rms = |r: &[f32]| (r.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>() / cols as f64 + 1e-6).sqrt();
-            let want: Vec<f32> =
-                x.chunks(cols).flat_map(|r| (0..cols).map(|j| (f64::from(r[j]) / rms(r)) as f32 * w[j]).collect::<Vec<_>>()).collect();
+            let want: Vec<f32> = x
+                .chunks(cols)
+                .flat_map(|r| (0..cols).map(|j| (f64::from(r[j]) / rms(r)) as f32 * w[j]).collect::<Vec<_>>())
+                .collect();
             assert_close("rms_norm", &got, &want, 1e-6, 1e-5);
         }
     }

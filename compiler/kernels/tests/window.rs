@@ -2,10 +2,10 @@
 mod common;
 
 use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
+use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::Window;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
-use kiln_kernels::kernels::{KernelDesc, Units};
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
 
@@ -54,7 +54,14 @@ fn reference(d: &WindowDesc, batch: usize, input: &[f32], weights: &[f32]) -> Ve
     out
 }
 
-fn run(target: &TargetDesc, d: &WindowDesc, batch: usize, parts: u64, nan_at: Option<usize>, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f32>) {
+fn run(
+    target: &TargetDesc,
+    d: &WindowDesc,
+    batch: usize,
+    parts: u64,
+    nan_at: Option<usize>,
+    inputs: &[&[f32]],
+) -> (Vec<f32>, Vec<f32>) {
     let mut rng = Rng(31 + d.channels as u64);
     let mut values = rng.floats(d.window.image[0] * d.window.image[1] * batch * d.in_pitch);
     if let Some(i) = nan_at {
@@ -66,11 +73,7 @@ fn run(target: &TargetDesc, d: &WindowDesc, batch: usize, parts: u64, nan_at: Op
     let out = Guarded::poison(d.window.output[0] * d.window.output[1] * batch * d.out_pitch);
     let r = ready(&KernelDesc::Window(d.clone()), target);
     let scratch = Guarded::poison(r.kernel.scratch_bytes / 4);
-    let units = match r.kernel.units {
-        Units::Fixed(n) => n,
-        Units::PerImage(n) => n * batch,
-        Units::PerRows(_) | Units::PerCols(_) => unreachable!("windows have images"),
-    } as u64;
+    let units = r.kernel.units.count(batch) as u64;
     let pointers: Vec<u64> = inputs.iter().map(|i| i.as_ptr() as u64).collect();
     for p in 0..parts {
         r.call(&Call {

@@ -14,32 +14,51 @@ use crate::arguments::Signature;
 use crate::error::{Error, Result};
 use crate::prelude::{self, Prelude};
 use crate::target::Target;
-use kiln_codegen::NoKernels;
-use kiln_frontend::model::Archive;
+use kiln_codegen::{EmittedKernel, KernelEmitter};
+use kiln_frontend::ast::Item;
+use kiln_frontend::model::{Archive, HeapItem};
 use kiln_graph::{ClassId, FuncId, HeapObject, Program, ResidualModel};
 use kiln_loops::plan::Plan;
+use kiln_passes::pipeline::optimise;
 use kiln_passes::specialise::{Method, specialise};
-use kiln_schedule::kernels::KernelDesc;
+use kiln_schedule::kernels::{Scheduled, TargetDesc};
 use kiln_support::{Diagnostic, FileId, SourceMap, Span};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long each stage took, in order.
-#[derive(Clone, Debug, Default)]
-pub struct Timings(pub Vec<(&'static str, Duration)>);
+#[derive(Default)]
+pub struct Timings {
+    /// Names and times.
+    pub stages: Vec<(&'static str, Duration)>,
+    observer: Option<Box<dyn Fn(&'static str)>>,
+}
 
 impl Timings {
+    /// Timings that tell the name of each stage as it begins.
+    pub fn observed(observer: impl Fn(&'static str) + 'static) -> Timings {
+        Timings { stages: Vec::new(), observer: Some(Box::new(observer)) }
+    }
+
     /// Runs a stage.
     pub fn stage<T>(&mut self, name: &'static str, run: impl FnOnce() -> T) -> T {
+        if let Some(observer) = &self.observer {
+            observer(name);
+        }
         let start = Instant::now();
         let result = run();
-        self.0.push((name, start.elapsed()));
+        self.stages.push((name, start.elapsed()));
         result
     }
 
     /// All stages together.
     pub fn total(&self) -> Duration {
-        self.0.iter().map(|(_, time)| *time).sum()
+        self.stages.iter().map(|(_, time)| *time).sum()
+    }
+
+    /// The stages before the one of this name.
+    pub fn before(&self, name: &str) -> Duration {
+        self.stages.iter().take_while(|(stage, _)| *stage != name).map(|(_, time)| *time).sum()
     }
 }
 
@@ -84,6 +103,18 @@ impl Parsed {
         Ok(Parsed { sources, archive, timings })
     }
 
+    /// The names of the root module's methods.
+    pub fn methods(&self) -> Vec<String> {
+        let Some(HeapItem::Object { class, .. }) = self.archive.root.map(|root| &self.archive.heap[root]) else { return Vec::new() };
+        let (path, name) = class.rsplit_once('.').unwrap_or(("", class));
+        let items = self.archive.code.get(path).map_or(&[][..], |file| &file.module.items);
+        let class = items.iter().find_map(|item| match item {
+            Item::Class(def) if def.name == name => Some(def),
+            _ => None,
+        });
+        class.map_or_else(Vec::new, |def| def.methods.iter().map(|method| method.name.clone()).collect())
+    }
+
     /// Types it: what `methods` of the root module reach (`forward` where there are none).
     pub fn typed(self, methods: &[String]) -> Result<Model> {
         let Parsed { mut sources, archive, mut timings } = self;
@@ -112,7 +143,7 @@ impl Model {
         }
     }
 
-    /// The methods of the root module.
+    /// The methods that the root module has, typed or not.
     pub fn methods(&self) -> &[(String, FuncId)] {
         self.root_class().map_or(&[], |class| &self.program.classes[class].methods)
     }
@@ -133,22 +164,24 @@ impl Model {
         let mut program = self.program.clone();
         let mut prelude = Prelude::new(&self.sources, &self.prelude);
         let residual = timings.stage("specialise", || specialise(&mut program, &mut prelude, methods));
-        residual.map_err(|error| self.error(*error))
+        let mut residual = residual.map_err(|error| self.error(*error))?;
+        timings.stage("optimise", || optimise(&mut residual, &mut |_, _| {}));
+        Ok(residual)
     }
 
     /// The plan of a residual model.
-    pub fn plan(&self, residual: &ResidualModel, target: &Target, timings: &mut Timings) -> Result<Plan<KernelDesc>> {
-        let _ = target.kernels();
-        let plan = timings.stage("schedule", || kiln_schedule::schedule(residual, &kiln_schedule::kernels::TargetDesc {}));
+    pub fn plan(&self, residual: &ResidualModel, target: &Target, timings: &mut Timings) -> Result<Plan<Scheduled>> {
+        let desc = TargetDesc { vector: target.kernels() };
+        let plan = timings.stage("schedule", || kiln_schedule::schedule(residual, &desc));
         plan.map_err(|error| self.error(error))
     }
 
     /// The object of a plan.
-    pub fn generate(&self, plan: &Plan<KernelDesc>, target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
+    pub fn generate(&self, plan: &Plan<Scheduled>, target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
         let describe = |span: Span| self.describe(span);
         let wanted = kiln_codegen::Options { prefix: options.prefix, clif: options.clif, asm: options.asm, describe: Some(&describe) };
         let compiled = timings.stage("generate", || {
-            let generated = kiln_codegen::generate(plan, &NoKernels, &target.codegen(), &wanted)?;
+            let generated = kiln_codegen::generate(plan, &Kernels, &target.codegen(), &wanted)?;
             let object = generated.write()?;
             let (text_bytes, data_bytes) = (generated.text_bytes, generated.data_bytes);
             Ok(Compiled { object, clif: generated.clif, asm: generated.asm, text_bytes, data_bytes, arena_bytes: plan.arena_bytes })
@@ -174,6 +207,16 @@ impl Model {
             return String::new();
         }
         format!("{}:{}", self.sources.file(span.file).name, self.sources.line_column(span).0)
+    }
+}
+
+/// Hands the kernels' code, which scheduling has made, to code generation.
+struct Kernels;
+
+impl KernelEmitter<Scheduled> for Kernels {
+    fn emit(&self, scheduled: &Scheduled) -> std::result::Result<EmittedKernel, String> {
+        let kernel = &scheduled.kernel;
+        Ok(EmittedKernel { name: kernel.name.clone(), bytes: kernel.code.clone(), arguments: kernel.args.len(), listing: None })
     }
 }
 

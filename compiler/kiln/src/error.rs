@@ -25,6 +25,11 @@ impl Error {
         &self.diagnostics
     }
 
+    /// The error with every diagnostic changed.
+    pub fn map(self, change: impl Fn(Diagnostic) -> Diagnostic) -> Error {
+        Error { diagnostics: self.diagnostics.into_iter().map(change).collect(), sources: self.sources }
+    }
+
     /// What is at fault: the command line or the model where any diagnostic says so.
     pub fn failure(&self) -> Failure {
         let has = |failure| self.diagnostics.iter().any(|d| d.failure == failure);
@@ -36,11 +41,19 @@ impl Error {
         self.failure().exit_status()
     }
 
-    /// All diagnostics as text, each beginning with `error: `.
+    /// All diagnostics as text, each beginning with `error: `, and where to read more.
     pub fn render(&self, color: bool) -> String {
-        let texts: Vec<String> = self.diagnostics.iter().map(|d| d.render(&self.sources, color)).collect();
+        let mut texts: Vec<String> = self.diagnostics.iter().map(|d| d.render(&self.sources, color)).collect();
+        let mut codes: Vec<&str> = self.diagnostics.iter().map(|d| d.code.0).filter(|code| is_worth_reading(code)).collect();
+        codes.dedup();
+        texts.extend(codes.first().map(|code| format!("For more about this, run `kiln explain {code}`.")));
         texts.join("\n\n")
     }
+}
+
+/// Whether the long text of a code says more than the message.
+fn is_worth_reading(code: &str) -> bool {
+    !["raised", "file"].contains(&code) && crate::explain::explanation(code).is_some()
 }
 
 impl From<Diagnostic> for Error {

@@ -3,8 +3,9 @@
 //! In: the declared type of a parameter and the value given for it. Out: a rich type, as specialisation takes it: tensors
 //! carry element type and sizes; an Optional, Union or Any becomes the type of what is given.
 //!
-//! Sizes are constants, or, for dynamic code, symbols: every size of a tensor argument is a symbol of its own. Inside
-//! containers a size is constant where all elements agree, else [`ANY_SIZE`].
+//! Sizes are constants, or, for dynamic code, symbols: every size of a tensor argument is a symbol of its own, but for
+//! sizes of 1, which decide what is broadcast (PyTorch's dynamic shapes keep them constant too). Inside containers a size
+//! is constant where all elements agree, else [`ANY_SIZE`].
 
 use kiln_frontend::tensors_file::InputValue;
 use kiln_graph::{Dim, Program, Type, Value};
@@ -32,8 +33,11 @@ impl<'p> Examples<'p> {
     pub fn argument(&mut self, name: &str, declared: &Type, value: &InputValue) -> Type {
         match value {
             InputValue::Tensor(tensor) if self.is_symbolic => {
-                let dims = (0..tensor.shape.len()).map(|axis| self.symbol(format!("{name}_{axis}"))).collect();
-                Type::tensor(tensor.dtype, dims)
+                let dims = tensor.shape.iter().enumerate().map(|(axis, &size)| match size {
+                    1 => Dim::Const(1),
+                    _ => self.symbol(format!("{name}_{axis}")),
+                });
+                Type::tensor(tensor.dtype, dims.collect())
             }
             value => self.exact(declared, value),
         }
@@ -92,7 +96,7 @@ impl<'p> Examples<'p> {
             return Type::TENSOR;
         }
         let size = |axis: usize| match first.shape[axis] {
-            n if !self.is_symbolic && tensors.iter().all(|t| t.shape[axis] == n) => Dim::Const(n),
+            n if (!self.is_symbolic || n == 1) && tensors.iter().all(|t| t.shape[axis] == n) => Dim::Const(n),
             _ => ANY_SIZE,
         };
         Type::tensor(first.dtype, (0..first.shape.len()).map(size).collect())
@@ -163,7 +167,7 @@ mod tests {
     fn sizes_are_constants_or_symbols() {
         use Dim::Const;
         assert_eq!(example(Type::TENSOR, tensor(&[2, 3]), false), f32(&[Const(2), Const(3)]));
-        assert_eq!(example(Type::TENSOR, tensor(&[2, 2]), true), f32(&[Dim::Value(Value(0)), Dim::Value(Value(1))]));
+        assert_eq!(example(Type::TENSOR, tensor(&[2, 1, 2]), true), f32(&[Dim::Value(Value(0)), Const(1), Dim::Value(Value(1))]));
     }
 
     #[test]

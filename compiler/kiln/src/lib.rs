@@ -6,14 +6,20 @@
 //! * [`cli`]: the command line. It alone prints and exits; it and the driver alone touch the file system.
 
 pub mod arguments;
+pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod driver;
 pub mod error;
 pub mod example;
 pub mod execute;
+pub mod explain;
+pub mod input_types;
 mod prelude;
 mod runtime;
+mod synthetic;
 pub mod target;
+pub mod trace;
 pub mod values;
 
 pub use error::{Error, Result};

@@ -7,7 +7,9 @@ use crate::error::LoadError;
 use crate::mapping::page_size;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE};
 use object::read::elf::ElfFile64;
-use object::{Architecture, Endianness, Object, ObjectKind, ObjectSection, ObjectSymbol, SectionFlags, SectionIndex, SymbolIndex};
+use object::{
+    Architecture, Endianness, Object, ObjectKind, ObjectSection, ObjectSymbol, SectionFlags, SectionIndex, SymbolIndex,
+};
 use std::collections::HashMap;
 use std::ops::Range;
 

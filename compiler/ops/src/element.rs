@@ -93,8 +93,25 @@ impl Element<'_> {
     /// and sizes of 1 are read at 0.
     pub fn load_broadcast(&mut self, arg: usize, index: &[Expr]) -> Expr {
         let dims = self.args_dims(arg);
-        let own = broadcast_index(self.source.exprs(), &dims, index);
+        let mut own = broadcast_index(self.source.exprs(), &dims, index);
+        let skip = index.len() - dims.len();
+        for (axis, dim) in dims.iter().enumerate() {
+            let is_open = matches!(dim, Dim::Value(_)) && self.results.first().is_some_and(|r| r.dims.get(skip + axis) != Some(dim));
+            if is_open {
+                // Whether this axis is broadcast is known only at run time.
+                own[axis] = self.index_unless_one(*dim, own[axis]);
+            }
+        }
         self.load(arg, &own)
+    }
+
+    /// The index, or 0 where the size is 1.
+    fn index_unless_one(&mut self, dim: Dim, index: Expr) -> Expr {
+        let size = self.dim(dim);
+        let exprs = self.exprs();
+        let (zero, one) = (exprs.int(0), exprs.int(1));
+        let is_one = exprs.binary(BinaryOp::Eq, size, one);
+        exprs.select(is_one, zero, index)
     }
 
     fn args_dims(&self, arg: usize) -> Vec<Dim> {

@@ -58,6 +58,10 @@ impl DimMath for NoDims {
         }
     }
 
+    fn broadcast(&mut self, a: Dim, b: Dim, _: &str) -> Dim {
+        panic!("sizes {a} and {b} among known tensors")
+    }
+
     fn require_equal(&mut self, a: Dim, b: Dim, message: &str) {
         assert_eq!(a, b, "{message}");
     }

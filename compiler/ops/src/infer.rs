@@ -55,6 +55,13 @@ impl OpError {
 pub trait DimMath {
     /// `a op b` on ints.
     fn binary(&mut self, op: BinaryOp, a: Dim, b: Dim) -> Dim;
+    /// The common size of broadcast operands, at least one of them known only at run time: the other one where
+    /// one is 1, else both, which must be equal; raises `message` otherwise.
+    /// The default is stricter: it wants equal sizes.
+    fn broadcast(&mut self, a: Dim, b: Dim, message: &str) -> Dim {
+        self.require_equal(a, b, message);
+        if matches!(a, Dim::Const(_)) { a } else { b }
+    }
     /// A run-time check that `a == b`; raises `message` otherwise.
     fn require_equal(&mut self, a: Dim, b: Dim, message: &str);
 }
@@ -195,8 +202,7 @@ impl Infer<'_> {
         strides
     }
 
-    /// The common shape of broadcast operands. A run-time size meets a constant other than 1 or another
-    /// run-time size: they are required to be equal at run time.
+    /// The common shape of broadcast operands.
     pub fn broadcast(&mut self, shapes: &[&[Dim]]) -> Result<Vec<Dim>, OpError> {
         let rank = shapes.iter().map(|s| s.len()).max().unwrap_or(0);
         let mut out = vec![Dim::Const(1); rank];
@@ -216,10 +222,11 @@ impl Infer<'_> {
             (Dim::Const(x), Dim::Const(y)) => OpError::raise(format!(
                 "The size of tensor a ({x}) must match the size of tensor b ({y}) at non-singleton dimension {at}"
             )),
-            (a, b) => {
-                self.dims.require_equal(a, b, &format!("sizes must match at non-singleton dimension {at} (a size of 1 that is known only at run time is not broadcast)"));
-                Ok(if matches!(a, Dim::Const(_)) { a } else { b })
-            }
+            (a, b) => Ok(self.dims.broadcast(
+                a,
+                b,
+                &format!("The size of tensor a must match the size of tensor b at non-singleton dimension {at}"),
+            )),
         }
     }
 }

@@ -30,7 +30,7 @@ macro_rules! prelude {
     };
 }
 
-prelude!["pointwise.py"];
+prelude!["containers.py", "convolution.py", "linear.py", "loss.py", "norm.py", "pointwise.py", "recurrent.py"];
 
 /// Where an operator's decomposition is: file number and function name.
 pub fn find(key: &str) -> Option<(usize, &'static str)> {

@@ -30,13 +30,11 @@ pub struct Fusion {
 }
 
 impl Fusion {
-    /// Decides. `needs_memory` tells whether a node wants an operand (by position) as memory although its
-    /// operator has an element function: the operands of vector kernels.
-    pub fn new(graph: &Graph, structure: &Structure, needs_memory: &dyn Fn(Node, usize) -> bool) -> Fusion {
+    /// Decides.
+    pub fn new(graph: &Graph, structure: &Structure) -> Fusion {
         let mut planner = Planner {
             graph,
             structure,
-            needs_memory,
             fusion: Fusion::default(),
             profiles: HashMap::new(),
             memory: SecondaryMap::default(),
@@ -61,7 +59,6 @@ impl Fusion {
 struct Planner<'a> {
     graph: &'a Graph,
     structure: &'a Structure,
-    needs_memory: &'a dyn Fn(Node, usize) -> bool,
     fusion: Fusion,
     /// Profiles of operators by themselves.
     profiles: HashMap<Node, Rc<Profile>>,
@@ -93,9 +90,7 @@ impl Planner<'_> {
     /// Whether a tensor is wanted as memory, where a flat view of other memory would do.
     fn is_pointer_wanted(&self, value: Value) -> bool {
         self.memory[value]
-            || self.readers(value).iter().any(|&(node, at)| {
-                matches!(body(self.graph, node), Some(Body::Extern { .. })) || (self.needs_memory)(node, at)
-            })
+            || self.readers(value).iter().any(|&(node, _)| matches!(body(self.graph, node), Some(Body::Extern { .. })))
     }
 
     /// The nodes that have a tensor as operand, through lists, with the operand's position.
@@ -142,8 +137,10 @@ impl Planner<'_> {
         if own.cost > Cost::Free && readers.iter().any(|&(n, _)| self.structure.block_of(n) != home) {
             return false;
         }
+        let contracted = readers.iter().any(|&(n, _)| self.is_contraction(n));
         match own.cost {
-            Cost::Free => true,
+            Cost::Free => !contracted || own.is_affine,
+            _ if contracted => false,
             Cost::Light => readers.len() <= LIGHT_READERS && readers.iter().all(|&(n, _)| self.reads_once(n, value, false)),
             Cost::Medium => readers.len() == 1 && self.reads_once(readers[0].0, value, false),
             Cost::Heavy => readers.len() == 1 && self.takes_reduction(readers[0].0, value),
@@ -155,7 +152,7 @@ impl Planner<'_> {
         let is_yielded = |value: Value| self.structure.uses(value).iter().any(|u| matches!(u, Use::Yield(..)));
         is_yielded(value)
             || self.readers(value).iter().any(|&(node, at)| match body(self.graph, node) {
-                Some(Body::Tensor { .. } | Body::View { .. }) => (self.needs_memory)(node, at) && !is_flat,
+                Some(Body::Tensor { .. } | Body::View { .. }) => false,
                 Some(Body::Scatter { .. }) => at == 0,
                 Some(Body::Extern { .. }) => !is_flat,
                 _ => !(matches!(self.graph.nodes[node].op, Op::WriteView(_)) && at == 1),
@@ -186,6 +183,15 @@ impl Planner<'_> {
             self.has_heavy.insert(reader);
         }
         fits
+    }
+
+    /// Whether a node reads several tensors inside a reduction: the operands of a matrix product are memory, or
+    /// views whose addresses are plain sums of strides.
+    fn is_contraction(&mut self, node: Node) -> bool {
+        has_element_fn(self.graph, node) && {
+            let profile = self.own_profile(node);
+            profile.cost == Cost::Heavy && profile.reads.iter().filter(|r| r.in_reduction).count() > 1
+        }
     }
 
     /// The profile of a node's operator by itself.

@@ -36,7 +36,7 @@ mod structure;
 mod tensors;
 
 use crate::fusion::Fusion;
-use crate::kernels::{KernelDesc, TargetDesc};
+use crate::kernels::{Scheduled, TargetDesc};
 use crate::liveness::Liveness;
 use crate::lower::{Lowering, Shared};
 use crate::structure::Structure;
@@ -50,8 +50,8 @@ pub use dump::write_plan;
 ///
 /// # Errors
 /// A diagnostic at the node that has no lowering yet.
-pub fn schedule(model: &ResidualModel, target: &TargetDesc) -> Result<Plan<KernelDesc>, Diagnostic> {
-    let mut shared = Shared::new(target.clone());
+pub fn schedule(model: &ResidualModel, target: &TargetDesc) -> Result<Plan<Scheduled>, Diagnostic> {
+    let mut shared = Shared::new(*target);
     let mut arena_bytes = 0;
     let mut methods = Vec::new();
     for method in &model.methods {
@@ -81,7 +81,7 @@ fn schedule_graph(
     let mut graph = graph.clone();
     let sizes = sizes::resolve(&mut graph);
     let structure = Structure::new(&graph);
-    let fusion = Fusion::new(&graph, &structure, &|node, arg| kernels::needs_memory(&graph, node, arg));
+    let fusion = Fusion::new(&graph, &structure);
     let live = Liveness::new(&graph, &structure, &|value| fusion.is_inlined(value));
     let mut lowering = Lowering::new(model, &graph, (&structure, &fusion, &live, &sizes), shared);
     match method {

@@ -6,7 +6,7 @@
 use crate::data::DataPool;
 use crate::facts;
 use crate::fusion::Fusion;
-use crate::kernels::{KernelDesc, TargetDesc};
+use crate::kernels::{Scheduled, TargetDesc};
 use crate::liveness::{Liveness, Moment, end, is_silent, moment};
 use crate::memory::Buffers;
 use crate::sizes::Sizes;
@@ -25,7 +25,7 @@ pub struct Shared {
     pub target: TargetDesc,
     pub computes: PrimaryMap<ComputeId, Compute>,
     pub compute_ids: HashMap<u64, Vec<ComputeId>>,
-    pub kernels: PrimaryMap<KernelId, KernelDesc>,
+    pub kernels: PrimaryMap<KernelId, Scheduled>,
     pub data: DataPool,
 }
 
@@ -353,8 +353,24 @@ impl<'m> Lowering<'m> {
             Some(Body::Extern { .. }) => self.extern_node(node),
             Some(Body::Scalar(rule)) => self.scalar_node(node, *rule),
             Some(Body::Runtime { symbol, fallible }) => self.runtime_node(node, op, symbol, *fallible),
-            None => Err(unsupported(&format!("operator `{key}`"), self.span)),
+            None => match key {
+                "aten::Int.Tensor" => self.element_node(node, DType::I64),
+                "aten::Float.Tensor" => self.element_node(node, DType::F64),
+                "aten::Bool.Tensor" => self.element_node(node, DType::Bool),
+                _ => Err(unsupported(&format!("operator `{key}`"), self.span)),
+            },
         }
+    }
+
+    /// The only element of a tensor as a scalar.
+    fn element_node(&mut self, node: Node, wanted: DType) -> R<()> {
+        let (tensor, result) = (self.graph.nodes[node].args[0], self.graph.result(node));
+        let own = tensor_facts(self.graph, tensor, self.span)?.dtype;
+        let memory = self.pointer(tensor)?;
+        let element = self.load(memory, 0, Access::Element(own));
+        let scalar = self.scalar(ScalarOp::Cast(wanted), vec![element], local_type(kiln_loops::Kind::of(wanted)));
+        self.bind(result, Bound::Scalar(scalar));
+        Ok(())
     }
 }
 

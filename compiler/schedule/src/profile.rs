@@ -36,6 +36,8 @@ pub struct Profile {
     pub cost: Cost,
     /// Number of distinct expressions.
     pub size: usize,
+    /// Whether the address of every load is a sum of axes times strides, as far as sizes are known.
+    pub is_affine: bool,
     /// Loads, one entry for each distinct one.
     pub reads: Vec<Read>,
 }
@@ -51,7 +53,9 @@ pub fn profile(built: &Built) -> Profile {
         walk.visit(root, &[], false);
     }
     let reads = walk.reads;
-    Profile { cost: cost(compute), size: reachable(compute), reads }
+    let has_symbols = compute.axes.iter().chain(compute.inputs.iter().flat_map(|i| &i.dims)).any(|e| matches!(e, Extent::Param(_)));
+    let is_affine = has_symbols || crate::kernels::is_affine(compute);
+    Profile { cost: cost(compute), size: reachable(compute), is_affine, reads }
 }
 
 fn reachable(compute: &Compute) -> usize {

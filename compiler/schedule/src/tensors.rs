@@ -46,7 +46,7 @@ impl Lowering<'_> {
         for &result in &results {
             outputs.push(self.allocate(result, Some(&built))?);
         }
-        if kernels::select(self, node, &built, &outputs)? {
+        if kernels::select(self, &built, &outputs)? {
             return Ok(());
         }
         self.emit(built, outputs)

@@ -250,6 +250,7 @@ fn state_is_kept_and_reset() {
     assert_eq!(compiled.call(&[2.into()]), Ok(Got::Int(7)));
     assert_eq!(compiled.call(&[2.into()]), Ok(Got::Int(9)));
     compiled.instance.reset().expect("reset");
+    compiled.vector.reset().expect("reset");
     assert_eq!(compiled.call(&[1.into()]), Ok(Got::Int(6)));
 }
 

@@ -47,7 +47,8 @@ fn check(path: &Path, sources: &mut SourceMap) -> Result<(), Vec<Diagnostic>> {
     let program = kiln_typing::load_archive(&archive, &methods(path))?;
     let mut errors = Vec::new();
     for function in program.funcs.values() {
-        let checked = kiln_graph::verify::verify(&function.body).and_then(|()| kiln_typing::check_types(&function.body, &program));
+        let checked =
+            kiln_graph::verify::verify(&function.body).and_then(|()| kiln_typing::check_types(&function.body, &program));
         if let Err(what) = checked {
             errors.push(Diagnostic::model("invalid-graph", format!("{}: {what}", function.name)));
         }

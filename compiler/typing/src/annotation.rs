@@ -23,7 +23,9 @@ impl Session<'_> {
                 self.nested(expr.span, |session| session.type_of(&inner, unit))
             }
             ExprKind::Subscript { value, index } => self.generic_type(value, index, unit),
-            ExprKind::Binary { op: BinOp::BitOr, left, right } => Ok(Type::union([self.type_of(left, unit)?, self.type_of(right, unit)?])),
+            ExprKind::Binary { op: BinOp::BitOr, left, right } => {
+                Ok(Type::union([self.type_of(left, unit)?, self.type_of(right, unit)?]))
+            }
             ExprKind::Tuple(elems) => Ok(Type::Tuple(self.types_of(elems, unit)?.into())),
             _ => Err(not_a_type("this expression", expr.span)),
         }
@@ -46,7 +48,11 @@ impl Session<'_> {
             _ => 1,
         };
         if args.len() != wanted {
-            return Err(error("bad-annotation", format!("`{last}` takes {wanted} type arguments, not {}", args.len()), index.span));
+            return Err(error(
+                "bad-annotation",
+                format!("`{last}` takes {wanted} type arguments, not {}", args.len()),
+                index.span,
+            ));
         }
         let mut types = self.types_of(&args, unit)?;
         Ok(match last {

@@ -22,7 +22,11 @@ impl Body<'_, '_> {
                 && self.env.get_outer(name).is_some()
                 && self.dialect == crate::session::Dialect::Source
             {
-                return Err(error("redeclared", format!("`{name}` is defined outside of this block and cannot be annotated again"), at));
+                return Err(error(
+                    "redeclared",
+                    format!("`{name}` is defined outside of this block and cannot be annotated again"),
+                    at,
+                ));
             }
             return self.assign(&targets[0], Sugar::Value(converted));
         }
@@ -89,8 +93,12 @@ impl Body<'_, '_> {
                 let found = self.ty(converted).clone();
                 if !self.is_subtype(&found, &ty) {
                     let (ty, found) = (self.show(&ty), self.show(&found));
-                    return Err(error("changed-type", format!("`{name}` is of type `{ty}` outside of this block and is assigned a `{found}` here"), at)
-                        .help_boxed("give it another name, or annotate its first assignment"));
+                    return Err(error(
+                        "changed-type",
+                        format!("`{name}` is of type `{ty}` outside of this block and is assigned a `{found}` here"),
+                        at,
+                    )
+                    .help_boxed("give it another name, or annotate its first assignment"));
                 }
                 Sugar::Value(converted)
             }

@@ -23,6 +23,14 @@ impl Body<'_, '_> {
             Sugar::Class(class) => self.class_attribute(class, name, at),
             Sugar::Value(value) => self.value_attribute(value, name, at),
             Sugar::Type(ty) if ty.is_tensor() => Ok(Sugar::Operator(format!("aten::{name}"), None)),
+            // One overload by name: `torch.ops.aten.add.Tensor`.
+            Sugar::Operator(operator, None) => {
+                let key = if name == "default" { operator.clone() } else { format!("{operator}.{name}") };
+                match table().find(&key) {
+                    Some(_) => Ok(Sugar::Operator(key, None)),
+                    None => self.unknown_operator(&key, at),
+                }
+            }
             Sugar::Sequence(_) | Sugar::Iterable(_) => {
                 let value = self.value_of(object, at)?;
                 self.value_attribute(value, name, at)
@@ -72,7 +80,9 @@ impl Body<'_, '_> {
                 Some(index) => Ok(Sugar::Value(self.tuple_get(value, index, at))),
                 None => Err(self.no_attribute(value, name, at)),
             },
-            Type::Device if matches!(name, "type" | "index") => self.table_op(&format!("prim::{name}"), &[value], at).map(Sugar::Value),
+            Type::Device if matches!(name, "type" | "index") => {
+                self.table_op(&format!("prim::{name}"), &[value], at).map(Sugar::Value)
+            }
             Type::Future(_) if name == "wait" => Ok(Sugar::Special("wait", Some(value))),
             ty if ty.is_optional() => Err(self.no_attribute(value, name, at)),
             _ => self.builtin_method(value, name, at),
@@ -156,7 +166,11 @@ impl Body<'_, '_> {
                     return Ok(Sugar::Special("unpack", Some(value)));
                 }
                 let class = self.session.program.classes[class].name.clone();
-                Err(crate::unsupported("custom-class", format!("method `{name}` of the custom class `{class}` is not supported"), at))
+                Err(crate::unsupported(
+                    "custom-class",
+                    format!("method `{name}` of the custom class `{class}` is not supported"),
+                    at,
+                ))
             }
             None => self.inherited(value, class, name, at),
         }
@@ -187,7 +201,13 @@ impl Body<'_, '_> {
                 Some(Type::Int) => "prim::EnumValue.int",
                 Some(Type::Float) => "prim::EnumValue.float",
                 Some(Type::Str) => "prim::EnumValue.str",
-                _ => return Err(crate::unsupported("enum-value", "the value of this enum is neither an int, a float nor a str", at)),
+                _ => {
+                    return Err(crate::unsupported(
+                        "enum-value",
+                        "the value of this enum is neither an int, a float nor a str",
+                        at,
+                    ));
+                }
             },
             _ => return Err(self.no_class_attribute(class, name, at)),
         };

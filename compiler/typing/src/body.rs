@@ -8,6 +8,7 @@ use crate::session::{Declared, Dialect, Session};
 use crate::sugar::{Sugar, Typed};
 use kiln_graph::{Block, FuncId, Graph, Literal, Node, Op, Type, Value};
 use kiln_support::Span;
+use std::collections::HashSet;
 
 /// Blocks nest at most this deep: every later stage recurses over them.
 const MAX_BLOCK_DEPTH: u32 = 200;
@@ -34,6 +35,8 @@ pub(crate) struct Body<'b, 's> {
     pub span: Span,
     /// Whether a statement had an error.
     pub failed: bool,
+    /// Literals `[]` whose type nothing has said: they become lists of whatever is asked for.
+    pub untyped_lists: HashSet<Value>,
 }
 
 impl<'s> Body<'_, 's> {
@@ -59,6 +62,7 @@ impl<'s> Body<'_, 's> {
             depth: 0,
             span: declared.def.name_span,
             failed: false,
+            untyped_lists: HashSet::new(),
         };
         for param in params {
             let value = body.graph.add_param(block, param.ty, Some(&param.name));
@@ -133,7 +137,11 @@ impl<'s> Body<'_, 's> {
                 let found = self.graph.ty(converted).clone();
                 if !self.is_subtype(&found, &wanted) {
                     let (wanted, found) = (self.show(&wanted), self.show(&found));
-                    return Err(error("return-type", format!("this returns `{found}` where the function's result is `{wanted}`"), at));
+                    return Err(error(
+                        "return-type",
+                        format!("this returns `{found}` where the function's result is `{wanted}`"),
+                        at,
+                    ));
                 }
                 self.widen(converted, &wanted, at)
             }

@@ -109,7 +109,6 @@ const FUNCTIONAL: &[&str] = &[
     "conv_transpose2d",
     "conv_transpose3d",
     "cosine_similarity",
-    "elu",
     "gelu",
     "glu",
     "hardshrink",
@@ -119,7 +118,6 @@ const FUNCTIONAL: &[&str] = &[
     "layer_norm",
     "leaky_relu",
     "linear",
-    "log_softmax",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
@@ -137,7 +135,6 @@ const FUNCTIONAL: &[&str] = &[
     "selu",
     "sigmoid",
     "silu",
-    "softmax",
     "softplus",
     "softshrink",
     "tanh",
@@ -166,12 +163,18 @@ fn torch_special(path: &str) -> Option<TorchName> {
         "jit.annotate" => TorchName::Special("annotate"),
         "jit.isinstance" => TorchName::Special("isinstance"),
         "jit.is_scripting" => TorchName::Special("is_scripting"),
-        "jit.is_tracing" | "compiler.is_compiling" | "onnx.is_in_onnx_export" | "overrides.has_torch_function" => TorchName::Special("never"),
+        "jit.is_tracing" | "compiler.is_compiling" | "onnx.is_in_onnx_export" | "overrides.has_torch_function" => {
+            TorchName::Special("never")
+        }
+        // Their second positional argument but one is none of the operator's.
+        "nn.functional.softmax" => TorchName::Special("functional_softmax"),
+        "nn.functional.log_softmax" => TorchName::Special("functional_log_softmax"),
         "jit.fork" => TorchName::Special("fork"),
         "jit.wait" => TorchName::Special("wait"),
         "jit._unwrap_optional" => TorchName::Operator("aten::_unwrap_optional".into()),
-        "no_grad" | "inference_mode" | "enable_grad" | "autograd.profiler.record_function" | "profiler.record_function" => TorchName::NoContext,
-        "nn.functional.avg_pool2d" => TorchName::Operator("aten::avg_pool2d".into()),
+        "no_grad" | "inference_mode" | "enable_grad" | "autograd.profiler.record_function" | "profiler.record_function" => {
+            TorchName::NoContext
+        }
         _ => return None,
     })
 }

@@ -3,7 +3,7 @@
 use crate::body::Body;
 use crate::builtins;
 use crate::error;
-use crate::overload::{Args, Matcher};
+use crate::overload::Args;
 use crate::sugar::{Sugar, Typed};
 use kiln_frontend::ast::{Expr, ExprKind};
 use kiln_graph::{ClassId, ClassKind, FuncId, Initial, Op, Param, Type, Value};
@@ -11,7 +11,14 @@ use kiln_support::Span;
 
 impl Body<'_, '_> {
     /// `func(args, name=value)`.
-    pub fn call(&mut self, func: &Expr, args: &[Expr], keywords: &[(String, Expr)], hint: Option<&Type>, at: Span) -> Typed<Sugar> {
+    pub fn call(
+        &mut self,
+        func: &Expr,
+        args: &[Expr],
+        keywords: &[(String, Expr)],
+        hint: Option<&Type>,
+        at: Span,
+    ) -> Typed<Sugar> {
         match self.sugar(func)? {
             Sugar::Special(name, receiver) => self.call_special(name, receiver, args, keywords, hint, at),
             Sugar::Operator(name, receiver) if name == "prim::tolist" && receiver.is_none() && !args.is_empty() => {
@@ -133,7 +140,9 @@ impl Body<'_, '_> {
         for param in params {
             let by_name = keywords.iter().position(|(n, _)| *n == param.name);
             let given = match (if param.keyword_only { None } else { positional.next() }, by_name) {
-                (Some(_), Some(_)) => return Err(error("bad-arguments", format!("`{name}`: `{}` is given twice", param.name), at)),
+                (Some(_), Some(_)) => {
+                    return Err(error("bad-arguments", format!("`{name}`: `{}` is given twice", param.name), at));
+                }
                 (Some(value), None) => Some(value),
                 (None, Some(i)) => Some(keywords.remove(i).1),
                 (None, None) => None,
@@ -141,13 +150,19 @@ impl Body<'_, '_> {
             let value = match (given, &param.default) {
                 (Some(value), _) => self.argument_as(name, param, value, at)?,
                 (None, Some(default)) => self.emit_literal(default, &param.ty, at),
-                (None, None) => return Err(error("bad-arguments", format!("`{name}`: argument `{}` is missing", param.name), at)),
+                (None, None) => {
+                    return Err(error("bad-arguments", format!("`{name}`: argument `{}` is missing", param.name), at));
+                }
             };
             operands.push(value);
         }
         let extra = positional.count();
         if extra > 0 {
-            return Err(error("bad-arguments", format!("`{name}` takes {} arguments, not {}", params.len(), params.len() + extra), at));
+            return Err(error(
+                "bad-arguments",
+                format!("`{name}` takes {} arguments, not {}", params.len(), params.len() + extra),
+                at,
+            ));
         }
         match keywords.first() {
             Some((keyword, _)) => Err(error("bad-arguments", format!("`{name}` has no argument `{keyword}`"), at)),
@@ -156,7 +171,7 @@ impl Body<'_, '_> {
     }
 
     fn argument_as(&mut self, name: &str, param: &Param, value: Value, at: Span) -> Typed<Value> {
-        let conversion = Matcher::new(&self.graph, self.session.program, true).convert(value, &param.ty);
+        let conversion = self.matcher(true).convert(value, &param.ty);
         let value = self.apply(value, &conversion, at);
         let found = self.ty(value).clone();
         if self.is_subtype(&found, &param.ty) {
@@ -215,7 +230,9 @@ impl Body<'_, '_> {
     pub fn names_special(&mut self, func: &Expr, name: &str) -> bool {
         match crate::annotation::dotted(func) {
             Some(path) if path == name => self.env.get(name).is_none(),
-            Some(path) => path.strip_prefix("torch.").is_some_and(|p| builtins::torch_name(p) == builtins::special(name).map(builtins::TorchName::Special)),
+            Some(path) => path
+                .strip_prefix("torch.")
+                .is_some_and(|p| builtins::torch_name(p) == builtins::special(name).map(builtins::TorchName::Special)),
             None => false,
         }
     }

@@ -49,7 +49,8 @@ impl<'s> Session<'s> {
         if let Some(&id) = self.class_ids.get(path) {
             return id;
         }
-        let class = Class { name: path.to_owned(), kind: ClassKind::Custom, fields: Vec::new(), methods: Vec::new(), span: Span::NONE };
+        let class =
+            Class { name: path.to_owned(), kind: ClassKind::Custom, fields: Vec::new(), methods: Vec::new(), span: Span::NONE };
         let id = self.program.classes.push(class);
         self.class_ids.insert(path.to_owned(), id);
         id

@@ -17,11 +17,15 @@ pub(crate) fn literal(session: &mut Session<'_>, expr: &Expr, ty: &Type, unit: &
         (ExprKind::Tuple(elems), Type::Tuple(types)) if elems.len() == types.len() => {
             elems.iter().zip(types.iter()).map(|(e, t)| literal(session, e, t, unit)).collect::<Typed<_>>().map(Literal::List)
         }
-        (ExprKind::Call { func, args, .. }, Type::Device) if crate::annotation::dotted(func).as_deref() == Some("torch.device") => {
+        (ExprKind::Call { func, args, .. }, Type::Device)
+            if crate::annotation::dotted(func).as_deref() == Some("torch.device") =>
+        {
             let (name, _) = infer(args.first().ok_or_else(|| not_constant(expr))?)?;
             device(name).ok_or_else(|| not_constant(expr))
         }
-        (ExprKind::Call { args, .. }, _) if args.len() == 2 && is_call_of(expr, "annotate") => literal(session, &args[1], ty, unit),
+        (ExprKind::Call { args, .. }, _) if args.len() == 2 && is_call_of(expr, "annotate") => {
+            literal(session, &args[1], ty, unit)
+        }
         (ExprKind::Name(name), _) if constant_name(name).is_none() => match module_constant(session, unit, name) {
             Some(value) => session.nested(expr.span, |session| literal(session, &value, ty, unit)),
             None => Err(not_constant(expr)),
@@ -47,7 +51,9 @@ pub(crate) fn infer(expr: &Expr) -> Typed<(Literal, Type)> {
         ExprKind::Imaginary(v) => (Literal::Complex(0.0, *v), Type::Complex),
         ExprKind::Str(s) => (Literal::Str(s.clone()), Type::Str),
         ExprKind::Name(name) => constant_name(name).ok_or_else(|| not_constant(expr))?,
-        ExprKind::Attribute { .. } => torch_constant(&crate::annotation::dotted(expr).unwrap_or_default()).ok_or_else(|| not_constant(expr))?,
+        ExprKind::Attribute { .. } => {
+            torch_constant(&crate::annotation::dotted(expr).unwrap_or_default()).ok_or_else(|| not_constant(expr))?
+        }
         ExprKind::Unary { op: UnaryOp::Neg, operand } => negate(infer(operand)?).ok_or_else(|| not_constant(expr))?,
         ExprKind::Unary { op: UnaryOp::Pos, operand } => infer(operand)?,
         ExprKind::Tuple(elems) => {

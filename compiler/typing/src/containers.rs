@@ -32,12 +32,17 @@ impl Body<'_, '_> {
                 _ => items.push(self.value_hinted(elem, hinted.as_ref())?),
             }
         }
+        let untyped = items.is_empty() && hinted.is_none();
         let elem = match hinted {
             Some(elem) if self.all_fit(&items, &elem) => elem,
             hinted => self.common_type(&items, "list", hinted.is_some(), at)?.or(hinted).unwrap_or(Type::TENSOR),
         };
         let items = items.into_iter().map(|v| self.element_as(v, &elem, at)).collect::<Typed<Vec<_>>>()?;
-        Ok(self.add(Op::List, items, Type::list(elem), at))
+        let list = self.add(Op::List, items, Type::list(elem), at);
+        if untyped {
+            self.untyped_lists.insert(list);
+        }
+        Ok(list)
     }
 
     fn all_fit(&self, items: &[Value], elem: &Type) -> bool {

@@ -3,7 +3,7 @@
 use crate::assign::BoxedHelp;
 use crate::body::Body;
 use crate::error;
-use crate::overload::{Args, Match, Matcher, Operand, schema_type};
+use crate::overload::{Args, Match, Operand, schema_type};
 use crate::sugar::Typed;
 use kiln_graph::{ClassKind, Literal, Op, OpId, Type, Value};
 use kiln_ops::{Schema, SchemaType, table};
@@ -20,12 +20,20 @@ impl Body<'_, '_> {
 
     /// Calls an operator by name: the first overload that fits.
     pub fn call_operator(&mut self, name: &str, args: Args, at: Span) -> Typed<Value> {
-        let overloads = table().overloads(name);
+        if let Some(device) = self.constant_device(name, &args) {
+            return Ok(self.graph.add_const(self.block, device, Type::Device, at));
+        }
+        // An overload may be named: `aten::add.Tensor`.
+        let named = table().find(name).filter(|_| name.contains('.'));
+        let overloads = match &named {
+            Some(op) => std::slice::from_ref(op),
+            None => table().overloads(name),
+        };
         // With a single overload there is nothing to choose: conversions are allowed at once.
         let rounds: &[bool] = if overloads.len() == 1 { &[true] } else { &[false, true] };
         for &conversions in rounds {
             for &op in overloads {
-                if let Ok(matched) = Matcher::new(&self.graph, self.session.program, conversions).schema(table().schema(op), &args) {
+                if let Ok(matched) = self.matcher(conversions).schema(table().schema(op), &args) {
                     return self.emit_operator(op, matched, at);
                 }
             }
@@ -34,6 +42,17 @@ impl Body<'_, '_> {
             }
         }
         Err(self.no_overload(name, overloads, &args, at))
+    }
+
+    /// `torch.device("cpu")` of a constant is one.
+    fn constant_device(&self, name: &str, args: &Args) -> Option<Literal> {
+        match (name, args.positional.as_slice(), args.keywords.as_slice()) {
+            ("aten::device", &[text], []) => match self.graph.as_const(text)? {
+                Literal::Str(text) => Some(Literal::Device(text.clone())),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn no_overload(&self, name: &str, overloads: &[OpId], args: &Args, at: Span) -> Box<Diagnostic> {
@@ -52,7 +71,7 @@ impl Body<'_, '_> {
         let mut error = error("no-overload", format!("no overload of `{shown}` takes ({types})"), at);
         for &op in overloads.iter().take(MAX_LISTED) {
             let schema = table().schema(op);
-            let matcher = Matcher::new(&self.graph, self.session.program, true);
+            let matcher = self.matcher(true);
             let why = matcher.schema(schema, args).err().unwrap_or_default();
             error = error.note_boxed(format!("{}: {why}", signature(schema)));
         }
@@ -125,7 +144,9 @@ impl Body<'_, '_> {
             return Ok(None);
         }
         let operands: Vec<Value> = args.receiver.into_iter().chain(args.positional.iter().copied()).collect();
-        let is_scalar = |body: &Self, v: Value| matches!(body.ty(v), Type::Int | Type::Float) || (conversions && matches!(body.ty(v), Type::Bool | Type::Number));
+        let is_scalar = |body: &Self, v: Value| {
+            matches!(body.ty(v), Type::Int | Type::Float) || (conversions && matches!(body.ty(v), Type::Bool | Type::Number))
+        };
         match (name, operands.as_slice()) {
             (_, &[a, b]) if is_scalar(self, a) && self.ty(b).is_tensor() => self.scalar_first(name, a, b, at),
             ("aten::floordiv", &[a, b]) if self.ty(a).is_tensor() && (self.ty(b).is_tensor() || is_scalar(self, b)) => {
@@ -178,11 +199,16 @@ impl Body<'_, '_> {
 /// The custom class that a packing operator gives: schemas keep no class names.
 fn packed_class(operator: &str) -> Option<&'static str> {
     Some(match operator {
-        "quantized::conv1d_prepack" | "quantized::conv2d_prepack" | "quantized::conv_transpose1d_prepack" | "quantized::conv_transpose2d_prepack" => {
-            "__torch__.torch.classes.quantized.Conv2dPackedParamsBase"
+        "quantized::conv1d_prepack"
+        | "quantized::conv2d_prepack"
+        | "quantized::conv_transpose1d_prepack"
+        | "quantized::conv_transpose2d_prepack" => "__torch__.torch.classes.quantized.Conv2dPackedParamsBase",
+        "quantized::conv3d_prepack" | "quantized::conv_transpose3d_prepack" => {
+            "__torch__.torch.classes.quantized.Conv3dPackedParamsBase"
         }
-        "quantized::conv3d_prepack" | "quantized::conv_transpose3d_prepack" => "__torch__.torch.classes.quantized.Conv3dPackedParamsBase",
-        "quantized::linear_prepack" | "quantized::linear_prepack_fp16" => "__torch__.torch.classes.quantized.LinearPackedParamsBase",
+        "quantized::linear_prepack" | "quantized::linear_prepack_fp16" => {
+            "__torch__.torch.classes.quantized.LinearPackedParamsBase"
+        }
         "quantized::embedding_bag_prepack" => "__torch__.torch.classes.quantized.EmbeddingPackedParamsBase",
         _ => return None,
     })

@@ -43,8 +43,12 @@ impl Body<'_, '_> {
             ExprKind::List(elems) => self.list_literal(elems, hint, at)?,
             ExprKind::Tuple(elems) => return self.tuple_literal(elems, hint, at),
             ExprKind::Dict(items) => self.dict_literal(items, hint, at)?,
-            ExprKind::ListComp { element, target, iter, conditions } => return self.list_comprehension(element, target, iter, conditions, hint, at),
-            ExprKind::DictComp { key, value, target, iter, conditions } => self.dict_comprehension([key, value], target, iter, conditions, hint, at)?,
+            ExprKind::ListComp { element, target, iter, conditions } => {
+                return self.list_comprehension(element, target, iter, conditions, hint, at);
+            }
+            ExprKind::DictComp { key, value, target, iter, conditions } => {
+                self.dict_comprehension([key, value], target, iter, conditions, hint, at)?
+            }
             ExprKind::Unary { op: UnaryOp::Not, .. } | ExprKind::BoolOp { .. } => self.condition(expr)?.value,
             ExprKind::Unary { op, operand } => {
                 let operand = self.value(operand)?;

@@ -171,7 +171,14 @@ impl Body<'_, '_> {
     }
 
     /// `if` with a condition that is not known.
-    pub fn if_branches(&mut self, test: Value, refine: &Refinements, arms: [&[Stmt]; 2], after: &Rest<'_>, at: Span) -> Typed<Step> {
+    pub fn if_branches(
+        &mut self,
+        test: Value,
+        refine: &Refinements,
+        arms: [&[Stmt]; 2],
+        after: &Rest<'_>,
+        at: Span,
+    ) -> Typed<Step> {
         let exits = arms.map(has_exit);
         let taken_over = if exits[0] && always_leaves(arms[0]) {
             Some(1)
@@ -318,7 +325,9 @@ impl Body<'_, '_> {
             [_, Flow::Left] if !carried => Joined::Result(types[0].clone(), [Some(values[0]), None]),
             _ => {
                 let (a, b) = (self.show(&types[0]), self.show(&types[1]));
-                Joined::Bound(Binding::Unusable(format!("`{name}` is of type `{a}` in one branch of an `if` and `{b}` in the other")))
+                Joined::Bound(Binding::Unusable(format!(
+                    "`{name}` is of type `{a}` in one branch of an `if` and `{b}` in the other"
+                )))
             }
         }
     }
@@ -369,7 +378,8 @@ impl Body<'_, '_> {
             _ => None,
         };
         // A value may come from inside a branch, so only one that was there before can be kept.
-        let before = matches!((known, self.env.get(flag)), (Some(Flag::Value(v)), Some(Binding::Flag(Flag::Value(w)))) if *w == v);
+        let before =
+            matches!((known, self.env.get(flag)), (Some(Flag::Value(v)), Some(Binding::Flag(Flag::Value(w)))) if *w == v);
         if let Some(state) = known
             && (matches!(state, Flag::Known(_)) || before)
         {
@@ -430,7 +440,9 @@ enum Joined {
 /// A key for what holds no value of the graph and may therefore be used outside of its block.
 fn escapes(sugar: &Sugar) -> Option<String> {
     match sugar {
-        Sugar::Namespace(_) | Sugar::Function(_) | Sugar::Class(_) | Sugar::Type(_) | Sugar::NoContext => Some(format!("{sugar:?}")),
+        Sugar::Namespace(_) | Sugar::Function(_) | Sugar::Class(_) | Sugar::Type(_) | Sugar::NoContext => {
+            Some(format!("{sugar:?}"))
+        }
         Sugar::Operator(_, None) | Sugar::Special(_, None) => Some(format!("{sugar:?}")),
         _ => None,
     }

@@ -43,7 +43,9 @@ impl Body<'_, '_> {
             }
             Type::Tuple(_) => Ok(Sugar::Sequence(self.unpack_tuple(value, at).into_iter().map(Sugar::Value).collect())),
             Type::Class(class) => match self.session.program.classes[class].kind {
-                ClassKind::NamedTuple => Ok(Sugar::Sequence(self.unpack_tuple(value, at).into_iter().map(Sugar::Value).collect())),
+                ClassKind::NamedTuple => {
+                    Ok(Sugar::Sequence(self.unpack_tuple(value, at).into_iter().map(Sugar::Value).collect()))
+                }
                 ClassKind::Module => Ok(Sugar::Sequence(self.submodules(value, at))),
                 _ => Err(self.not_iterable(value, at)),
             },
@@ -175,7 +177,8 @@ impl Body<'_, '_> {
         let Type::Class(class) = self.ty(value).clone() else { return Vec::new() };
         let program = &self.session.program;
         let is_module = |ty: &Type| matches!(ty, Type::Class(c) if program.classes[*c].kind == ClassKind::Module);
-        let fields: Vec<_> = program.classes[class].fields.iter().filter(|f| is_module(&f.ty)).map(|f| (f.name.clone(), f.ty.clone())).collect();
+        let fields: Vec<_> =
+            program.classes[class].fields.iter().filter(|f| is_module(&f.ty)).map(|f| (f.name.clone(), f.ty.clone())).collect();
         let get = |(name, ty)| Sugar::Value(self.add(kiln_graph::Op::GetAttr(name), vec![value], ty, at));
         fields.into_iter().map(get).collect()
     }

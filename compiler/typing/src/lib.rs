@@ -34,8 +34,8 @@ mod source;
 mod special;
 mod stmt;
 mod subscript;
-mod suggest;
 mod sugar;
+mod suggest;
 mod text;
 
 pub use check::check_types;

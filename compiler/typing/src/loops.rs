@@ -55,7 +55,11 @@ impl Body<'_, '_> {
 
     fn unrolled_loop(&mut self, target: &Expr, items: &[Sugar], body: &[Stmt], after: &Rest<'_>, at: Span) -> Typed<Step> {
         if has_break(body) {
-            return Err(error("break-in-unrolled-loop", "`break` and `continue` cannot stand in a loop over elements of different types", at));
+            return Err(error(
+                "break-in-unrolled-loop",
+                "`break` and `continue` cannot stand in a loop over elements of different types",
+                at,
+            ));
         }
         let unrolled = Unrolled { target, items, body };
         if has_exit(body) {
@@ -179,7 +183,11 @@ impl Body<'_, '_> {
         let found = self.ty(value).clone();
         if !self.is_subtype(&found, ty) {
             let (ty, found) = (self.show(ty), self.show(&found));
-            return Err(error("changed-type", format!("`{name}` is of type `{ty}` before the loop and `{found}` after a turn of it"), at));
+            return Err(error(
+                "changed-type",
+                format!("`{name}` is of type `{ty}` before the loop and `{found}` after a turn of it"),
+                at,
+            ));
         }
         Ok(self.widen(value, ty, at))
     }

@@ -6,7 +6,7 @@
 use crate::body::Body;
 use kiln_graph::{ClassKind, Graph, Literal, Op, Program, Type, Value};
 use kiln_ops::{Arg, Schema, SchemaType};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What must happen to a value before it can be an operand.
 #[derive(Clone, Debug)]
@@ -64,14 +64,12 @@ pub(crate) struct Matcher<'a> {
     pub graph: &'a Graph,
     pub program: &'a Program,
     pub conversions: bool,
+    /// Literals `[]` whose type nothing has said.
+    untyped_lists: &'a HashSet<Value>,
     bindings: Bindings,
 }
 
 impl<'a> Matcher<'a> {
-    pub fn new(graph: &'a Graph, program: &'a Program, conversions: bool) -> Matcher<'a> {
-        Matcher { graph, program, conversions, bindings: Bindings::new() }
-    }
-
     /// Matches a call with a schema; the error is the reason for a message.
     pub fn schema(mut self, schema: &Schema, args: &Args) -> Result<Match, String> {
         let mut operands = Vec::with_capacity(schema.args.len());
@@ -150,7 +148,11 @@ impl<'a> Matcher<'a> {
         }
         self.bind(&arg.ty, &found).map_err(|why| format!("argument `{}`: {why}", arg.name))?;
         if let Some(any) = any_of(&arg.ty) {
-            return if self.is_any_of(any, &found) { Ok(Operand::Value(value, Conversion::Same)) } else { Err(self.mismatch(arg, &found)) };
+            return if self.is_any_of(any, &found) {
+                Ok(Operand::Value(value, Conversion::Same))
+            } else {
+                Err(self.mismatch(arg, &found))
+            };
         }
         let Some(wanted) = self.substitute(&arg.ty) else {
             return Err(format!("argument `{}`: its type cannot be inferred from `{}`", arg.name, found.display(self.program)));
@@ -256,7 +258,11 @@ impl<'a> Matcher<'a> {
     pub fn convert(&self, value: Value, wanted: &Type) -> Conversion {
         let untyped_list = self.graph.as_list(value).is_some_and(<[Value]>::is_empty);
         if let (true, Type::List(elem)) = (untyped_list, wanted.without_none()) {
-            return if *self.graph.ty(value) == Type::List(elem.clone()) { Conversion::Same } else { Conversion::EmptyList((*elem).clone()) };
+            return if *self.graph.ty(value) == Type::List(elem.clone()) {
+                Conversion::Same
+            } else {
+                Conversion::EmptyList((*elem).clone())
+            };
         }
         self.convert_type(self.graph.ty(value), wanted)
     }
@@ -269,7 +275,9 @@ impl<'a> Matcher<'a> {
         }
         match (found, wanted) {
             _ if found.is_subtype(wanted, self.program) => Conversion::Same,
-            (Type::Tuple(_) | Type::Class(_), Type::List(elem)) if self.tuple_fits_list(found, elem) => Conversion::TupleToList((**elem).clone()),
+            (Type::Tuple(_) | Type::Class(_), Type::List(elem)) if self.tuple_fits_list(found, elem) => {
+                Conversion::TupleToList((**elem).clone())
+            }
             (Type::Tuple(a), Type::Tuple(b)) if a.len() == b.len() => {
                 let parts: Vec<Conversion> = a.iter().zip(b.iter()).map(|(a, b)| self.convert_type(a, b)).collect();
                 let types = a.iter().zip(&parts).map(|(a, c)| self.type_after(a, c));
@@ -380,9 +388,26 @@ pub(crate) fn schema_type(ty: &SchemaType) -> String {
 }
 
 impl Body<'_, '_> {
+    /// A new attempt at matching.
+    pub fn matcher(&self, conversions: bool) -> Matcher<'_> {
+        Matcher {
+            graph: &self.graph,
+            program: self.session.program,
+            conversions,
+            untyped_lists: &self.untyped_lists,
+            bindings: Bindings::new(),
+        }
+    }
+
     /// Converts a value towards a type, as far as implicit conversions reach.
-    pub fn convert(&mut self, value: Value, wanted: &Type, conversions: bool, at: kiln_support::Span) -> crate::sugar::Typed<Value> {
-        let conversion = Matcher::new(&self.graph, self.session.program, conversions).convert(value, wanted);
+    pub fn convert(
+        &mut self,
+        value: Value,
+        wanted: &Type,
+        conversions: bool,
+        at: kiln_support::Span,
+    ) -> crate::sugar::Typed<Value> {
+        let conversion = self.matcher(conversions).convert(value, wanted);
         Ok(self.apply(value, &conversion, at))
     }
 
@@ -409,7 +434,7 @@ impl Body<'_, '_> {
             }
             Conversion::Call(key) => {
                 let op = kiln_ops::table().get(key);
-                let ty = Matcher::new(&self.graph, self.session.program, true).converted_type(value, conversion);
+                let ty = self.matcher(true).converted_type(value, conversion);
                 self.add(Op::Table(op), vec![value], ty, at)
             }
         }

@@ -147,13 +147,15 @@ impl<'s> Session<'s> {
         let returns_known = returns.is_some();
         let function = Function { name, params, returns: returns.unwrap_or(Type::None), body: unreached(), span: def.span };
         let id = self.program.funcs.push(function);
-        self.declared.insert(id, Declared { def, unit: unit.to_owned(), progress: Progress::Declared, returns_known, failed: false });
+        self.declared
+            .insert(id, Declared { def, unit: unit.to_owned(), progress: Progress::Declared, returns_known, failed: false });
         Ok(id)
     }
 
     fn signature(&mut self, def: &'s FunctionDef, unit: &str, receiver: Option<ClassId>) -> Typed<(Vec<Param>, Option<Type>)> {
         let mut params = Vec::new();
-        let first_commented = usize::from(receiver.is_some() && def.type_comment.as_ref().is_some_and(|(p, _)| p.len() + 1 == def.params.len()));
+        let first_commented =
+            usize::from(receiver.is_some() && def.type_comment.as_ref().is_some_and(|(p, _)| p.len() + 1 == def.params.len()));
         for (i, param) in def.params.iter().enumerate() {
             let commented = i.checked_sub(first_commented).and_then(|at| def.type_comment.as_ref().and_then(|(p, _)| p.get(at)));
             let ty = match (param.annotation.as_ref().or(commented), receiver) {
@@ -193,7 +195,11 @@ impl<'s> Session<'s> {
             }
             (Progress::Typing, false) => {
                 let name = &self.program.funcs[id].name;
-                Err(crate::error("recursive-function", format!("`{name}` calls itself; its result type must be written down"), at))
+                Err(crate::error(
+                    "recursive-function",
+                    format!("`{name}` calls itself; its result type must be written down"),
+                    at,
+                ))
             }
             // Without a body there is no result type.
             (Progress::Done, false) if declared.failed => Err(crate::follow_up()),

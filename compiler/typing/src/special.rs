@@ -60,6 +60,7 @@ impl Body<'_, '_> {
             ("fork" | "awaitable", [func, args @ ..]) => self.fork(func, args, keywords, at)?,
             ("wait", _) => self.wait(receiver, args, at)?,
             ("tolist", []) => self.tolist(receiver.expect("tolist is a method"), hint, at)?,
+            ("functional_softmax" | "functional_log_softmax", _) => self.softmax(name, args, keywords, at)?,
             ("unpack", []) => {
                 let packed = receiver.expect("unpack is a method");
                 let operator = self.unpack_operator(packed, at)?;
@@ -247,8 +248,10 @@ impl Body<'_, '_> {
     fn dict_of(&mut self, args: &[Expr], keywords: &[(String, Expr)], hint: Option<&Type>, at: Span) -> Typed<Value> {
         let dict = match args {
             [] => {
-                let items: Vec<(Expr, Expr)> =
-                    keywords.iter().map(|(name, value)| (Expr { span: value.span, kind: ExprKind::Str(name.clone()) }, value.clone())).collect();
+                let items: Vec<(Expr, Expr)> = keywords
+                    .iter()
+                    .map(|(name, value)| (Expr { span: value.span, kind: ExprKind::Str(name.clone()) }, value.clone()))
+                    .collect();
                 return self.dict_literal(&items, hint, at);
             }
             [arg] => {
@@ -336,6 +339,17 @@ impl Body<'_, '_> {
         Ok(self.add(Op::Table(table().get("prim::tolist")), operands, hint.clone(), at))
     }
 
+    /// `softmax(input, dim, _stacklevel, dtype)` of `torch.nn.functional`.
+    fn softmax(&mut self, name: &str, args: &[Expr], keywords: &[(String, Expr)], at: Span) -> Typed<Value> {
+        let mut args = self.arguments(args, keywords)?;
+        args.keywords.retain(|(name, _)| name != "_stacklevel");
+        if args.positional.len() > 2 {
+            args.positional.remove(2);
+        }
+        let operator = if name == "functional_softmax" { "aten::softmax" } else { "aten::log_softmax" };
+        self.call_operator(operator, args, at)
+    }
+
     /// The operator that `packed.unpack()` is.
     fn unpack_operator(&self, packed: Value, at: Span) -> Typed<&'static str> {
         let Type::Class(class) = *self.ty(packed) else {
@@ -346,7 +360,11 @@ impl Body<'_, '_> {
             "LinearPackedParamsBase" => Ok("quantized::linear_unpack"),
             "Conv2dPackedParamsBase" => Ok("quantized::conv2d_unpack"),
             "Conv3dPackedParamsBase" => Ok("quantized::conv3d_unpack"),
-            _ => Err(crate::unsupported("custom-class", format!("method `unpack` of the custom class `{name}` is not supported"), at)),
+            _ => Err(crate::unsupported(
+                "custom-class",
+                format!("method `unpack` of the custom class `{name}` is not supported"),
+                at,
+            )),
         }
     }
 

@@ -20,7 +20,9 @@ impl Body<'_, '_> {
         }
         let at = stmt.span;
         match &stmt.kind {
-            StmtKind::Assign { targets, annotation, value } => self.assignment(targets, annotation.as_ref(), value.as_ref(), at)?,
+            StmtKind::Assign { targets, annotation, value } => {
+                self.assignment(targets, annotation.as_ref(), value.as_ref(), at)?
+            }
             StmtKind::AugAssign { target, op, value } => self.augmented(target, *op, value, at)?,
             StmtKind::Expr(expr) => return self.expression_statement(expr),
             StmtKind::Return(value) => return self.return_statement(value.as_ref(), at),

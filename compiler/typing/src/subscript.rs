@@ -244,7 +244,11 @@ impl Body<'_, '_> {
                 Index::Ellipsis if after_ellipsis => return Err(error("bad-index", "`...` can stand in an index only once", at)),
                 Index::Ellipsis => after_ellipsis = true,
                 Index::Tensor(_) if after_ellipsis => {
-                    return Err(crate::unsupported("ellipsis-before-tensor-index", "a tensor index behind `...` is not supported", at));
+                    return Err(crate::unsupported(
+                        "ellipsis-before-tensor-index",
+                        "a tensor index behind `...` is not supported",
+                        at,
+                    ));
                 }
                 Index::Tensor(tensor) => {
                     sliced.indices.resize(dim as usize, None);
@@ -401,7 +405,8 @@ impl Body<'_, '_> {
         } else {
             let from_start = self.int(position as i64, at);
             let from_end = self.int(-(names.len() as i64), at);
-            let tests = [self.table_op("aten::eq", &[index, from_start], at)?, self.table_op("aten::eq", &[index, from_end], at)?];
+            let tests =
+                [self.table_op("aten::eq", &[index, from_start], at)?, self.table_op("aten::eq", &[index, from_end], at)?];
             self.table_op("aten::__or__", &tests, at)?
         };
         let (found, ()) = self.in_block(|body| {

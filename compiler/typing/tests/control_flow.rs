@@ -63,7 +63,9 @@ impl TreeRunner {
         match &stmt.kind {
             StmtKind::Assign { targets, value: Some(value), .. } => self.set(&targets[0], value),
             StmtKind::Return(Some(value)) => return Exit::Done(Outcome::Value(self.expr(value))),
-            StmtKind::If { test, body, orelse } => return if self.expr(test) != 0 { self.block(body) } else { self.block(orelse) },
+            StmtKind::If { test, body, orelse } => {
+                return if self.expr(test) != 0 { self.block(body) } else { self.block(orelse) };
+            }
             StmtKind::While { test, body } => {
                 while self.expr(test) != 0 {
                     match self.block(body) {

@@ -99,6 +99,7 @@ def f(x):
     print(torch.linalg.norm(x), torch.special.erf(x), torch.fft.fft(x))  # type: Tensor, Tensor, Tensor
     values: list[float] = x.tolist()
     print(values, torch.cat([x, x], 1), torch.stack((x, x)))  # type: List[float], Tensor, Tensor
+    print(torch.ops.aten.add(x, x), torch.ops.aten.sum.dim_IntList(x, [0]), F.softmax(x, 1, 3, torch.float64))  # type: Tensor, Tensor, Tensor
     a, b = x.chunk(2)
     print(a, b, x.chunk(2))  # type: Tensor, Tensor, List[Tensor]
     return torch.device('cpu')

@@ -62,7 +62,10 @@ fn many_errors_are_not_a_flood() {
 
 #[test]
 fn odd_numbers() {
-    assert_eq!(codes("def f(t: tuple[int, int]):\n    return t[-9223372036854775808:9223372036854775807:2]\n".into()), Vec::<&str>::new());
+    assert_eq!(
+        codes("def f(t: tuple[int, int]):\n    return t[-9223372036854775808:9223372036854775807:2]\n".into()),
+        Vec::<&str>::new()
+    );
     assert_eq!(codes("def f(t: tuple[int, int]):\n    return t[::0]\n".into()), ["bad-slice"]);
     assert_eq!(codes("def f(t: tuple[int, int]):\n    return t[-9223372036854775807]\n".into()), ["index-out-of-range"]);
 }

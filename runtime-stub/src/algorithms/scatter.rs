@@ -104,7 +104,14 @@ impl Scatter {
     }
 
     /// Scatters the elements that `source_at` names for every element of the index.
-    unsafe fn run(&mut self, mut walk: IndexWalk, dim: i64, index: *const i64, source: *const u8, source_at: impl Fn(&IndexWalk) -> i64) {
+    unsafe fn run(
+        &mut self,
+        mut walk: IndexWalk,
+        dim: i64,
+        index: *const i64,
+        source: *const u8,
+        source_at: impl Fn(&IndexWalk) -> i64,
+    ) {
         for i in 0..walk.count() {
             let along = *index.offset(i as isize);
             if !in_bounds(self.ctx, along, dim, walk.limit()) {
@@ -199,8 +206,18 @@ mod tests {
         let (sizes, index) = ([4i64], [1i64, 1, 3]);
         unsafe {
             scatter(
-                t.ctx(), 6, target.as_mut_ptr().cast(), 1, sizes.as_ptr(), 0, index.as_ptr(), [3].as_ptr(),
-                source.as_ptr().cast(), [3].as_ptr(), reduce, include_self,
+                t.ctx(),
+                6,
+                target.as_mut_ptr().cast(),
+                1,
+                sizes.as_ptr(),
+                0,
+                index.as_ptr(),
+                [3].as_ptr(),
+                source.as_ptr().cast(),
+                [3].as_ptr(),
+                reduce,
+                include_self,
             );
         }
         target
@@ -228,8 +245,18 @@ mod tests {
         unsafe {
             let mut run = |index: [i64; 2]| {
                 scatter(
-                    t.ctx(), 4, target.as_mut_ptr().cast(), 2, [2, 3].as_ptr(), 1, index.as_ptr(), [2, 1].as_ptr(),
-                    source.as_ptr().cast(), [2, 3].as_ptr(), 0, 1,
+                    t.ctx(),
+                    4,
+                    target.as_mut_ptr().cast(),
+                    2,
+                    [2, 3].as_ptr(),
+                    1,
+                    index.as_ptr(),
+                    [2, 1].as_ptr(),
+                    source.as_ptr().cast(),
+                    [2, 3].as_ptr(),
+                    0,
+                    1,
                 );
                 target
             };

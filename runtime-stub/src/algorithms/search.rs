@@ -103,7 +103,11 @@ exports! {
     fn histc(ctx: *mut Context, dtype: i64, x: *const u8, n: i64, out: *mut u8, bins: i64, low: f64, high: f64) {
         let code = code(dtype);
         if bins <= 0 {
-            raise_text(ctx, "torch.histc(): bins must be > 0");
+            raise_with(ctx, |text| {
+                text.push_str("torch.histogram(): bins must be > 0, but got ");
+                text.push_int(bins);
+                text.push_str(" for dimension 0");
+            });
             return;
         }
         let Some((low, high)) = histogram_range(ctx, code, x, n, low, high) else { return };
@@ -189,7 +193,18 @@ mod tests {
         let values = [3.0f32, f32::NAN, 9.0, -1.0];
         let mut out = [0i64; 4];
         let mut search = |batch, n, right, sorter| unsafe {
-            searchsorted(t.ctx(), 6, sequence.as_ptr().cast(), batch, 4, values.as_ptr().cast(), n, out.as_mut_ptr(), right, sorter);
+            searchsorted(
+                t.ctx(),
+                6,
+                sequence.as_ptr().cast(),
+                batch,
+                4,
+                values.as_ptr().cast(),
+                n,
+                out.as_mut_ptr(),
+                right,
+                sorter,
+            );
             out
         };
         assert_eq!(search(1, 4, 0, core::ptr::null()), [1, 4, 4, 0]);

@@ -154,12 +154,32 @@ mod tests {
         let x = [3.0f32, 1.0, f32::NAN, 3.0, 1.0, f32::NAN, -2.0];
         let (mut values, mut inverse, mut counts) = ([0f32; 7], [0i64; 7], [0i64; 7]);
         unsafe {
-            let n = unique(t.ctx(), 6, x.as_ptr().cast(), 7, values.as_mut_ptr().cast(), inverse.as_mut_ptr(), counts.as_mut_ptr(), 1);
+            let n = unique(
+                t.ctx(),
+                6,
+                x.as_ptr().cast(),
+                7,
+                values.as_mut_ptr().cast(),
+                inverse.as_mut_ptr(),
+                counts.as_mut_ptr(),
+                1,
+            );
             assert_eq!(n, 5);
-            assert_eq!((&values[..3], &inverse, &counts[..5]), (&[-2.0, 1.0, 3.0][..], &[2, 1, 3, 2, 1, 4, 0], &[1, 2, 2, 1, 1][..]));
+            assert_eq!(
+                (&values[..3], &inverse, &counts[..5]),
+                (&[-2.0, 1.0, 3.0][..], &[2, 1, 3, 2, 1, 4, 0], &[1, 2, 2, 1, 1][..])
+            );
             let y = [1i64, 1, 2, 2, 2, 1];
             let mut kept = [0i64; 6];
-            let n = unique_consecutive(t.ctx(), 4, y.as_ptr().cast(), 6, kept.as_mut_ptr().cast(), inverse.as_mut_ptr(), counts.as_mut_ptr());
+            let n = unique_consecutive(
+                t.ctx(),
+                4,
+                y.as_ptr().cast(),
+                6,
+                kept.as_mut_ptr().cast(),
+                inverse.as_mut_ptr(),
+                counts.as_mut_ptr(),
+            );
             assert_eq!((n, &kept[..3], &counts[..3]), (3, &[1, 2, 1][..], &[2, 3, 1][..]));
         }
     }

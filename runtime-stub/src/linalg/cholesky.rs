@@ -142,13 +142,31 @@ mod tests {
             let (upper, transposed, unit) = (case & 1, case >> 1 & 1, case >> 2 & 1);
             let mut x = vec![0.0; n * 2];
             unsafe {
-                triangular_solve(t.ctx(), 7, full.as_ptr().cast(), b.as_ptr().cast(), 1, n as i64, 2, x.as_mut_ptr().cast(), upper, transposed, unit);
+                triangular_solve(
+                    t.ctx(),
+                    7,
+                    full.as_ptr().cast(),
+                    b.as_ptr().cast(),
+                    1,
+                    n as i64,
+                    2,
+                    x.as_mut_ptr().cast(),
+                    upper,
+                    transposed,
+                    unit,
+                );
             }
             let triangle: Vec<f64> = (0..n * n)
                 .map(|at| {
                     let (i, j) = (at / n, at % n);
                     let inside = if upper == 1 { j > i } else { j < i };
-                    if i == j { if unit == 1 { 1.0 } else { full[at] } } else if inside { full[at] } else { 0.0 }
+                    if i == j {
+                        if unit == 1 { 1.0 } else { full[at] }
+                    } else if inside {
+                        full[at]
+                    } else {
+                        0.0
+                    }
                 })
                 .collect();
             let matrix = if transposed == 1 { transpose(&triangle, n, n) } else { triangle };

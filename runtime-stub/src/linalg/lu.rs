@@ -180,8 +180,28 @@ mod tests {
             unsafe {
                 solve(t.ctx(), code, a.as_ptr().cast(), b.as_ptr().cast(), 2, size, 3, x.as_mut_ptr().cast());
                 inverse(t.ctx(), code, a.as_ptr().cast(), 2, size, inverted.as_mut_ptr().cast(), core::ptr::null_mut());
-                lu_factor(t.ctx(), code, a.as_ptr().cast(), 2, size, size, lu.as_mut_ptr().cast(), pivots.as_mut_ptr(), core::ptr::null_mut());
-                lu_solve(t.ctx(), code, lu.as_ptr().cast(), pivots.as_ptr(), b.as_ptr().cast(), 2, size, 3, again.as_mut_ptr().cast());
+                lu_factor(
+                    t.ctx(),
+                    code,
+                    a.as_ptr().cast(),
+                    2,
+                    size,
+                    size,
+                    lu.as_mut_ptr().cast(),
+                    pivots.as_mut_ptr(),
+                    core::ptr::null_mut(),
+                );
+                lu_solve(
+                    t.ctx(),
+                    code,
+                    lu.as_ptr().cast(),
+                    pivots.as_ptr(),
+                    b.as_ptr().cast(),
+                    2,
+                    size,
+                    3,
+                    again.as_mut_ptr().cast(),
+                );
             }
             for i in 0..2 {
                 let (matrix, right) = (&a[i * n * n..(i + 1) * n * n], &b[i * n * 3..(i + 1) * n * 3]);

@@ -66,8 +66,11 @@ unsafe fn decompose_tall(ctx: *mut Context, a: &mut Matrix) -> Option<Decomposit
     }
     let (norms, places) = (norms.as_mut_slice(), places.as_mut_slice());
     order_by(places, |k| norms[k], true);
-    let mut result =
-        Decomposition { left: Matrix::zeros(ctx, a.rows, n)?, values: Scratch::filled(ctx, n as i64, 0f64)?, right: Matrix::zeros(ctx, n, n)? };
+    let mut result = Decomposition {
+        left: Matrix::zeros(ctx, a.rows, n)?,
+        values: Scratch::filled(ctx, n as i64, 0f64)?,
+        right: Matrix::zeros(ctx, n, n)?,
+    };
     for (k, &place) in places.iter().enumerate() {
         result.values.as_mut_slice()[k] = norms[place];
         let scale = if norms[place] == 0.0 { 0.0 } else { 1.0 / norms[place] };
@@ -258,8 +261,16 @@ mod tests {
         let (mut u, mut s, mut vh) = (vec![0.0; m * left], vec![0.0; k], vec![0.0; right * n]);
         unsafe {
             svd(
-                t.ctx(), 7, a.as_ptr().cast(), 1, m as i64, n as i64, u.as_mut_ptr().cast(), s.as_mut_ptr().cast(),
-                vh.as_mut_ptr().cast(), i64::from(full),
+                t.ctx(),
+                7,
+                a.as_ptr().cast(),
+                1,
+                m as i64,
+                n as i64,
+                u.as_mut_ptr().cast(),
+                s.as_mut_ptr().cast(),
+                vh.as_mut_ptr().cast(),
+                i64::from(full),
             );
         }
         assert!(s.windows(2).all(|pair| pair[0] >= pair[1]) && s.iter().all(|&x| x >= 0.0));

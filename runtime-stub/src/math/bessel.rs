@@ -176,4 +176,3 @@ unary_rounded! {
     "e^x times the modified Bessel function of the second kind, order 0." k0e_f64 k0e_f32 = k0e;
     "e^x times the modified Bessel function of the second kind, order 1." k1e_f64 k1e_f32 = k1e;
 }
-

@@ -136,7 +136,11 @@ mod recorded {
             }
             let exact = args.iter().all(|&x| f64::from(x as f32) == x) && expected.abs() < 1e30;
             let narrow = f64::from(call_f32(name, &args));
-            if exact && expected.abs() > 1e-30 && !name.starts_with("hermite") && !close(narrow, expected, tolerance(name).max(2e-6)) {
+            if exact
+                && expected.abs() > 1e-30
+                && !name.starts_with("hermite")
+                && !close(narrow, expected, tolerance(name).max(2e-6))
+            {
                 wrong.push(format!("{line}, got {narrow} in float32"));
             }
         }

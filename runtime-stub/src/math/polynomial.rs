@@ -84,7 +84,13 @@ impl Chebyshev {
         let odd = is_odd(n);
         if x.abs() == 1.0 {
             let (high, low) = self.ends(n);
-            return if x > 0.0 { high } else if odd { -low } else { low };
+            return if x > 0.0 {
+                high
+            } else if odd {
+                -low
+            } else {
+                low
+            };
         }
         if n <= 6.0 || (x.abs() > 1.0 && n <= SHORT) {
             return self.recurrence(x, n);

@@ -33,11 +33,7 @@ fn ends(size: i64, start: i64, end: i64) -> (i64, i64) {
 unsafe fn find_within(s: *const Str, sub: *const Str, start: i64, end: i64, last: bool) -> i64 {
     let (hay, needle) = (bytes_of(s), bytes_of(sub));
     let (start, end) = ends(hay.len() as i64, start, end);
-    let part = if end > start && start as usize <= hay.len() {
-        &hay[start as usize..(end as usize).min(hay.len())]
-    } else {
-        &[]
-    };
+    let part = if end > start && start as usize <= hay.len() { &hay[start as usize..(end as usize).min(hay.len())] } else { &[] };
     let found = if last { find_last(part, needle) } else { find(part, needle, 0) };
     found.map_or(-1, |at| at as i64 + start)
 }

@@ -210,7 +210,10 @@ mod tests {
             tensor_is_nonzero(t.ctx(), t.tensor_f32(&[0], &[]));
             assert_eq!(t.take_error().1, "Boolean value of Tensor with no values is ambiguous");
             equals_as_bool(t.ctx(), two, t.tensor_f32(&[3], &[0., 0., 0.]));
-            assert_eq!(t.take_error().1, "The size of tensor a (2) must match the size of tensor b (3) at non-singleton dimension 0");
+            assert_eq!(
+                t.take_error().1,
+                "The size of tensor a (2) must match the size of tensor b (3) at non-singleton dimension 0"
+            );
             assert!(equals_as_bool(t.ctx(), t.tensor_f32(&[1, 1], &[2.]), tensor_from_int(t.ctx(), 2, 4)));
             assert!(less_as_bool(t.ctx(), t.tensor_f32(&[], &[1.5]), tensor_from_int(t.ctx(), 2, 4)));
             assert_eq!(tensor_equal(two, t.tensor_f32(&[2], &[1., 2.])), 1);

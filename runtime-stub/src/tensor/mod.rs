@@ -8,6 +8,7 @@ pub(crate) mod copy;
 pub(crate) mod element;
 pub(crate) mod half;
 pub(crate) mod item;
+pub(crate) mod join;
 pub(crate) mod nested;
 
 use core::ptr::null_mut;
@@ -62,17 +63,17 @@ pub(crate) fn contiguous_strides(sizes: &[i64], strides: &mut [i64]) {
 
 /// Whether elements stand in row-major order without gaps; strides of sizes 1 do not matter.
 pub(crate) fn is_contiguous(sizes: &[i64], strides: &[i64]) -> bool {
+    if sizes.contains(&0) {
+        return true;
+    }
     let mut expected = 1;
     for (&size, &stride) in sizes.iter().zip(strides).rev() {
-        if size == 0 {
-            return true;
-        }
         if size != 1 && stride != expected {
             return false;
         }
         expected *= size;
     }
-    sizes.iter().all(|&size| size != 0) || sizes.contains(&0)
+    true
 }
 
 /// `[2, 3]` in an error text.

@@ -12,7 +12,9 @@ use crate::layout;
 use crate::linker::Linker;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::condcodes::IntCC;
-use cranelift_codegen::ir::{Block, InstBuilder, MemFlagsData, Signature, SourceLoc, StackSlot, StackSlotData, StackSlotKind, UserFuncName, Value, types};
+use cranelift_codegen::ir::{
+    Block, InstBuilder, MemFlagsData, Signature, SourceLoc, StackSlot, StackSlotData, StackSlotKind, UserFuncName, Value, types,
+};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use cranelift_module::{DataId, FuncId};
 use kiln_loops::plan::{self, Access, LocalType, Method, Operand, Plan, Stmt};
@@ -370,7 +372,8 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
 
     fn kernel(&mut self, id: plan::KernelId, args: &[Operand]) -> Result<(), CodegenError> {
         let args = args.iter().map(|&a| self.int_operand(a)).collect::<Result<Vec<_>, _>>()?;
-        let function = *self.program.kernels.get(id.0 as usize).ok_or_else(|| CodegenError::rule(format!("{id} is not there")))?;
+        let function =
+            *self.program.kernels.get(id.0 as usize).ok_or_else(|| CodegenError::rule(format!("{id} is not there")))?;
         let wanted = self.code.linker.module.declarations().get_function_decl(function).signature.params.len();
         if wanted != args.len() {
             return Err(CodegenError::rule(format!("{id} takes {wanted} arguments")));
@@ -379,7 +382,13 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         Ok(())
     }
 
-    fn runtime(&mut self, name: &'static str, args: &[Operand], result: Option<plan::Local>, fallible: bool) -> Result<(), CodegenError> {
+    fn runtime(
+        &mut self,
+        name: &'static str,
+        args: &[Operand],
+        result: Option<plan::Local>,
+        fallible: bool,
+    ) -> Result<(), CodegenError> {
         let symbol = crate::linker::runtime_symbol(name).ok_or_else(|| CodegenError::RuntimeFunction(name.into()))?;
         // The context goes before the arguments, unless the plan names it there itself.
         let mut values = Vec::with_capacity(args.len() + 1);

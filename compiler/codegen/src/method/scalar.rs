@@ -32,7 +32,10 @@ impl<K> Body<'_, '_, '_, K> {
     pub(super) fn assign(&mut self, dst: Local, value: Value) -> Result<(), CodegenError> {
         let ty = self.method.locals.get(dst).ok_or_else(|| CodegenError::rule(format!("{dst} is not there")))?;
         if type_of_local(*ty) != self.code.b.func.dfg.value_type(value) {
-            return Err(CodegenError::rule(format!("{dst} is of type {ty:?}, what is assigned of kind {:?}", self.code.kind(value))));
+            return Err(CodegenError::rule(format!(
+                "{dst} is of type {ty:?}, what is assigned of kind {:?}",
+                self.code.kind(value)
+            )));
         }
         self.code.b.def_var(self.locals[dst.0 as usize], value);
         Ok(())
@@ -81,7 +84,11 @@ impl<K> Body<'_, '_, '_, K> {
 
     fn operand_of(&mut self, kind: Kind, operand: Operand) -> Result<Value, CodegenError> {
         let value = self.operand(operand)?;
-        if self.code.kind(value) == kind { Ok(value) } else { Err(CodegenError::rule(format!("{operand:?} is not of kind {kind:?}"))) }
+        if self.code.kind(value) == kind {
+            Ok(value)
+        } else {
+            Err(CodegenError::rule(format!("{operand:?} is not of kind {kind:?}")))
+        }
     }
 
     /// An operand that is an integer or an address.
@@ -102,12 +109,18 @@ impl<K> Body<'_, '_, '_, K> {
             (ScalarOp::Unary(op), &[x]) => self.code.unary(op, x)?,
             (ScalarOp::Binary(op), &[a, b]) => self.code.binary(op, a, b)?,
             (ScalarOp::Math(op), args) => self.code.math(op.0, args)?,
-            (ScalarOp::Select, &[test, yes, no]) if self.code.kind(test) == Kind::Bool && self.code.kind(yes) == self.code.kind(no) => {
+            (ScalarOp::Select, &[test, yes, no])
+                if self.code.kind(test) == Kind::Bool && self.code.kind(yes) == self.code.kind(no) =>
+            {
                 self.code.b.ins().select(test, yes, no)
             }
             (ScalarOp::Cast(dtype), &[x]) => self.code.cast(dtype, x),
-            (ScalarOp::FloatBits, &[x]) if self.code.kind(x) == Kind::F64 => self.code.b.ins().bitcast(types::I64, MemFlagsData::new(), x),
-            (ScalarOp::BitsFloat, &[x]) if self.code.kind(x) == Kind::Int => self.code.b.ins().bitcast(types::F64, MemFlagsData::new(), x),
+            (ScalarOp::FloatBits, &[x]) if self.code.kind(x) == Kind::F64 => {
+                self.code.b.ins().bitcast(types::I64, MemFlagsData::new(), x)
+            }
+            (ScalarOp::BitsFloat, &[x]) if self.code.kind(x) == Kind::Int => {
+                self.code.b.ins().bitcast(types::F64, MemFlagsData::new(), x)
+            }
             _ => return Err(CodegenError::rule(format!("{op:?} does not take {args:?}"))),
         };
         self.assign(dst, value)

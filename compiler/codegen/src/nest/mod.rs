@@ -27,12 +27,18 @@ pub(crate) fn declare(linker: &mut Linker, compute: &Compute, number: usize) -> 
     let mut params: Vec<Type> = vec![types::I64; buffers];
     params.extend(compute.params.iter().map(|&kind| type_of(kind)));
     let result = compute.can_fail().then_some(types::I32);
-    let signature = Linker::signature(linker.local_convention(), &params, result);
+    let signature = Linker::signature(linker.c_convention, &params, result);
     linker.declare_local(&format!("compute{number}.{}", compute.name.replace('\0', "")), &signature)
 }
 
 /// Builds the function of a computation in `context`.
-pub(crate) fn build(linker: &mut Linker, compute: &Compute, id: FuncId, context: &mut Context, scratch: &mut FunctionBuilderContext) -> Result<(), CodegenError> {
+pub(crate) fn build(
+    linker: &mut Linker,
+    compute: &Compute,
+    id: FuncId,
+    context: &mut Context,
+    scratch: &mut FunctionBuilderContext,
+) -> Result<(), CodegenError> {
     context.func.signature = linker.module.declarations().get_function_decl(id).signature.clone();
     context.func.name = UserFuncName::user(0, id.as_u32());
     let facts = Facts::of(compute)?;
@@ -280,7 +286,9 @@ impl<'a, 'f, 'm> Nest<'a, 'f, 'm> {
     /// The operands that must be there before an expression is emitted.
     fn operands(&self, expr: Expr) -> Vec<Expr> {
         match self.compute.exprs.get(expr) {
-            ExprData::Select(test, yes, no) if self.facts.effect[yes.0 as usize] || self.facts.effect[no.0 as usize] => vec![*test],
+            ExprData::Select(test, yes, no) if self.facts.effect[yes.0 as usize] || self.facts.effect[no.0 as usize] => {
+                vec![*test]
+            }
             ExprData::Reduce { .. } => Vec::new(),
             _ => self.compute.exprs.operands(expr),
         }
@@ -327,7 +335,9 @@ impl<'a, 'f, 'm> Nest<'a, 'f, 'm> {
         let compute = self.compute;
         match compute.exprs.get(expr) {
             ExprData::Const(scalar) => Ok(self.code.constant(*scalar)),
-            ExprData::Axis(axis) => self.axes[*axis as usize].ok_or_else(|| CodegenError::rule(format!("axis {axis} is used outside its loop"))),
+            ExprData::Axis(axis) => {
+                self.axes[*axis as usize].ok_or_else(|| CodegenError::rule(format!("axis {axis} is used outside its loop")))
+            }
             ExprData::Param(param, kind) => Ok(self.code.convert(*kind, self.params[*param as usize])),
             ExprData::Load { input, index } => self.load(*input as usize, index),
             ExprData::Unary(op, x) => {

@@ -98,8 +98,12 @@ impl Nest<'_, '_, '_> {
         let (present, place) = (self.code.b.use_var(accumulator.value), self.code.b.use_var(at));
         let is_max = accumulator.op == ReduceOp::ArgMax;
         let is_better = match accumulator.kind {
-            Kind::Int => self.code.b.ins().icmp(if is_max { IntCC::SignedGreaterThan } else { IntCC::SignedLessThan }, value, present),
-            Kind::Bool => self.code.b.ins().icmp(if is_max { IntCC::UnsignedGreaterThan } else { IntCC::UnsignedLessThan }, value, present),
+            Kind::Int => {
+                self.code.b.ins().icmp(if is_max { IntCC::SignedGreaterThan } else { IntCC::SignedLessThan }, value, present)
+            }
+            Kind::Bool => {
+                self.code.b.ins().icmp(if is_max { IntCC::UnsignedGreaterThan } else { IntCC::UnsignedLessThan }, value, present)
+            }
             _ => {
                 // A NaN is better than any number, and nothing is better than a NaN.
                 let condition = if is_max { FloatCC::UnorderedOrGreaterThan } else { FloatCC::UnorderedOrLessThan };
@@ -124,7 +128,11 @@ impl Nest<'_, '_, '_> {
             Some((best, _)) => self.code.b.use_var(best),
             None => {
                 let value = self.code.b.use_var(accumulator.value);
-                if self.code.b.func.dfg.value_type(value) == types::F64 { self.code.convert(accumulator.kind, value) } else { value }
+                if self.code.b.func.dfg.value_type(value) == types::F64 {
+                    self.code.convert(accumulator.kind, value)
+                } else {
+                    value
+                }
             }
         }
     }

@@ -98,7 +98,8 @@ pub fn generate_here(plan: &PlainPlan) -> Generated<'_> {
 pub fn generate_with_features(plan: &PlainPlan) -> Generated<'_> {
     let mut target = Target::host();
     if cfg!(target_arch = "x86_64") && std::is_x86_feature_detected!("avx2") {
-        target.features = ["sse3", "ssse3", "sse4.1", "sse4.2", "avx", "avx2", "bmi1", "bmi2", "popcnt", "lzcnt"].map(String::from).to_vec();
+        target.features =
+            ["sse3", "ssse3", "sse4.1", "sse4.2", "avx", "avx2", "bmi1", "bmi2", "popcnt", "lzcnt"].map(String::from).to_vec();
     }
     generate(plan, &NoKernels, &target, &Options { prefix: "model", ..Options::default() }).expect("the plan compiles")
 }
@@ -124,7 +125,11 @@ pub fn run_compiled(
     const GUARD: usize = 64;
     let mut outputs: Vec<(DType, Vec<i64>, Vec<u8>)> = match target {
         Some(target) => vec![(target.dtype, target.shape.clone(), target.bytes.to_vec())],
-        None => compute.outputs.iter().map(|o| (o.dtype, shape.clone(), vec![0xa5; kiln_support::tensor::count(&shape) * o.dtype.size()])).collect(),
+        None => compute
+            .outputs
+            .iter()
+            .map(|o| (o.dtype, shape.clone(), vec![0xa5; kiln_support::tensor::count(&shape) * o.dtype.size()]))
+            .collect(),
     };
     let sizes: Vec<usize> = outputs.iter().map(|(_, _, b)| b.len()).collect();
     for (_, _, bytes) in &mut outputs {
@@ -198,7 +203,9 @@ pub fn compare(
     };
     if !is_same {
         let show = |r: &Result<Vec<TensorData>, Failure>| match r {
-            Ok(tensors) => tensors.iter().map(|t| format!("{} {:?} {:?}\n", t.dtype, t.shape, t.numbers().collect::<Vec<_>>())).collect(),
+            Ok(tensors) => {
+                tensors.iter().map(|t| format!("{} {:?} {:?}\n", t.dtype, t.shape, t.numbers().collect::<Vec<_>>())).collect()
+            }
             Err(failure) => format!("{failure:?}"),
         };
         let inputs: Vec<_> = inputs.iter().map(|t| (t.dtype, &t.shape, t.numbers().collect::<Vec<_>>())).collect();

@@ -52,7 +52,24 @@ impl Random {
 
     fn float(&mut self) -> f64 {
         match self.below(8) {
-            0 => self.pick(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 65504.0, 65520.0, 1e-7, 6e-5, 9.3e18, -9.3e18, 2.5, -2.5, 0.5, -0.5, 8388609.0]),
+            0 => self.pick(&[
+                f64::NAN,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+                0.0,
+                -0.0,
+                65504.0,
+                65520.0,
+                1e-7,
+                6e-5,
+                9.3e18,
+                -9.3e18,
+                2.5,
+                -2.5,
+                0.5,
+                -0.5,
+                8388609.0,
+            ]),
             1 => f64::from(f32::from_bits(self.next() as u32)),
             2 => self.int() as f64,
             _ => (self.below(4001) as f64 - 2000.0) / 250.0,
@@ -95,12 +112,23 @@ struct Builder<'r> {
 /// A random case.
 pub fn case(seed: u64, may_call: bool) -> Case {
     let mut random = Random::new(seed);
-    let mut builder = Builder { random: &mut random, compute: Compute { name: "random".into(), ..Compute::default() }, params: Vec::new(), scope: Vec::new(), may_check: false, may_call };
+    let mut builder = Builder {
+        random: &mut random,
+        compute: Compute { name: "random".into(), ..Compute::default() },
+        params: Vec::new(),
+        scope: Vec::new(),
+        may_check: false,
+        may_call,
+    };
     builder.may_check = builder.random.chance(30);
     builder.axes();
     builder.inputs();
     let scatter = builder.random.chance(15);
-    if scatter { builder.scatter() } else { builder.outputs() }
+    if scatter {
+        builder.scatter()
+    } else {
+        builder.outputs()
+    }
     let Builder { compute, params, .. } = builder;
     let shape = |dims: &[Extent]| -> Vec<i64> { dims.iter().map(|&e| super::extent(e, &params)).collect() };
     let inputs: Vec<TensorData> = compute.inputs.iter().map(|i| random.tensor(i.dtype, &shape(&i.dims))).collect();
@@ -125,7 +153,11 @@ impl Builder<'_> {
 
     fn extent(&mut self) -> Extent {
         let n = self.random.pick(&[0, 1, 1, 2, 3, 3, 4, 5, 7]);
-        if self.random.chance(35) { Extent::Param(self.param(Scalar::Int(n))) } else { Extent::Const(n.max(i64::from(self.random.chance(80)))) }
+        if self.random.chance(35) {
+            Extent::Param(self.param(Scalar::Int(n)))
+        } else {
+            Extent::Const(n.max(i64::from(self.random.chance(80))))
+        }
     }
 
     fn axes(&mut self) {
@@ -324,19 +356,24 @@ impl Builder<'_> {
     }
 
     fn reduce(&mut self, kind: Kind, depth: usize) -> Expr {
-        let free: Vec<u32> = (self.compute.rank as u32..self.compute.axes.len() as u32).filter(|a| !self.scope.contains(a)).collect();
+        let free: Vec<u32> =
+            (self.compute.rank as u32..self.compute.axes.len() as u32).filter(|a| !self.scope.contains(a)).collect();
         if free.is_empty() {
             return self.leaf(kind);
         }
         let count = 1 + self.random.below(free.len());
         let axes = free[..count].to_vec();
         let (op, body_kind) = match kind {
-            Kind::Bool => (self.random.pick(&[ReduceOp::Any, ReduceOp::All, ReduceOp::Xor, ReduceOp::Max, ReduceOp::Min]), Kind::Bool),
+            Kind::Bool => {
+                (self.random.pick(&[ReduceOp::Any, ReduceOp::All, ReduceOp::Xor, ReduceOp::Max, ReduceOp::Min]), Kind::Bool)
+            }
             Kind::Int if self.random.chance(40) => {
                 let body = self.random.pick(&[Kind::Bool, Kind::Int, Kind::F32, Kind::F64]);
                 (self.random.pick(&[ReduceOp::ArgMax, ReduceOp::ArgMin]), body)
             }
-            Kind::Int => (self.random.pick(&[ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Max, ReduceOp::Min, ReduceOp::Xor]), Kind::Int),
+            Kind::Int => {
+                (self.random.pick(&[ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Max, ReduceOp::Min, ReduceOp::Xor]), Kind::Int)
+            }
             kind => (self.random.pick(&[ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Max, ReduceOp::Min]), kind),
         };
         self.scope.extend(&axes);
@@ -350,7 +387,18 @@ impl Builder<'_> {
             Kind::Bool if self.random.chance(50) => (UnaryOp::IsNan, self.random.pick(&[Kind::F32, Kind::F64, Kind::Int])),
             Kind::Bool => (UnaryOp::Not, self.random.pick(&[Kind::Bool, Kind::Int, Kind::F32])),
             Kind::Int => (self.random.pick(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::BitNot]), kind),
-            _ => (self.random.pick(&[UnaryOp::Neg, UnaryOp::Abs, UnaryOp::Sqrt, UnaryOp::Floor, UnaryOp::Ceil, UnaryOp::Trunc, UnaryOp::RoundEven]), kind),
+            _ => (
+                self.random.pick(&[
+                    UnaryOp::Neg,
+                    UnaryOp::Abs,
+                    UnaryOp::Sqrt,
+                    UnaryOp::Floor,
+                    UnaryOp::Ceil,
+                    UnaryOp::Trunc,
+                    UnaryOp::RoundEven,
+                ]),
+                kind,
+            ),
         };
         let x = self.expr(from, depth - 1);
         if kind.is_float() && self.may_call && self.random.chance(15) {
@@ -361,11 +409,18 @@ impl Builder<'_> {
     }
 
     fn binary(&mut self, kind: Kind, depth: usize) -> Expr {
-        use BinaryOp::{Add, And, CopySign, Div, Eq, FMax, FMin, FloorDiv, Ge, Gt, Le, Lt, Max, Min, Mod, Mul, Ne, Or, Rem, Shl, Shr, Sub, TruncDiv, Xor};
+        use BinaryOp::{
+            Add, And, CopySign, Div, Eq, FMax, FMin, FloorDiv, Ge, Gt, Le, Lt, Max, Min, Mod, Mul, Ne, Or, Rem, Shl, Shr, Sub,
+            TruncDiv, Xor,
+        };
         let (op, from) = match kind {
-            Kind::Bool if self.random.chance(50) => (self.random.pick(&[And, Or, Xor, Add, Mul, Max, Min, Eq, Ne, Lt, Le, Gt, Ge]), Kind::Bool),
+            Kind::Bool if self.random.chance(50) => {
+                (self.random.pick(&[And, Or, Xor, Add, Mul, Max, Min, Eq, Ne, Lt, Le, Gt, Ge]), Kind::Bool)
+            }
             Kind::Bool => (self.random.pick(&[Eq, Ne, Lt, Le, Gt, Ge]), self.random.pick(&[Kind::Int, Kind::F32, Kind::F64])),
-            Kind::Int => (self.random.pick(&[Add, Sub, Mul, TruncDiv, FloorDiv, Rem, Mod, Max, Min, And, Or, Xor, Shl, Shr]), kind),
+            Kind::Int => {
+                (self.random.pick(&[Add, Sub, Mul, TruncDiv, FloorDiv, Rem, Mod, Max, Min, And, Or, Xor, Shl, Shr]), kind)
+            }
             _ => (self.random.pick(&[Add, Sub, Mul, Div, FloorDiv, Rem, Mod, Max, Min, FMax, FMin, CopySign]), kind),
         };
         let (a, mut b) = (self.expr(from, depth - 1), self.expr(from, depth - 1));

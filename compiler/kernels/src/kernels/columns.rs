@@ -5,8 +5,9 @@
 
 use crate::isa::{Cond, EmitError, Gpr, Mem, ReduceOp, Slot, Src, Tail, V, VSlot, VectorIsa};
 use crate::kernels::epilogue::InputDesc;
+use crate::kernels::reduction::{combine, identity};
 use crate::kernels::registers::Gprs;
-use crate::kernels::rows::{COLUMNS, combine, identity};
+use crate::kernels::rows::COLUMNS;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::math;
 use crate::prog::{Prog, Val};

@@ -7,7 +7,7 @@
 use crate::isa::{Cond, Gpr, Mem, Slot, Src, V, VectorIsa};
 use crate::kernels::epilogue::{EpilogueEmitter, Position, TileCols};
 use crate::kernels::registers::Gprs;
-use crate::select::Tile;
+use crate::select::{Tile, panel_registers};
 
 /// The order in which K is walked, in elements of A relative to the row pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl TileEmitter {
         let info = isa.info();
         let mut next = (0..info.vregs as u8).map(V);
         let mut some = |n: usize| next.by_ref().take(n).collect::<Vec<V>>();
-        let b = some(if tile.mr == 1 { 1 } else { tile.nv });
+        let b = some(panel_registers(&info, tile.mr, tile.nv));
         let scalars = some(if info.k_step > 1 { tile.mr } else { 1 });
         let acc = (0..tile.kacc).map(|_| (0..tile.mr).map(|_| some(tile.nv)).collect()).collect();
         let free = some(info.vregs);
@@ -166,7 +166,8 @@ impl TileEmitter {
         let step = match isa.info().k_step {
             1 if run <= STRAIGHT => run,
             1 => UNROLL,
-            by_element => by_element,
+            // Two groups a turn: in-order cores wait for the first loads of each.
+            by_element => 2 * by_element,
         };
         let (turns, rest) = (run / step, run % step);
         repeat(isa, gprs, turns, |isa, _, _| {
@@ -206,19 +207,11 @@ impl TileEmitter {
 
     /// One step of K: all rows against one row of the panel.
     #[expect(clippy::too_many_arguments, reason = "the coordinates of one step")]
-    fn step(
-        &self,
-        isa: &mut dyn VectorIsa,
-        rows: &RowBases,
-        regs: &Regs,
-        acc: &[Vec<V>],
-        u: usize,
-        lane: usize,
-        row_bytes: i32,
-    ) {
+    fn step(&self, isa: &mut dyn VectorIsa, rows: &RowBases, regs: &Regs, acc: &[Vec<V>], u: usize, lane: usize, row_bytes: i32) {
         let (vector, broadcast) = (isa.info().bytes(), isa.info().k_step == 1);
         let at = |j: usize| Mem::new(regs.panel, u as i32 * row_bytes + j as i32 * vector);
-        if acc.len() > 1 {
+        let one_by_one = regs.b.len() < acc[0].len();
+        if !one_by_one {
             regs.b.iter().enumerate().for_each(|(j, &b)| isa.load(b, at(j)));
         }
         for (r, sums) in acc.iter().enumerate() {
@@ -227,8 +220,8 @@ impl TileEmitter {
                 isa.load_scalars(s, row(rows, regs.k, r, u), 1);
             }
             for (j, &sum) in sums.iter().enumerate() {
-                let b = if acc.len() > 1 { regs.b[j] } else { regs.b[0] };
-                if acc.len() == 1 {
+                let b = if one_by_one { regs.b[0] } else { regs.b[j] };
+                if one_by_one {
                     isa.load(b, at(j));
                 }
                 isa.fma_scalar(sum, b, s, lane);
@@ -258,12 +251,7 @@ fn merge(isa: &mut dyn VectorIsa, acc: &[Vec<Vec<V>>]) {
 }
 
 /// Emits `body` to run `count` times: a loop, or once, or not at all. The last argument of `body` says that there is only one turn.
-pub fn repeat(
-    isa: &mut dyn VectorIsa,
-    gprs: &mut Gprs,
-    count: usize,
-    mut body: impl FnMut(&mut dyn VectorIsa, &mut Gprs, bool),
-) {
+pub fn repeat(isa: &mut dyn VectorIsa, gprs: &mut Gprs, count: usize, mut body: impl FnMut(&mut dyn VectorIsa, &mut Gprs, bool)) {
     match count {
         0 => {}
         1 => body(isa, gprs, true),

@@ -14,7 +14,7 @@ use crate::kernels::gemm::{block_sizes, set};
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::packing::pack_by;
-use crate::select::{TilePlan, plan_tiles};
+use crate::select::{TilePlan, plan_tiles, rows_without_conflict};
 use crate::target::TargetDesc;
 
 /// Sizes along the two axes of an image: `[rows, columns]`.
@@ -122,6 +122,7 @@ impl ConvDesc {
         let most = info.gprs - TileEmitter::EXTRA_GPRS;
         let max_rows = if self.is_pointwise() && info.wide_disp { 14 } else { most.min(14) };
         let pixels = self.window.output[0] * self.window.output[1];
+        let max_rows = rows_without_conflict(self.window.stride[1] * source(self).pitch, max_rows);
         plan_tiles(info, Some(pixels), self.out_c / self.groups, self.k(), max_rows)
     }
 
@@ -249,37 +250,16 @@ impl<'a> ConvEmitter<'a> {
         let w = &desc.window;
         let rows = match desc.is_pointwise() {
             true => Rows::Linear { stride: source.pitch },
-            false => Rows::Pixels {
-                width: w.output[1],
-                step: w.stride[1] * source.pitch,
-                line: w.stride[0] * source.line,
-            },
+            false => Rows::Pixels { width: w.output[1], step: w.stride[1] * source.pitch, line: w.stride[0] * source.line },
         };
         let sizes = block_sizes(w.output[0], strip).iter().map(|r| r * w.output[1]).collect();
         let c_row = RowStep::Bytes(4 * desc.out_pitch as i64);
-        let tile = TileEmitter {
-            depth: Depth::Known(walk(desc, &source)),
-            epilogue: EpilogueEmitter::new(isa, &desc.epilogue, c_row),
-        };
+        let tile =
+            TileEmitter { depth: Depth::Known(walk(desc, &source)), epilogue: EpilogueEmitter::new(isa, &desc.epilogue, c_row) };
         let state = State::new(isa, inputs);
         let block_rows = BlockRows::Known(sizes);
         let sweep = Sweep { tile, plan, rows, c_row, block_rows, state };
-        ConvEmitter {
-            desc,
-            source,
-            strip,
-            input,
-            weights,
-            output,
-            begin,
-            end,
-            scratch,
-            first,
-            count,
-            image,
-            group,
-            sweep,
-        }
+        ConvEmitter { desc, source, strip, input, weights, output, begin, end, scratch, first, count, image, group, sweep }
     }
 
     fn emit(&mut self, isa: &mut dyn VectorIsa) {

@@ -9,15 +9,7 @@ const UNROLL: usize = 4;
 
 /// Writes `n` elements at `dst`, taken from `src` or all equal to `value`. Both pointers end after the last element.
 /// `value` is clobbered if there is a source; `mask` is clobbered.
-pub fn move_elements(
-    isa: &mut dyn VectorIsa,
-    gprs: &mut Gprs,
-    dst: Gpr,
-    src: Option<Gpr>,
-    n: usize,
-    value: V,
-    mask: V,
-) {
+pub fn move_elements(isa: &mut dyn VectorIsa, gprs: &mut Gprs, dst: Gpr, src: Option<Gpr>, n: usize, value: V, mask: V) {
     let (lanes, bytes) = (isa.info().lanes, isa.info().bytes());
     let vectors = |isa: &mut dyn VectorIsa, count: usize| {
         for i in 0..count as i32 {

@@ -8,7 +8,7 @@ use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
-use crate::select::{TilePlan, plan_tiles};
+use crate::select::{TilePlan, plan_tiles, rows_without_conflict};
 use crate::target::TargetDesc;
 
 /// A matrix product with constant N and K.
@@ -54,7 +54,7 @@ impl GemmDesc {
 
 fn plan(desc: &GemmDesc, info: &IsaInfo) -> TilePlan {
     let max_rows = if info.wide_disp { MAX_ROWS } else { MAX_POINTERS };
-    plan_tiles(info, desc.m, desc.n, desc.k, max_rows)
+    plan_tiles(info, desc.m, desc.n, desc.k, rows_without_conflict(desc.lda, max_rows))
 }
 
 /// Rows of a block: a multiple of every row tile's size where possible, half the second-level cache of A.
@@ -71,7 +71,7 @@ pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     let mut isa = target.assembler()?;
     let plan = plan(desc, &isa.info());
     let block = block_rows(desc, &plan, target);
-    let by_columns = desc.m.is_some_and(|m| m <= block && (m < block / 2 || plan.panels() > 1 && m < 4 * block));
+    let by_columns = desc.m.is_some_and(|m| m <= block);
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
     if desc.m.is_none() {
         args.push(Arg::Rows);

@@ -9,10 +9,13 @@ pub mod gemm;
 pub mod matmul;
 pub mod norm;
 pub mod pack;
+mod reduction;
 pub mod registers;
 pub mod rows;
 mod sweep;
+pub mod transpose;
 pub mod window;
+mod window_tiles;
 
 use crate::isa::EmitError;
 use crate::target::TargetDesc;
@@ -58,6 +61,17 @@ pub enum Units {
     PerImage(usize),
 }
 
+impl Units {
+    /// How many units there are, `n` being the run-time count of what they are counted by (rows, columns or images).
+    pub fn count(self, n: usize) -> usize {
+        match self {
+            Units::Fixed(units) => units,
+            Units::PerRows(size) | Units::PerCols(size) => n.div_ceil(size),
+            Units::PerImage(units) => n * units,
+        }
+    }
+}
+
 /// A finished kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
@@ -86,6 +100,8 @@ pub enum KernelDesc {
     Matmul(matmul::MatmulDesc),
     /// Packing of B for it.
     MatmulPack(matmul::MatmulPackDesc),
+    /// Transposition of matrices.
+    Transpose(transpose::TransposeDesc),
     /// Packing of B at run time.
     Pack(pack::PackDesc),
     /// Reductions over outer axes.
@@ -105,6 +121,7 @@ pub fn emit(desc: &KernelDesc, target: &TargetDesc) -> Result<Kernel, EmitError>
         KernelDesc::Window(d) => window::emit(d, target)?,
         KernelDesc::Matmul(d) => matmul::emit(d, target)?,
         KernelDesc::MatmulPack(d) => matmul::emit_pack(d, target)?,
+        KernelDesc::Transpose(d) => transpose::emit(d, target)?,
         KernelDesc::Pack(d) => pack::emit(d, target)?,
         KernelDesc::Columns(d) => columns::emit(d, target)?,
         KernelDesc::Rows(d) => rows::emit(d, target)?,

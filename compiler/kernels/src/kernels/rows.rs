@@ -7,7 +7,8 @@
 //! Operands are tables of pointers with a row stride each. An expression may also read an output as it was stored by an
 //! earlier pass: outputs count as inputs after the declared ones. Outputs may alias inputs element by element, never shifted.
 
-use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, Mem, ReduceOp, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::isa::{Cond, EmitError, Gpr, Mem, ReduceOp, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::kernels::reduction::{combine, identity};
 use crate::kernels::registers::Gprs;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::math;
@@ -462,8 +463,7 @@ impl<'a> RowEmitter<'a> {
         for first in (0..count).step_by(layout.copies) {
             let group = first..count.min(first + layout.copies);
             let at = |i: usize| i as i32 * bytes;
-            let outs: Vec<Vec<V>> =
-                group.clone().map(|i| self.evaluate(isa, layout, regs, at(i), i - first, None)).collect();
+            let outs: Vec<Vec<V>> = group.clone().map(|i| self.evaluate(isa, layout, regs, at(i), i - first, None)).collect();
             group.zip(&outs).for_each(|(i, outs)| self.keep(isa, pass, layout, regs, at(i), i, outs, None));
         }
         isa.add(regs.x, regs.x, Src::Imm(count as i64 * i64::from(bytes)));
@@ -572,31 +572,6 @@ impl<'a> RowEmitter<'a> {
 
 fn lower(isa: &dyn VectorIsa, expr: &VExpr) -> Prog {
     math::lower(expr, isa.info().nan_minmax)
-}
-
-/// The value that leaves a reduction as it is.
-pub(crate) fn identity(op: ReduceOp) -> u32 {
-    match op {
-        ReduceOp::Sum => 0,
-        ReduceOp::Max => f32::NEG_INFINITY.to_bits(),
-        ReduceOp::Min => f32::INFINITY.to_bits(),
-    }
-}
-
-/// `sum = sum op v`, NaN of either side kept.
-pub(crate) fn combine(isa: &mut dyn VectorIsa, op: ReduceOp, sum: V, v: V, tmp: V) {
-    let bin = match op {
-        ReduceOp::Sum => return isa.binary(BinOp::Add, sum, sum, v),
-        ReduceOp::Max => BinOp::Max,
-        ReduceOp::Min => BinOp::Min,
-    };
-    if isa.info().nan_minmax {
-        isa.binary(bin, sum, sum, v);
-    } else {
-        isa.cmp(CmpOp::Unord, tmp, sum, sum);
-        isa.binary(bin, sum, sum, v);
-        isa.binary(BinOp::Or, sum, sum, tmp);
-    }
 }
 
 /// A copy of `v` whose lanes beyond the tail do not matter to the reduction.

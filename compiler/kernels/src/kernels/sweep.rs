@@ -154,12 +154,7 @@ impl Sweep<'_> {
     }
 
     /// The panels of one group, as many as the count slot says after `set_count`.
-    fn panels(
-        &mut self,
-        isa: &mut dyn VectorIsa,
-        group: &PanelGroup,
-        set_count: impl FnOnce(&mut dyn VectorIsa, &State),
-    ) {
+    fn panels(&mut self, isa: &mut dyn VectorIsa, group: &PanelGroup, set_count: impl FnOnce(&mut dyn VectorIsa, &State)) {
         let st = self.state;
         set_count(isa, &st);
         let top = isa.label();

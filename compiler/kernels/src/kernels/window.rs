@@ -10,10 +10,10 @@ use crate::kernels::conv::Window;
 use crate::kernels::copy::move_elements;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::registers::Gprs;
+use crate::kernels::window_tiles::{ChannelBlocks, TileRun, taps_inside, tile_runs, users};
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::math;
 use crate::prog::{Plan, Prog, Val};
-use crate::select::row_tiles;
 use crate::target::TargetDesc;
 use crate::vexpr::Leaf;
 
@@ -100,41 +100,6 @@ impl WindowDesc {
     }
 }
 
-/// Taps of output `o` along `axis` that lie inside the image.
-fn taps_inside(w: &Window, axis: usize, o: usize) -> impl Iterator<Item = usize> + '_ {
-    let first = o * w.stride[axis];
-    (0..w.kernel[axis]).filter(move |k| {
-        let at = first + k * w.dilation[axis];
-        at >= w.before[axis] && at - w.before[axis] < w.image[axis]
-    })
-}
-
-/// Equal tiles of one output row, one after the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct TileRun {
-    /// For each pixel of the tile, the columns of the window that are inside the image.
-    taps: Vec<Vec<usize>>,
-    /// How many tiles.
-    count: usize,
-}
-
-/// Cuts an output row into tiles and joins neighbours that need the same code.
-fn tile_runs(w: &Window, most: usize) -> Vec<TileRun> {
-    let width = w.output[1];
-    let even = (most / 2 + 1..=most).rev().find(|t| width.is_multiple_of(*t));
-    let mut runs: Vec<TileRun> = Vec::new();
-    let mut first = 0;
-    for size in row_tiles(width, even.unwrap_or(most)) {
-        let taps: Vec<Vec<usize>> = (first..first + size).map(|o| taps_inside(w, 1, o).collect()).collect();
-        first += size;
-        match runs.last_mut() {
-            Some(run) if run.taps == taps => run.count += 1,
-            _ => runs.push(TileRun { taps, count: 1 }),
-        }
-    }
-    runs
-}
-
 /// Arguments: input, weights, output, inputs, begin, end, then scratch if rows of zeros are needed.
 pub fn emit(desc: &WindowDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     desc.check()?;
@@ -188,32 +153,6 @@ struct WindowEmitter<'a> {
     vectors: Slot,
     blocks: ChannelBlocks,
     spills: Vec<VSlot>,
-}
-
-/// Channels are walked in blocks whose window rows stay in the first-level cache from one output row to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ChannelBlocks {
-    /// How many.
-    count: usize,
-    /// Whole vectors in all but the last.
-    vectors: usize,
-    /// Whole vectors in the last, which also has the remaining channels.
-    last: usize,
-}
-
-impl ChannelBlocks {
-    /// For `channels` and window rows of `pixels` in all, with `l1` bytes of cache.
-    fn new(channels: usize, pixels: usize, lanes: usize, l1: usize) -> Self {
-        // Never less than two cache lines of a pixel at a time.
-        let fit = (l1 * 2 / 3 / 4 / pixels).max(32) / 16 * 16;
-        let whole = channels / lanes;
-        if channels < fit * 3 / 2 {
-            return ChannelBlocks { count: 1, vectors: whole, last: whole };
-        }
-        let vectors = fit / lanes;
-        let count = whole.div_ceil(vectors).max(1);
-        ChannelBlocks { count, vectors, last: whole - (count - 1) * vectors }
-    }
 }
 
 /// Registers while one tile is computed.
@@ -568,15 +507,7 @@ impl<'a> WindowEmitter<'a> {
         }
     }
 
-    fn store_pixel(
-        &self,
-        isa: &mut dyn VectorIsa,
-        regs: &TileRegs,
-        plan: &Plan,
-        free: &[V],
-        pixel: usize,
-        tail: Option<&Tail>,
-    ) {
+    fn store_pixel(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, plan: &Plan, free: &[V], pixel: usize, tail: Option<&Tail>) {
         let mut all = vec![regs.acc[pixel]];
         all.extend_from_slice(free);
         let inputs = &self.desc.epilogue.inputs;
@@ -593,15 +524,6 @@ impl<'a> WindowEmitter<'a> {
             Some(t) => isa.store_tail(m, out, t),
         }
     }
-}
-
-/// The pixels of a tile, with the column of their window, that read input column `x` (counted from the first pixel's window).
-fn users<'a>(w: &Window, taps: &'a [Vec<usize>], x: usize) -> impl Iterator<Item = (usize, usize)> + 'a {
-    let (stride, dilation) = (w.stride[1], w.dilation[1]);
-    taps.iter().enumerate().flat_map(move |(pixel, inside)| {
-        let hits = inside.iter().filter(move |&&kx| pixel * stride + kx * dilation == x);
-        hits.map(move |&kx| (pixel, kx))
-    })
 }
 
 fn load(isa: &mut dyn VectorIsa, d: V, m: Mem, tail: Option<&Tail>) {

@@ -173,7 +173,7 @@ pub struct RunFlags {
     /// Where the results go (.json, .npz, .safetensors); without it they are printed.
     #[arg(long, value_name = "FILE")]
     pub outputs: Option<PathBuf>,
-    /// Makes every size of an input a symbol, so that the dynamic code is run.
+    /// Makes every size of an input but 1 a symbol, so that the dynamic code is run.
     #[arg(long)]
     pub symbolic: bool,
     #[command(flatten)]
@@ -188,7 +188,7 @@ pub struct VerifyFlags {
     /// The recording (.json): calls and what PyTorch gave for them.
     #[arg(long, value_name = "FILE")]
     pub recording: PathBuf,
-    /// Makes every size of an input a symbol, so that the dynamic code is compared.
+    /// Makes every size of an input but 1 a symbol, so that the dynamic code is compared.
     #[arg(long)]
     pub symbolic: bool,
     #[command(flatten)]

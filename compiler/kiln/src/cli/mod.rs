@@ -4,13 +4,23 @@
 //! that kiln does not support yet. 70: a bug in kiln. Whatever fails, the first line on standard error is
 //! `error: ...`.
 
+mod bench;
+mod check;
+mod compile;
+mod explain;
 mod flags;
+mod inspect;
+mod methods;
 mod output;
+mod progress;
 mod run;
+mod targets;
+mod verify;
 
 use crate::error::Result;
 use clap::Parser;
 use flags::{Command, CommandLine};
+use kiln_support::Diagnostic;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -53,8 +63,21 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<()> {
     match command {
+        Command::Compile(flags) => compile::compile(&flags),
         Command::Run(flags) => run::run(&flags),
-        _ => unreachable!(),
+        Command::Verify(flags) => verify::verify(&flags),
+        Command::Bench(flags) => bench::bench(&flags),
+        Command::Inspect(flags) => inspect::inspect(&flags),
+        Command::Check(flags) => check::check(&flags),
+        Command::Quantize(_) => {
+            let diagnostic = Diagnostic::unsupported("quantize", "kiln does not support post-training quantization yet");
+            Err(diagnostic.help("quantize the model with PyTorch, and compile the result").into())
+        }
+        Command::Targets => {
+            targets::targets();
+            Ok(())
+        }
+        Command::Explain(flags) => explain::explain(&flags),
     }
 }
 

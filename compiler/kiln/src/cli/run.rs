@@ -2,7 +2,7 @@
 
 use super::flags::{RunFlags, TargetFlags};
 use super::output::write_results;
-use crate::driver::{Model, Timings};
+use crate::driver::Model;
 use crate::error::Result;
 use crate::execute::{Session, prepare};
 use crate::target::Target;
@@ -37,7 +37,7 @@ fn call_all(model: &Model, case: &Case, target: &Target, is_symbolic: bool) -> R
     let prepared = prepare(model, &case.calls, is_symbolic)?;
     let mut results = Vec::new();
     if !prepared.calls.is_empty() {
-        let (mut session, _) = Session::open(model, &prepared.methods, target, &mut Timings::default())?;
+        let (mut session, _) = Session::open(model, &prepared.methods, target, &mut super::progress::timings())?;
         for call in &prepared.calls {
             results.push(session.call(model, call)?);
         }

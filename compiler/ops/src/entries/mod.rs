@@ -2,12 +2,18 @@
 
 mod activations;
 mod binary;
+mod create;
+mod index;
+mod linear;
 mod channels_last;
+mod containers;
 mod movement;
 mod pointwise;
+mod reduce;
 mod regroup;
 mod rules;
 mod scalars;
+mod scatters;
 mod views;
 
 use crate::entry::Entry;
@@ -17,6 +23,12 @@ use std::sync::OnceLock;
 /// The families.
 const FAMILIES: &[&[Entry]] = &[
     channels_last::ENTRIES,
+    containers::DICTS,
+    containers::DICT_QUESTIONS,
+    containers::LISTS,
+    containers::LIST_QUESTIONS,
+    containers::STRINGS,
+    containers::STRING_QUESTIONS,
     scalars::BINARY,
     scalars::UNARY,
     scalars::FLOAT,
@@ -40,6 +52,12 @@ const FAMILIES: &[&[Entry]] = &[
     binary::CHOICES,
     views::ENTRIES,
     movement::ENTRIES,
+    create::FILLED,
+    create::ENTRIES,
+    reduce::ENTRIES,
+    linear::ENTRIES,
+    index::ENTRIES,
+    scatters::ENTRIES,
 ];
 
 /// The entry of a core operator.

@@ -154,11 +154,6 @@ pub const OTHER: &[Entry] = &[
     Entry { key: "aten::ldexp", doc: "x * 2^i", body: Body::Scalar(ldexp) },
     Entry { key: "aten::factorial.int", doc: "a!", body: Body::Scalar(factorial) },
     Entry { key: "aten::__range_length", doc: "length of range(lo, hi, step)", body: Body::Scalar(range_length) },
-    Entry {
-        key: "aten::__derive_index",
-        doc: "start + index * step",
-        body: Body::Scalar(|x, a| Ok(calc(x, [a[0], a[1], a[2]], |[index, start, step]| start + index * step))),
-    },
 ];
 
 fn to_int(exprs: &mut Exprs, op: UnaryOp, x: Expr) -> Result<Expr, OpError> {

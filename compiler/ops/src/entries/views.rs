@@ -153,7 +153,8 @@ fn load_transposed(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
 fn transposed_strides(cx: &mut Infer, strides: &[Dim]) -> Option<Vec<Dim>> {
     let mut all = strides.to_vec();
     if !all.is_empty() {
-        all.swap(cx.axis(1, all.len()).ok()?, cx.axis(2, strides.len()).ok()?);
+        let (a, b) = (cx.axis(1, strides.len()).ok()?, cx.axis(2, strides.len()).ok()?);
+        all.swap(a, b);
     }
     Some(all)
 }

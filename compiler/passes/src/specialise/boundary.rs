@@ -24,7 +24,7 @@ impl Specialiser<'_> {
             },
             Abs::Int(num) | Abs::Float(num) | Abs::Bool(num) => Ok(self.emit.num(*num)),
             Abs::Str(text) => Ok(self.emit.constant(Literal::Str(text.to_string()), Type::Str)),
-            Abs::DynStr(value) => Ok(*value),
+            Abs::DynStr(value) | Abs::OpenTensor(value) => Ok(*value),
             Abs::None => Ok(self.emit.constant(Literal::None, Type::None)),
             Abs::Device(name) => Ok(self.emit.constant(Literal::Device(name.to_string()), Type::Device)),
             Abs::Tensor(id) => {
@@ -91,9 +91,7 @@ impl Specialiser<'_> {
             Type::None => Abs::None,
             Type::Device => Abs::Device("cpu".into()),
             Type::Tensor(Some(facts)) => self.unbox(value, facts)?,
-            Type::Tensor(None) | Type::Never => {
-                return Err(self.unsupported("a tensor from a container, of which element type or number of dimensions are not known when compiling"));
-            }
+            Type::Tensor(None) | Type::Never => Abs::OpenTensor(value),
             Type::List(elem) => {
                 let contents = Contents::Runtime(value, (**elem).clone());
                 Abs::List(self.heap.items.push(HeapItem::List(erase(elem), contents)))
@@ -240,6 +238,9 @@ impl Specialiser<'_> {
     /// What an operator's rules may know of an argument.
     pub(super) fn fact(&mut self, abs: &Abs) -> Run<Fact> {
         Ok(match abs {
+            Abs::OpenTensor(_) => {
+                return Err(self.unsupported("operators on a tensor whose element type or number of dimensions is known only at run time"));
+            }
             Abs::None => Fact::None,
             Abs::Tensor(id) => Fact::Tensor(self.heap.tensors[*id].ty.clone()),
             Abs::Int(num) => Fact::Int(num.as_dim()),

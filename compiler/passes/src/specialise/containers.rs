@@ -31,6 +31,9 @@ impl Specialiser<'_> {
     fn list_operator(&mut self, name: &str, key: &str, id: HeapId, args: &[Abs], types: &[Type]) -> Run<Known> {
         let HeapItem::List(elem, contents) = self.heap.items[id].clone() else { panic!("a list is a list") };
         let Contents::Static(mut items) = contents else {
+            if matches!(name, "aten::stack" | "aten::cat" | "aten::concat" | "aten::concatenate") {
+                return self.join_runtime_list(name == "aten::stack", id, &args[1]);
+            }
             if matches!(name, "aten::append" | "aten::insert" | "aten::_set_item" | "aten::extend" | "aten::add_") {
                 self.widen_elements(id, args)?;
             }
@@ -279,6 +282,38 @@ impl Specialiser<'_> {
         Ok(Some(items))
     }
 
+    /// `stack` or `cat` of a run-time list: its length is a size that is known only at run time.
+    fn join_runtime_list(&mut self, stacks: bool, id: HeapId, axis: &Abs) -> Run<Known> {
+        let HeapItem::List(_, Contents::Runtime(value, elem)) = self.heap.items[id].clone() else { unreachable!("checked") };
+        let (Some(facts), Some(axis)) = (elem.as_tensor(), axis.as_int()) else { return Ok(None) };
+        let mut dims = facts.dims.clone();
+        let rank = dims.len() + usize::from(stacks);
+        let at = kiln_ops::infer::wrap_axis(axis, rank);
+        let Some(at) = self.settle("aten::stack", at)? else { return Ok(Some(None)) };
+        if stacks {
+            dims.insert(at, super::value::ANY_SIZE);
+        } else if dims.is_empty() {
+            return self.raise("RuntimeError", "zero-dimensional tensor (at position 0) cannot be concatenated").map(Some);
+        } else {
+            dims[at] = super::value::ANY_SIZE;
+        }
+        let ty = kiln_graph::TensorType { dtype: facts.dtype, dims };
+        let axis = self.emit.int(at as i64);
+        let key = if stacks { "kiln::stack_list" } else { "kiln::cat_list" };
+        let joined = self.emit.table(key, vec![value, axis], Type::TENSOR);
+        let abs = self.unbox(joined, &ty)?;
+        self.own(&abs);
+        Ok(Some(Some(vec![abs])))
+    }
+
+    /// A tensor that nobody else holds: it may be written to.
+    pub(super) fn own(&mut self, abs: &Abs) {
+        if let Abs::Tensor(id) = abs {
+            let storage = self.heap.tensors[*id].storage;
+            self.heap.storages[storage].shared = None;
+        }
+    }
+
     fn unpack_runtime(&mut self, id: HeapId, count: usize) -> Run<Results> {
         let HeapItem::List(_, Contents::Runtime(value, elem)) = self.heap.items[id].clone() else { unreachable!("checked") };
         let types = vec![super::rich::erase(&elem); count];
@@ -378,7 +413,8 @@ impl Specialiser<'_> {
                 }
                 None => self.raise("KeyError", &key_text(&args[1])).map(Some),
             },
-            "aten::popitem" => match entries.pop() {
+            // TorchScript takes the first entry, unlike Python.
+            "aten::popitem" => match (!entries.is_empty()).then(|| entries.remove(0)) {
                 Some((k, v)) => {
                     self.set_dict(id, key, value, entries);
                     done(Abs::tuple(vec![k, v]))

@@ -153,6 +153,7 @@ impl Specialiser<'_> {
             return Ok(Gen::Same(a.clone()));
         }
         let known = match (a, b) {
+            (Abs::Uninit, other) | (other, Abs::Uninit) => return self.free_gen(other),
             (Abs::Tensor(id), _) => {
                 let ty = &heap.tensors[*id].ty;
                 Gen::Tensor(ty.dtype, ty.dims.iter().map(|d| Some(*d)).collect())

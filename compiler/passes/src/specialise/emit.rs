@@ -202,6 +202,22 @@ impl DimMath for Emit {
         Dim::Value(self.pure_int(key, args))
     }
 
+    fn broadcast(&mut self, a: Dim, b: Dim, message: &str) -> Dim {
+        let (x, y, one) = (self.dim(a), self.dim(b), self.int(1));
+        let x_is_one = self.table("aten::eq.int", vec![x, one], Type::Bool);
+        let y_is_one = self.table("aten::eq.int", vec![y, one], Type::Bool);
+        let equal = self.table("aten::eq.int", vec![x, y], Type::Bool);
+        let either = self.table("aten::__or__.bool", vec![x_is_one, y_is_one], Type::Bool);
+        let fits = self.table("aten::__or__.bool", vec![either, equal], Type::Bool);
+        let differs = self.table("aten::__not__", vec![fits], Type::Bool);
+        self.raise_if(differs, "RuntimeError", message);
+        // x + (y - x) where x is 1, else x.
+        let take_y = self.pure_int("aten::Int.bool", vec![x_is_one]);
+        let more = self.binary(BinaryOp::Sub, b, a);
+        let step = self.binary(BinaryOp::Mul, more, Dim::Value(take_y));
+        self.binary(BinaryOp::Add, a, step)
+    }
+
     fn require_equal(&mut self, a: Dim, b: Dim, message: &str) {
         if a == b {
             return;

@@ -26,6 +26,8 @@ pub enum Gen {
     Str,
     /// A tensor: element type, and each size where it is the same on all paths.
     Tensor(DType, Vec<Option<Dim>>),
+    /// A tensor whose element type or rank differ.
+    OpenTensor,
     /// A tuple.
     Tuple(Vec<Gen>, Option<ClassId>),
     /// A run-time list, dict or object of a rich type.
@@ -59,10 +61,11 @@ impl Specialiser<'_> {
             (Gen::Int, Abs::Int(_)) | (Gen::Float, Abs::Float(_)) | (Gen::Bool, Abs::Bool(_)) => known.clone(),
             (Gen::Str, Abs::Str(_) | Abs::DynStr(_)) => Gen::Str,
             (_, Abs::Uninit) => known.clone(),
+            (Gen::OpenTensor, Abs::Tensor(_) | Abs::OpenTensor(_)) | (Gen::Tensor(..), Abs::OpenTensor(_)) => Gen::OpenTensor,
             (Gen::Tensor(dtype, dims), Abs::Tensor(id)) => {
                 let ty = &self.heap.tensors[*id].ty;
                 if ty.dtype != *dtype || ty.rank() != dims.len() {
-                    return self.differing_tensors(*dtype, dims.len(), ty);
+                    return Ok(Gen::OpenTensor);
                 }
                 Gen::Tensor(*dtype, dims.iter().zip(&ty.dims).map(|(a, b)| a.filter(|a| a == b)).collect())
             }
@@ -79,11 +82,12 @@ impl Specialiser<'_> {
     fn generalise_pair(&self, a: &Abs, b: &Abs) -> Run<Gen> {
         let heap = &self.heap;
         Ok(match (a, b) {
-            (Abs::Uninit, other) | (other, Abs::Uninit) => Gen::Same(other.clone()),
+            (Abs::Uninit, other) | (other, Abs::Uninit) => self.free_gen(other)?,
             (Abs::Int(_), Abs::Int(_)) => Gen::Int,
             (Abs::Float(_), Abs::Float(_)) => Gen::Float,
             (Abs::Bool(_), Abs::Bool(_)) => Gen::Bool,
             (Abs::Str(_) | Abs::DynStr(_), Abs::Str(_) | Abs::DynStr(_)) => Gen::Str,
+            (Abs::OpenTensor(_), Abs::Tensor(_) | Abs::OpenTensor(_)) | (Abs::Tensor(_), Abs::OpenTensor(_)) => Gen::OpenTensor,
             (Abs::Tensor(x), Abs::Tensor(_)) => {
                 let ty = heap.tensors[*x].ty.clone();
                 self.generalise(&Gen::Tensor(ty.dtype, ty.dims.iter().map(|d| Some(*d)).collect()), b)?
@@ -107,12 +111,24 @@ impl Specialiser<'_> {
         })
     }
 
-    fn differing_tensors(&self, dtype: DType, rank: usize, other: &TensorType) -> Run<Gen> {
-        Err(self.unsupported(&format!(
-            "a tensor whose element type or number of dimensions is known only at run time ({dtype} of rank {rank}, or {} of rank {})",
-            other.dtype,
-            other.rank()
-        )))
+    /// What holds of a value on paths that may know none of its run-time parts.
+    pub(super) fn free_gen(&self, abs: &Abs) -> Run<Gen> {
+        Ok(match abs {
+            Abs::Int(Num::Dyn(_)) => Gen::Int,
+            Abs::Float(Num::Dyn(_)) => Gen::Float,
+            Abs::Bool(Num::Dyn(_)) => Gen::Bool,
+            Abs::DynStr(_) => Gen::Str,
+            Abs::OpenTensor(_) => Gen::OpenTensor,
+            Abs::Tensor(id) => {
+                let ty = &self.heap.tensors[*id].ty;
+                Gen::Tensor(ty.dtype, ty.dims.iter().map(|d| d.as_const().map(Dim::Const)).collect())
+            }
+            Abs::Tuple(items, class) => Gen::Tuple(items.iter().map(|i| self.free_gen(i)).collect::<Run<_>>()?, *class),
+            Abs::List(_) | Abs::Dict(_) | Abs::Object(_) | Abs::BoxedTuple(..) => Gen::Container(rich_type(abs, &self.heap)),
+            Abs::Tagged(_, ty) => Gen::Tagged(ty.clone()),
+            Abs::Int(_) | Abs::Float(_) | Abs::Bool(_) | Abs::Str(_) | Abs::None | Abs::Uninit | Abs::Complex(..) | Abs::Device(_)
+            | Abs::Enum(..) | Abs::Function(_) => Gen::Same(abs.clone()),
+        })
     }
 
     /// The rich type of a generalised place.
@@ -123,6 +139,7 @@ impl Specialiser<'_> {
             Gen::Float => Type::Float,
             Gen::Bool => Type::Bool,
             Gen::Str => Type::Str,
+            Gen::OpenTensor => Type::TENSOR,
             Gen::Tensor(dtype, dims) => {
                 let dims = dims.iter().map(|d| d.unwrap_or(super::value::ANY_SIZE)).collect();
                 tensor_type(&TensorType { dtype: *dtype, dims })
@@ -137,14 +154,29 @@ impl Specialiser<'_> {
     pub(super) fn flatten(&mut self, gen_: &Gen, abs: &Abs, out: &mut Vec<Value>) -> Run<()> {
         match gen_ {
             Gen::Same(_) => {}
-            Gen::Int | Gen::Float | Gen::Bool | Gen::Str if matches!(abs, Abs::Uninit) => {
-                let ty = self.gen_type(gen_);
+            Gen::Tensor(dtype, dims) if *abs == Abs::Uninit => {
+                // Never read: any tensor of the right rank will do.
+                let shape: Vec<i64> = dims.iter().map(|d| d.and_then(Dim::as_const).unwrap_or(0)).collect();
+                dims.iter().filter(|d| d.is_none()).for_each(|_| out.push(self.emit.int(0)));
+                let bytes = vec![0; kiln_support::tensor::count(&shape) * dtype.size()];
+                let ty = kiln_graph::Type::tensor(*dtype, shape.iter().map(|&n| Dim::Const(n)).collect());
+                let literal = kiln_graph::Literal::Tensor(kiln_support::TensorData::new(*dtype, shape, bytes));
+                out.push(self.emit.constant(literal, ty));
+            }
+            Gen::Tuple(items, _) if *abs == Abs::Uninit => {
+                for item in items {
+                    self.flatten(item, abs, out)?;
+                }
+            }
+            _ if *abs == Abs::Uninit => {
+                let ty = super::rich::erase(&self.gen_type(gen_));
                 out.push(self.emit.value(kiln_graph::Op::Uninit, Vec::new(), ty));
             }
             Gen::Int => out.push(self.materialise(abs, &Type::Int)?),
             Gen::Float => out.push(self.materialise(abs, &Type::Float)?),
             Gen::Bool => out.push(self.materialise(abs, &Type::Bool)?),
             Gen::Str => out.push(self.materialise(abs, &Type::Str)?),
+            Gen::OpenTensor => out.push(self.materialise(abs, &Type::TENSOR)?),
             Gen::Tensor(_, dims) => {
                 let Abs::Tensor(id) = abs else {
                     return Err(self.unsupported("a tensor that is not set on every path"));
@@ -179,6 +211,7 @@ impl Specialiser<'_> {
             Gen::Float => Abs::Float(Num::Dyn(free(self, Type::Float))),
             Gen::Bool => Abs::Bool(Num::Dyn(free(self, Type::Bool))),
             Gen::Str => Abs::DynStr(free(self, Type::Str)),
+            Gen::OpenTensor => Abs::OpenTensor(free(self, Type::TENSOR)),
             Gen::Tensor(dtype, dims) => {
                 let dims: Vec<Dim> = dims.iter().map(|d| d.unwrap_or_else(|| Dim::Value(free(self, Type::Int)))).collect();
                 let value = free(self, Type::tensor(*dtype, dims.clone()));

@@ -159,7 +159,17 @@ impl Specialiser<'_> {
             let id = self.initial_object(root)?;
             args.push(Abs::Object(id));
         }
-        args.extend(self.inputs(method, &names)?);
+        let inputs = self.inputs(method, &names)?;
+        // As the outside sees them: sizes by their values in this graph.
+        let outside: Vec<Type> = inputs
+            .iter()
+            .zip(&method.inputs)
+            .map(|(abs, ty)| match abs {
+                Abs::Tensor(id) => Type::Tensor(Some(std::sync::Arc::new(self.heap.tensors[*id].ty.clone()))),
+                _ => erase(ty),
+            })
+            .collect();
+        args.extend(inputs);
         let result = self.call(method.func, args)?;
         let entry = self.emit.graph.entry;
         let found = match &result {
@@ -183,7 +193,10 @@ impl Specialiser<'_> {
             }
         };
         let graph = std::mem::replace(&mut self.emit, Emit::new()).finish();
-        let params = names.into_iter().zip(method.inputs.iter().cloned()).collect();
+        if cfg!(debug_assertions) && let Err(errors) = kiln_graph::verify::verify(&graph) {
+            panic!("after specialise:\n{errors}\n{}", kiln_graph::write::write_graph(&graph, self.program, kiln_ops::table()));
+        }
+        let params = names.into_iter().zip(outside).collect();
         Ok((ResidualMethod { name: method.name.clone(), graph, params, result: result_type }, found))
     }
 
@@ -219,8 +232,7 @@ impl Specialiser<'_> {
         let open = TensorType { dtype: facts.dtype, dims: facts.dims.iter().map(|d| if d.as_const().is_some() { *d } else { ANY_SIZE }).collect() };
         let abs = self.unbox(object, &open)?;
         let Abs::Tensor(id) = abs else { unreachable!("unboxing gives a tensor") };
-        let storage = self.heap.tensors[id].storage;
-        self.heap.storages[storage].shared = None;
+        self.own(&abs);
         let found = self.heap.tensors[id].ty.dims.clone();
         let mut dims = found.clone();
         for (at, (declared, own)) in facts.dims.iter().zip(found).enumerate() {
@@ -278,11 +290,8 @@ impl Specialiser<'_> {
                 *slot += 1;
                 let value = self.emit.value(Op::StateLoad(id), Vec::new(), erase(&ty));
                 let abs = self.value_of_type(value, &ty)?;
-                if let Abs::Tensor(id) = abs {
-                    // The state's memory is the instance's alone; the slot is written at the end.
-                    let storage = self.heap.tensors[id].storage;
-                    self.heap.storages[storage].shared = None;
-                }
+                // The state's memory is the instance's alone; the slot is written at the end.
+                self.own(&abs);
                 Ok(abs)
             }
         }
@@ -356,31 +365,23 @@ impl Specialiser<'_> {
     fn without_local_sizes(&mut self, gen_: Gen) -> Run<Gen> {
         Ok(match gen_ {
             Gen::Same(Abs::Uninit | Abs::None) => gen_,
-            Gen::Same(abs) => self.free_gen(&abs)?,
+            Gen::Same(abs) => self.state_gen(&abs)?,
             Gen::Tensor(dtype, dims) => Gen::Tensor(dtype, dims.into_iter().map(|d| d.filter(|d| d.as_const().is_some())).collect()),
             Gen::Tuple(items, class) => Gen::Tuple(items.into_iter().map(|g| self.without_local_sizes(g)).collect::<Run<_>>()?, class),
             other => other,
         })
     }
 
-    /// The most general form of a value that one call leaves for the next.
-    fn free_gen(&mut self, abs: &Abs) -> Run<Gen> {
+    /// The most general form of a value that one call leaves for the next: known scalars differ from call to call too.
+    fn state_gen(&mut self, abs: &Abs) -> Run<Gen> {
         Ok(match abs {
             Abs::Int(_) => Gen::Int,
             Abs::Float(_) => Gen::Float,
             Abs::Bool(_) => Gen::Bool,
-            Abs::Str(_) | Abs::DynStr(_) => Gen::Str,
-            Abs::Tensor(id) => {
-                let ty = self.heap.tensors[*id].ty.clone();
-                Gen::Tensor(ty.dtype, ty.dims.iter().map(|d| d.as_const().map(Dim::Const)).collect())
-            }
-            Abs::Tuple(items, class) => {
-                let items: Run<Vec<Gen>> = items.clone().iter().map(|i| self.free_gen(i)).collect();
-                Gen::Tuple(items?, *class)
-            }
-            Abs::List(_) | Abs::Dict(_) | Abs::Object(_) => Gen::Container(rich_type(abs, &self.heap)),
-            Abs::Tagged(_, ty) => Gen::Tagged(ty.clone()),
-            _ => return Err(self.unsupported("state of this type")),
+            Abs::Str(_) => Gen::Str,
+            Abs::Tuple(items, class) => Gen::Tuple(items.clone().iter().map(|i| self.state_gen(i)).collect::<Run<_>>()?, *class),
+            Abs::Enum(..) | Abs::Function(_) | Abs::Complex(..) => return Err(self.unsupported("state of this type")),
+            other => self.free_gen(other)?,
         })
     }
 

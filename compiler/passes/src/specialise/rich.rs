@@ -24,6 +24,7 @@ pub fn rich_type(abs: &Abs, heap: &Heap) -> Type {
         Abs::Function(func) => Type::Function(*func),
         Abs::List(id) | Abs::Dict(id) | Abs::Object(id) => container_type(&heap.items[*id], heap),
         Abs::Tagged(_, ty) | Abs::BoxedTuple(_, ty) => ty.clone(),
+        Abs::OpenTensor(_) => Type::TENSOR,
         Abs::Uninit => Type::Never,
     }
 }

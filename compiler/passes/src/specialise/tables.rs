@@ -102,8 +102,14 @@ impl Specialiser<'_> {
         }
     }
 
+    /// What an operator's rules may know of its arguments. A list of unknown length cannot be an argument of theirs.
     fn facts(&mut self, args: &[Abs]) -> Run<Vec<Fact>> {
-        args.iter().map(|a| self.fact(a)).collect()
+        let facts: Vec<Fact> = args.iter().map(|a| self.fact(a)).collect::<Run<_>>()?;
+        let is_open = |abs: &Abs, fact: &Fact| matches!((abs, fact), (Abs::List(_) | Abs::Tagged(..) | Abs::BoxedTuple(..), Fact::Opaque));
+        if args.iter().zip(&facts).any(|(a, f)| is_open(a, f)) {
+            return Err(self.unsupported("a list or an Optional that is known only at run time as an argument of this operator"));
+        }
+        Ok(facts)
     }
 
     fn emit_tensors(&mut self, op: OpId, entry: &Entry, args: &[Abs], facts: &[Fact], types: Vec<TensorType>) -> Run<Vec<Abs>> {
@@ -168,6 +174,11 @@ impl Specialiser<'_> {
             } else if i > 0 && matches!(schema.args.get(i).map(|a| &a.ty), Some(SchemaType::Var(_))) {
                 inner = super::rich::join(&inner, &own);
             }
+        }
+        if schema.returns.first().is_some_and(|r| r.alias.as_ref().is_some_and(|a| a.write)) || schema.name == "aten::add_" {
+            // A mutating operator gives back what it changed.
+            self.emit.node(Op::Table(op), values, Vec::new());
+            return Ok(Some(types.iter().map(|_| args[0].clone()).collect()));
         }
         let rich: Vec<Type> = types.iter().map(|t| enrich(t, &inner)).collect();
         let node = self.emit.node(Op::Table(op), values, types.iter().map(super::rich::erase).collect());

@@ -99,6 +99,8 @@ pub enum Abs {
     Dict(HeapId),
     /// An object.
     Object(HeapId),
+    /// A run-time tensor object of which neither element type nor rank are known.
+    OpenTensor(Value),
     /// A run-time value of an Optional, Union, Any or number type (a rich type).
     Tagged(Value, Type),
     /// A run-time tuple object of a rich tuple type.

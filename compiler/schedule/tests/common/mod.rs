@@ -2,12 +2,13 @@
 //! that nothing is left behind.
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-use kiln_codegen::{NoKernels, Options, Target, generate};
+use kiln_codegen::{EmittedKernel, KernelEmitter, Options, Target, generate};
 use kiln_graph::{Block, Dim, Graph, Literal, Op, ResidualMethod, ResidualModel, StateSlot, Type, Value, ValueDef};
 use kiln_loader::{CallError, Instance, Value as Word, load};
 use kiln_loops::plan::Plan;
 use kiln_rt::abi;
-use kiln_schedule::kernels::{KernelDesc, TargetDesc};
+use kiln_kernels::target::Isa;
+use kiln_schedule::kernels::{Scheduled, TargetDesc};
 use kiln_support::{DType, Span, TensorData};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -58,6 +59,15 @@ impl Builder {
         self.graph.add_const(self.at, Literal::Str(value.into()), Type::Str, Span::NONE)
     }
 
+    /// A constant list of ints, as an attribute.
+    pub fn ints(&mut self, values: &[i64]) -> Value {
+        self.graph.add_const(self.at, Literal::ints(values), Type::list(Type::Int), Span::NONE)
+    }
+
+    pub fn none(&mut self) -> Value {
+        self.graph.add_const(self.at, Literal::None, Type::None, Span::NONE)
+    }
+
     pub fn tensor(&mut self, data: TensorData) -> Value {
         let ty = Type::tensor(data.dtype, data.shape.iter().map(|&n| Dim::Const(n)).collect());
         self.graph.add_const(self.at, Literal::Tensor(data), ty, Span::NONE)
@@ -87,6 +97,13 @@ impl Builder {
         self.graph.values[tensor].ty = ty.clone();
         self.params.last_mut().expect("just added").1 = ty;
         (tensor, size)
+    }
+
+    /// A tensor parameter of the very sizes of another one, unboxed.
+    pub fn like(&mut self, name: &str, other: Value) -> Value {
+        let ty = self.graph.ty(other).clone();
+        let object = self.param(name, ty.clone());
+        self.node(Op::Unbox, &[object], ty)
     }
 
     pub fn boxed(&mut self, tensor: Value) -> Value {
@@ -196,27 +213,74 @@ pub fn int_state(model: &mut ResidualModel, initial: i64) {
     model.state.push(StateSlot { name: "count".into(), ty: Type::Int });
 }
 
-pub fn plan(model: &ResidualModel) -> Plan<KernelDesc> {
+/// The plan without vector kernels.
+pub fn plan(model: &ResidualModel) -> Plan<Scheduled> {
     kiln_schedule::schedule(model, &TargetDesc::default()).expect("the model is scheduled")
 }
 
-/// A compiled model.
+/// The target with this machine's vector kernels, if it has any.
+pub fn vector_target() -> TargetDesc {
+    let isa = if cfg!(target_arch = "aarch64") {
+        Some(Isa::Neon)
+    } else if is_avx2() {
+        Some(Isa::Avx2)
+    } else {
+        None
+    };
+    TargetDesc { vector: isa.map(kiln_kernels::target::TargetDesc::new) }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_avx2() -> bool {
+    std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn is_avx2() -> bool {
+    false
+}
+
+/// The plan with this machine's vector kernels.
+pub fn vector_plan(model: &ResidualModel) -> Plan<Scheduled> {
+    kiln_schedule::schedule(model, &vector_target()).expect("the model is scheduled")
+}
+
+/// Names of the kernels of a plan; empty on machines without.
+pub fn kernel_names(model: &ResidualModel) -> Vec<String> {
+    vector_plan(model).kernels.iter().map(|(_, k)| k.kernel.name.split("__").next().unwrap_or("").to_owned()).collect()
+}
+
+struct Emitter;
+
+impl KernelEmitter<Scheduled> for Emitter {
+    fn emit(&self, kernel: &Scheduled) -> Result<EmittedKernel, String> {
+        let kernel = &kernel.kernel;
+        Ok(EmittedKernel { name: kernel.name.clone(), bytes: kernel.code.clone(), arguments: kernel.args.len(), listing: None })
+    }
+}
+
+/// A compiled model: without vector kernels, and with them.
 pub struct Compiled {
     pub instance: Instance,
+    pub vector: Instance,
     pub printed: Rc<RefCell<String>>,
 }
 
 pub fn compile(model: &ResidualModel) -> Compiled {
-    let plan = plan(model);
-    let generated = generate(&plan, &NoKernels, &Target::host(), &Options { prefix: "model", ..Options::default() });
-    let generated = generated.unwrap_or_else(|e| panic!("{e}\n{}", kiln_schedule::write_plan(&plan)));
+    let printed = Rc::new(RefCell::new(String::new()));
+    let instance = instantiate(&plan(model), printed.clone());
+    let vector = instantiate(&vector_plan(model), Rc::default());
+    Compiled { instance, vector, printed }
+}
+
+fn instantiate(plan: &Plan<Scheduled>, printed: Rc<RefCell<String>>) -> Instance {
+    let generated = generate(plan, &Emitter, &Target::host(), &Options { prefix: "model", ..Options::default() });
+    let generated = generated.unwrap_or_else(|e| panic!("{e}\n{}", kiln_schedule::write_plan(plan)));
     let object = generated.write().expect("the object is written");
     let library = Arc::new(load(&object).expect("the object loads"));
-    let printed = Rc::new(RefCell::new(String::new()));
-    let sink = printed.clone();
     // SAFETY: the code was just generated.
-    let instance = unsafe { Instance::create(&library, "model", Some(Box::new(move |text| sink.borrow_mut().push_str(text)))) };
-    Compiled { instance: instance.expect("an instance is made"), printed }
+    let instance = unsafe { Instance::create(&library, "model", Some(Box::new(move |text| printed.borrow_mut().push_str(text)))) };
+    instance.expect("an instance is made")
 }
 
 /// An argument.
@@ -255,7 +319,7 @@ fn descriptor(data: &TensorData) -> Vec<u64> {
 }
 
 /// What came back.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Got {
     Tensor(TensorData),
     Int(i64),
@@ -266,41 +330,61 @@ pub enum Got {
 }
 
 impl Compiled {
-    /// Calls `forward`; checks that only what the state holds is alive afterwards.
+    /// Calls `forward` with and without vector kernels, which must agree; checks that only what the state holds is
+    /// alive afterwards.
     pub fn call(&mut self, args: &[Arg]) -> Result<Got, String> {
-        let descriptors: Vec<Vec<u64>> = args.iter().map(|a| if let Arg::Tensor(t) = a { descriptor(t) } else { vec![] }).collect();
-        let words = args.iter().zip(&descriptors).map(|(arg, d)| match arg {
-            Arg::Tensor(_) => Word::object(abi::tag::TENSOR, d.as_ptr()),
-            Arg::Word(word) => *word,
-        });
-        let words = words.collect::<Vec<_>>();
-        let before = self.live_objects();
-        // SAFETY: the descriptors outlive the call.
-        let result = unsafe { self.instance.call("forward", &words) };
-        match result {
-            Ok(word) => {
-                let got = read(word);
-                self.release(word);
-                assert_eq!(self.live_objects(), before, "objects are left behind");
-                Ok(got)
-            }
-            Err(CallError::Status { status, text }) => Err(format!("{status}: {text}")),
-            Err(other) => panic!("{other}"),
+        let plain = call(&mut self.instance, args);
+        let vector = call(&mut self.vector, args);
+        match (&plain, &vector) {
+            (Ok(Got::Tensor(a)), Ok(Got::Tensor(b))) => assert_close(a, b),
+            (a, b) => assert_eq!(a, b, "vector kernels change the result"),
         }
+        plain
     }
+}
 
-    pub fn live_objects(&self) -> u64 {
-        // SAFETY: the context lives as long as the instance.
-        unsafe { (*self.instance.context()).live_objects }
-    }
-
-    fn release(&self, word: Word) {
-        let symbol = kiln_rt::SYMBOLS.iter().find(|s| s.name == "kiln_rt1_release").expect("the runtime has it");
-        // SAFETY: the table gives the function's address, ABI.md its type.
-        unsafe {
-            let release: extern "C" fn(*mut abi::Context, u64, u64) = std::mem::transmute(symbol.address);
-            release(self.instance.context(), word.tag, word.bits);
+fn call(instance: &mut Instance, args: &[Arg]) -> Result<Got, String> {
+    let descriptors: Vec<Vec<u64>> = args.iter().map(|a| if let Arg::Tensor(t) = a { descriptor(t) } else { vec![] }).collect();
+    let words = args.iter().zip(&descriptors).map(|(arg, d)| match arg {
+        Arg::Tensor(_) => Word::object(abi::tag::TENSOR, d.as_ptr()),
+        Arg::Word(word) => *word,
+    });
+    let words = words.collect::<Vec<_>>();
+    let before = live_objects(instance);
+    // SAFETY: the descriptors outlive the call.
+    match unsafe { instance.call("forward", &words) } {
+        Ok(word) => {
+            let got = read(word);
+            release(instance, word);
+            assert_eq!(live_objects(instance), before, "objects are left behind");
+            Ok(got)
         }
+        Err(CallError::Status { status, text }) => Err(format!("{status}: {text}")),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+fn live_objects(instance: &Instance) -> u64 {
+    // SAFETY: the context lives as long as the instance.
+    unsafe { (*instance.context()).live_objects }
+}
+
+fn release(instance: &Instance, word: Word) {
+    let symbol = kiln_rt::SYMBOLS.iter().find(|s| s.name == "kiln_rt1_release").expect("the runtime has it");
+    // SAFETY: the table gives the function's address, ABI.md its type.
+    unsafe {
+        let release: extern "C" fn(*mut abi::Context, u64, u64) = std::mem::transmute(symbol.address);
+        release(instance.context(), word.tag, word.bits);
+    }
+}
+
+/// Equal up to a few ulps, which sums in another order and vector functions may differ by.
+pub fn assert_close(a: &TensorData, b: &TensorData) {
+    assert_eq!((a.dtype, &a.shape), (b.dtype, &b.shape));
+    for (i, (x, y)) in a.numbers().zip(b.numbers()).enumerate() {
+        let (x, y) = (x.as_f64(), y.as_f64());
+        let is_close = (x - y).abs() <= 1e-5 * x.abs().max(1.0) || x == y || (x.is_nan() && y.is_nan());
+        assert!(is_close, "element {i}: {x} and {y}");
     }
 }
 

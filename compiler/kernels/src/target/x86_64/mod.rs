@@ -1,7 +1,7 @@
 //! x86-64: AVX2+FMA and AVX-512 behind [`VectorIsa`], one implementation for both.
 //!
 //! Instructions are collected as iced-x86 values and encoded at the end, so that the prologue can save exactly the
-//! registers which the body used. Each operation names its VEX form on ymm and its EVEX form on zmm; [`X64::pick`] chooses.
+//! registers which the body used. Each operation names its VEX form on ymm and its EVEX form on zmm; `X64::pick` chooses.
 //! AVX-512 keeps the tail in k1 and uses k2 between two instructions of one operation.
 //!
 //! Frame, from the stack pointer up: integer slots, vector slots, saved xmm (Win64), pushed registers, return address.
@@ -10,9 +10,7 @@ mod frame;
 mod int;
 mod vector;
 
-use crate::isa::{
-    BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Label, Mem, ReduceOp, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa,
-};
+use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Label, Mem, ReduceOp, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 use std::collections::HashMap;
 

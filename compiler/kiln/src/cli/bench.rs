@@ -1,0 +1,137 @@
+//! `kiln bench`: how long calls take.
+
+use super::flags::BenchFlags;
+use super::methods::Given;
+use super::run::host_target;
+use crate::driver::{Compiled, Model};
+use crate::error::Result;
+use crate::execute::{BoundCall, Prepared, Session, prepare};
+use crate::synthetic;
+use crate::target::Target;
+use kiln_frontend::tensors_file::Call;
+use kiln_support::Diagnostic;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// Fewer calls than this say nothing.
+const MIN_CALLS: usize = 5;
+
+/// Runs the command.
+pub fn bench(flags: &BenchFlags) -> Result<()> {
+    check_flags(flags)?;
+    let target = host_target(&flags.target)?;
+    let given = Given::read(&flags.inputs)?;
+    let method = match &given {
+        Given::Calls(calls) => calls.first().map_or("forward", |call| call.method.as_str()),
+        Given::Types(_) => "forward",
+    };
+    let mut timings = super::progress::timings();
+    let model = Model::open(&flags.model.path, &[method.to_owned()])?;
+    let prepared = calls(&model, &given, method)?;
+    let (mut session, compiled) = Session::open(&model, &prepared.methods, &target, &mut timings)?;
+    let times = timings.stage("measure", || measure(&mut session, &model, &prepared.calls[0], flags.min_time))?;
+    let compile = model.timings.total() + timings.before("load");
+    report(flags, &target, &compiled, compile, &times);
+    Ok(())
+}
+
+fn check_flags(flags: &BenchFlags) -> Result<()> {
+    if flags.threads != 1 {
+        return Err(Diagnostic::unsupported("threads", "kiln does not support several threads yet").help("use --threads 1").into());
+    }
+    if flags.profile.is_some() {
+        return Err(Diagnostic::unsupported("profile", "kiln does not support profiles of kernels yet").help("leave --profile out").into());
+    }
+    if flags.min_time.is_nan() || flags.min_time < 0.0 || flags.min_time > 3600.0 {
+        return Err(Diagnostic::usage("min-time", "--min-time is a number of seconds from 0 to 3600").into());
+    }
+    Ok(())
+}
+
+/// The call to measure: the first of the inputs file, or one with made-up values.
+fn calls(model: &Model, given: &Given, method: &str) -> Result<Prepared> {
+    let call = match given {
+        Given::Calls(calls) => calls.first().cloned().ok_or_else(|| Diagnostic::usage("inputs", "the inputs file has no call"))?,
+        Given::Types(_) => {
+            let methods = given.methods(model, &[method.to_owned()])?;
+            let signature = model.signature(method)?;
+            let values = signature.params().iter().zip(&methods[0].inputs).map(|(p, ty)| Ok((p.name.clone(), synthetic::value(&p.name, ty)?)));
+            Call::forward(Vec::new(), values.collect::<Result<_>>()?)
+        }
+    };
+    let mut prepared = prepare(model, &[call], false)?;
+    match prepared.refused.take() {
+        Some(error) => Err(error),
+        None => Ok(prepared),
+    }
+}
+
+/// Times of calls: the first one, then those that count, in order of length.
+struct Times {
+    first: Duration,
+    sorted: Vec<Duration>,
+}
+
+impl Times {
+    fn median(&self) -> Duration {
+        self.sorted[self.sorted.len() / 2]
+    }
+}
+
+fn measure(session: &mut Session, model: &Model, call: &BoundCall, seconds: f64) -> Result<Times> {
+    let args = session.arguments(model, call)?;
+    let mut time = || -> Result<Duration> {
+        let start = Instant::now();
+        let result = session.raw_call(call, &args)?;
+        session.release(result);
+        Ok(start.elapsed())
+    };
+    let first = time()?;
+    let (start, mut sorted) = (Instant::now(), Vec::new());
+    while sorted.len() < MIN_CALLS || start.elapsed().as_secs_f64() < seconds {
+        sorted.push(time()?);
+    }
+    session.finish(args, true);
+    sorted.sort();
+    Ok(Times { first, sorted })
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn report(flags: &BenchFlags, target: &Target, compiled: &Compiled, compile: Duration, times: &Times) {
+    let facts = json!({
+        "median_ms": milliseconds(times.median()),
+        "min_ms": milliseconds(times.sorted[0]),
+        "first_call_ms": milliseconds(times.first),
+        "compile_ms": milliseconds(compile),
+        "object_bytes": compiled.object.len(),
+        "text_bytes": compiled.text_bytes,
+        "weights_bytes": compiled.data_bytes,
+        "arena_bytes": compiled.arena_bytes,
+        "peak_rss_bytes": peak_rss_bytes(),
+        "threads": flags.threads,
+        "target": target.name,
+        "cpu": target.cpu,
+        "calls": times.sorted.len(),
+    });
+    if flags.json {
+        super::print(&facts.to_string());
+        return;
+    }
+    let lines: Vec<String> = facts.as_object().into_iter().flatten().map(|(key, value)| format!("{key:<15} {value}")).collect();
+    super::print(&lines.join("\n"));
+}
+
+/// The most memory this process has held.
+fn peak_rss_bytes() -> u64 {
+    // SAFETY: `getrusage` fills the structure, of which all zeroes is a valid value.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    // Linux counts in KiB, macOS in bytes.
+    usage.ru_maxrss as u64 * if cfg!(target_os = "macos") { 1 } else { 1024 }
+}

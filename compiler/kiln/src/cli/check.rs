@@ -1,0 +1,19 @@
+//! `kiln check`: lists every construct that kiln does not support, with its source line.
+
+use super::flags::CheckFlags;
+use crate::check::unsupported_operators;
+use crate::driver::Parsed;
+use crate::error::{Error, Result};
+
+/// Runs the command.
+pub fn check(flags: &CheckFlags) -> Result<()> {
+    let parsed = Parsed::open(&flags.model.path)?;
+    let methods = if flags.methods.is_empty() { parsed.methods() } else { flags.methods.clone() };
+    let model = parsed.typed(&methods)?;
+    let found = unsupported_operators(&model.program);
+    if found.is_empty() {
+        super::print("every operator is supported");
+        return Ok(());
+    }
+    Err(Error::new(found, &model.sources))
+}

@@ -1,0 +1,147 @@
+//! `kiln compile`: writes a model's object and what belongs to it, for one target or several.
+
+use super::flags::{CompileFlags, Emit, Switch};
+use super::methods::Given;
+use super::output::write_file;
+use crate::driver::{Listings, Model, Timings};
+use crate::error::Result;
+use crate::target::{Target, host_name};
+use kiln_graph::ResidualModel;
+use kiln_support::Diagnostic;
+use std::path::{Path, PathBuf};
+
+/// Runs the command.
+pub fn compile(flags: &CompileFlags) -> Result<()> {
+    let name = library_name(flags)?;
+    check_flags(flags)?;
+    let targets = targets(flags)?;
+    let given = Given::read(&flags.inputs)?;
+    let mut timings = super::progress::timings();
+    let mut model = Model::open(&flags.model.path, &flags.methods)?;
+    timings.stages.append(&mut model.timings.stages);
+    let methods = given.methods(&model, &flags.methods)?;
+    let residual = model.residual(&methods, &mut timings)?;
+    let mut outputs = Vec::new();
+    for target in &targets {
+        let folder = if targets.len() == 1 { flags.output.clone() } else { flags.output.join(&target.name) };
+        outputs.extend(one_target(&model, &residual, target, flags, &name, &folder, &mut timings)?);
+    }
+    if let Some(path) = &flags.depfile {
+        write_file(path, depfile(flags, &outputs).as_bytes())?;
+    }
+    if flags.timings {
+        super::print_error(&timing_table(&timings));
+    }
+    Ok(())
+}
+
+fn check_flags(flags: &CompileFlags) -> Result<()> {
+    let unsupported = |code, what: &str| Err(Diagnostic::unsupported(code, format!("kiln does not support {what} yet")).into());
+    if flags.threads == Switch::On {
+        return unsupported("threads", "calls that use several threads");
+    }
+    if flags.weights_out != "embed" {
+        return unsupported("weights-out", "weights in a file of their own");
+    }
+    if flags.tune.is_some() {
+        return unsupported("tune", "measured kernel choices");
+    }
+    Ok(())
+}
+
+/// The prefix of the symbols.
+fn library_name(flags: &CompileFlags) -> Result<String> {
+    let Some(name) = &flags.name else { return Ok(default_name(&flags.model.path)) };
+    let is_identifier = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
+    if is_identifier && !name.is_empty() {
+        return Ok(name.clone());
+    }
+    Err(Diagnostic::usage("name", format!("`{name}` is not a C identifier")).help("--name takes letters, digits and `_`").into())
+}
+
+/// The model's file name as a C identifier.
+fn default_name(path: &Path) -> String {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') { name } else { format!("model_{name}") }
+}
+
+fn targets(flags: &CompileFlags) -> Result<Vec<Target>> {
+    let mut names = flags.targets.clone();
+    names.dedup();
+    if names.is_empty() {
+        names.push(host_name());
+    }
+    Ok(names.iter().map(|name| Target::new(name, flags.cpu.as_deref())).collect::<std::result::Result<_, _>>()?)
+}
+
+/// Compiles for one target and writes its files; gives their paths.
+fn one_target(
+    model: &Model,
+    residual: &ResidualModel,
+    target: &Target,
+    flags: &CompileFlags,
+    name: &str,
+    folder: &Path,
+    timings: &mut Timings,
+) -> Result<Vec<PathBuf>> {
+    let plan = model.plan(residual, target, timings)?;
+    let listings = Listings { prefix: name, clif: flags.emit.contains(&Emit::Clif), asm: flags.emit.contains(&Emit::Asm) };
+    let compiled = model.generate(&plan, target, &listings, timings)?;
+    std::fs::create_dir_all(folder).map_err(|error| Diagnostic::model("file", format!("`{}` cannot be made: {error}", folder.display())))?;
+    let mut outputs = Vec::new();
+    for &emit in &flags.emit {
+        let (file, bytes) = match emit {
+            Emit::Obj => (format!("{name}.{}", target.object_extension()), compiled.object.clone()),
+            Emit::Graph => (format!("{name}.kir"), super::inspect::graphs(residual).into_bytes()),
+            Emit::Clif => (format!("{name}.clif"), compiled.clif.clone().unwrap_or_default().into_bytes()),
+            Emit::Asm => (format!("{name}.s"), compiled.asm.clone().unwrap_or_default().into_bytes()),
+            Emit::Lib | Emit::Header | Emit::Rust | Emit::Swift | Emit::Kotlin | Emit::Cpp | Emit::Manifest => return Err(not_yet(emit)),
+        };
+        let path = folder.join(file);
+        write_file(&path, &bytes)?;
+        outputs.push(path);
+    }
+    Ok(outputs)
+}
+
+fn not_yet(emit: Emit) -> crate::error::Error {
+    let name = format!("{emit:?}").to_lowercase();
+    Diagnostic::unsupported("emit", format!("kiln does not support --emit {name} yet")).help("use --emit obj").into()
+}
+
+/// A make rule: the files written depend on the files read.
+fn depfile(flags: &CompileFlags, outputs: &[PathBuf]) -> String {
+    let inputs = [Some(&flags.model.path), flags.model.weights.as_ref(), flags.inputs.inputs.as_ref(), flags.tune.as_ref()];
+    let list = |paths: Vec<&PathBuf>| paths.into_iter().map(|path| make_word(path)).collect::<Vec<_>>().join(" ");
+    format!("{}: {}\n", list(outputs.iter().collect()), list(inputs.into_iter().flatten().collect()))
+}
+
+/// A path as make reads it.
+fn make_word(path: &Path) -> String {
+    path.display().to_string().replace('$', "$$").replace('#', "\\#").replace(' ', "\\ ")
+}
+
+fn timing_table(timings: &Timings) -> String {
+    let line = |name: &str, seconds: f64| format!("{name:<12} {:>10.3} ms", seconds * 1e3);
+    let mut lines: Vec<String> = timings.stages.iter().map(|(name, time)| line(name, time.as_secs_f64())).collect();
+    lines.push(line("total", timings.total().as_secs_f64()));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_from_files() {
+        assert_eq!(default_name(Path::new("a/mobilenet-v2.pt")), "mobilenet_v2");
+        assert_eq!(default_name(Path::new("3d.pt")), "model_3d");
+        assert_eq!(default_name(Path::new("\u{e9}.pt")), "_");
+    }
+
+    #[test]
+    fn make_reads_odd_paths() {
+        assert_eq!(make_word(Path::new("a b/$x#1")), "a\\ b/$$x\\#1");
+    }
+}

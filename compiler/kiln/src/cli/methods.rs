@@ -1,0 +1,78 @@
+//! From `--method`, `--input` and `--inputs` to the methods that are compiled.
+
+use super::flags::InputFlags;
+use crate::driver::Model;
+use crate::error::Result;
+use crate::execute::{Prepared, prepare};
+use crate::input_types::{InputType, method, parse_input};
+use kiln_frontend::tensors_file::{Call, read_inputs};
+use kiln_passes::specialise::Method;
+use kiln_support::Diagnostic;
+
+/// Inputs as the command line gives them.
+pub enum Given {
+    /// Types, by name.
+    Types(Vec<(String, InputType)>),
+    /// Values to take types from.
+    Calls(Vec<Call>),
+}
+
+impl Given {
+    /// Reads the flags.
+    pub fn read(flags: &InputFlags) -> Result<Given> {
+        match &flags.inputs {
+            Some(_) if !flags.types.is_empty() => Err(Diagnostic::usage("input-type", "`--input` and `--inputs` exclude each other").into()),
+            Some(path) => Ok(Given::Calls(read_inputs(path)?.calls)),
+            None => {
+                let types = flags.types.iter().map(|text| parse_input(text)).collect::<std::result::Result<Vec<_>, Diagnostic>>()?;
+                if let Some((name, _)) = types.iter().enumerate().find_map(|(at, ty)| types[..at].iter().find(|t| t.0 == ty.0)) {
+                    return Err(Diagnostic::usage("input-type", format!("`--input {name}=...` is given twice")).into());
+                }
+                Ok(Given::Types(types))
+            }
+        }
+    }
+
+    /// The methods to compile: those named, with the given types.
+    pub fn methods(&self, model: &Model, names: &[String]) -> Result<Vec<Method>> {
+        match self {
+            Given::Types(types) => named(model, names, types),
+            Given::Calls(calls) => {
+                let wanted: Vec<Call> = calls.iter().filter(|call| names.contains(&call.method)).cloned().collect();
+                let Prepared { methods, refused, .. } = prepare(model, &wanted, false)?;
+                if let Some(error) = refused {
+                    return Err(error);
+                }
+                match names.iter().find(|name| !methods.iter().any(|m| m.name == **name)) {
+                    Some(name) => Err(Diagnostic::usage("input-type-needed", format!("the inputs file has no call of `{name}`")).into()),
+                    None => one_each(methods),
+                }
+            }
+        }
+    }
+}
+
+/// An exported method has one signature.
+fn one_each(methods: Vec<Method>) -> Result<Vec<Method>> {
+    for (at, method) in methods.iter().enumerate() {
+        if methods[..at].iter().any(|other| other.func == method.func) {
+            let message = "the inputs file has calls of one method with inputs of differing types or sizes";
+            return Err(Diagnostic::usage("input-type", message).help("give the types with --input, and a name in place of a size that varies").into());
+        }
+    }
+    Ok(methods)
+}
+
+fn named(model: &Model, names: &[String], types: &[(String, InputType)]) -> Result<Vec<Method>> {
+    let mut methods = Vec::new();
+    for name in names {
+        let signature = model.signature(name)?;
+        // With several methods an input belongs to those that have one of its name.
+        let own: Vec<(String, InputType)> = match names.len() {
+            1 => types.to_vec(),
+            _ => types.iter().filter(|(input, _)| signature.params().iter().any(|p| p.name == *input)).cloned().collect(),
+        };
+        methods.push(method(&signature, &own).map_err(|error| model.error(error))?);
+    }
+    Ok(methods)
+}

@@ -1,0 +1,178 @@
+//! Calls of vector kernels: pointers, tables of pointers, scratch memory, and loops over what a kernel does not cover.
+
+use super::Scheduled;
+use crate::lower::{Lowering, R};
+use kiln_kernels::kernels::{Arg, KernelDesc, Units, emit};
+use kiln_loops::BinaryOp;
+use kiln_loops::plan::{Access, LocalType, Operand, Stmt};
+use kiln_support::DType;
+
+/// A buffer as a kernel sees it: where it starts, and how far it moves along the outer loops.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    /// Address.
+    pub base: Operand,
+    /// Elements to the first one used.
+    pub offset: i64,
+    /// Elements from one iteration of each outer loop to the next.
+    pub outer: Vec<i64>,
+}
+
+impl Stream {
+    /// A buffer that is used from its start and does not move.
+    pub fn fixed(base: Operand) -> Stream {
+        Stream { base, offset: 0, outer: Vec::new() }
+    }
+}
+
+/// Everything that a call may need; a kernel takes what its arguments name.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    pub input: Option<Stream>,
+    pub weights: Option<Stream>,
+    pub output: Option<Stream>,
+    pub outputs: Vec<Stream>,
+    pub inputs: Vec<Stream>,
+    pub rows: Option<Operand>,
+    pub cols: Option<Operand>,
+    pub depth: Option<Operand>,
+    /// Images, for kernels whose units count per image.
+    pub batch: Option<Operand>,
+    /// Extents of the outer loops, outermost first.
+    pub outer: Vec<Operand>,
+}
+
+impl Call {
+    fn streams(&mut self) -> impl Iterator<Item = &mut Stream> {
+        let single = [&mut self.input, &mut self.weights, &mut self.output].into_iter().flatten();
+        single.chain(&mut self.outputs).chain(&mut self.inputs)
+    }
+}
+
+/// Emits the call of a kernel; false if there is no such kernel.
+pub fn call(cx: &mut Lowering, desc: KernelDesc, mut call: Call) -> R<bool> {
+    let Some(target) = cx.shared.target.vector else { return Ok(false) };
+    let Ok(kernel) = emit(&desc, &target) else { return Ok(false) };
+    let (args, scratch, units) = (kernel.args.clone(), kernel.scratch_bytes, kernel.units);
+    let id = cx.shared.kernel(Scheduled { desc, kernel });
+    let outer = std::mem::take(&mut call.outer);
+    let scratch = (scratch > 0).then(|| Operand::Arena(cx.buffers.add(scratch as u64, false)));
+    nest(cx, &outer, &mut Vec::new(), &mut |cx, indices| {
+        let mut call = call.clone();
+        for stream in call.streams() {
+            let base = address(cx, stream, indices);
+            *stream = Stream::fixed(base);
+        }
+        let end = units_end(cx, units, &call);
+        let args = args.iter().map(|arg| argument(cx, *arg, &call, end, scratch)).collect();
+        cx.push(Stmt::Kernel { id, args });
+        Ok(())
+    })?;
+    Ok(true)
+}
+
+/// Loops around `body`, which gets the indices.
+fn nest(
+    cx: &mut Lowering,
+    extents: &[Operand],
+    indices: &mut Vec<Operand>,
+    body: &mut dyn FnMut(&mut Lowering, &[Operand]) -> R<()>,
+) -> R<()> {
+    let Some((&extent, inner)) = extents.split_first() else { return body(cx, indices) };
+    let index = cx.local(LocalType::Int);
+    cx.set(index, Operand::Int(0));
+    indices.push(Operand::Local(index));
+    let statements = cx.nested(|cx| {
+        let more = cx.int_binary(BinaryOp::Lt, Operand::Local(index), extent);
+        cx.push(Stmt::If { test: more, then: Vec::new(), orelse: vec![Stmt::Break] });
+        nest(cx, inner, indices, body)?;
+        let next = cx.int_binary(BinaryOp::Add, Operand::Local(index), Operand::Int(1));
+        cx.set(index, next);
+        Ok(())
+    })?;
+    indices.pop();
+    cx.push(Stmt::Loop { body: statements });
+    Ok(())
+}
+
+/// The address of a stream in an iteration of the outer loops.
+fn address(cx: &mut Lowering, stream: &Stream, indices: &[Operand]) -> Operand {
+    const BYTES: i64 = size_of::<f32>() as i64;
+    let mut at = stream.base;
+    if stream.offset != 0 {
+        at = cx.int_binary(BinaryOp::Add, at, Operand::Int(BYTES * stream.offset));
+    }
+    for (&index, &step) in indices.iter().zip(&stream.outer) {
+        if step != 0 {
+            let moved = cx.int_binary(BinaryOp::Mul, index, Operand::Int(BYTES * step));
+            at = cx.int_binary(BinaryOp::Add, at, moved);
+        }
+    }
+    at
+}
+
+/// The number of units of work.
+fn units_end(cx: &mut Lowering, units: Units, call: &Call) -> Operand {
+    let (count, per) = match units {
+        Units::Fixed(n) => return Operand::Int(n as i64),
+        Units::PerImage(n) => {
+            let batch = call.batch.unwrap_or(Operand::Int(1));
+            return product(cx, batch, n as i64);
+        }
+        Units::PerRows(n) => (call.rows.unwrap_or(Operand::Int(1)), n as i64),
+        Units::PerCols(n) => (call.cols.unwrap_or(Operand::Int(1)), n as i64),
+    };
+    match count {
+        Operand::Int(count) => Operand::Int((count + per - 1).div_euclid(per)),
+        count if per == 1 => count,
+        count => {
+            let up = cx.int_binary(BinaryOp::Add, count, Operand::Int(per - 1));
+            cx.int_binary(BinaryOp::FloorDiv, up, Operand::Int(per))
+        }
+    }
+}
+
+/// `a * b`, folded where it is constant.
+pub fn product(cx: &mut Lowering, a: Operand, b: i64) -> Operand {
+    match (a, b) {
+        (Operand::Int(a), b) => Operand::Int(a * b),
+        (a, 1) => a,
+        (a, b) => cx.int_binary(BinaryOp::Mul, a, Operand::Int(b)),
+    }
+}
+
+fn argument(cx: &mut Lowering, arg: Arg, call: &Call, end: Operand, scratch: Option<Operand>) -> Operand {
+    let base = |stream: &Option<Stream>| stream.as_ref().map_or(Operand::Int(0), |s| s.base);
+    match arg {
+        Arg::Input => base(&call.input),
+        Arg::Weights => base(&call.weights),
+        Arg::Output => base(&call.output),
+        Arg::Outputs => table(cx, &call.outputs),
+        Arg::Inputs => table(cx, &call.inputs),
+        Arg::Begin => Operand::Int(0),
+        Arg::End => end,
+        Arg::Scratch => scratch.unwrap_or(Operand::Int(0)),
+        Arg::Rows => call.rows.unwrap_or(Operand::Int(0)),
+        Arg::Cols => call.cols.unwrap_or(Operand::Int(0)),
+        Arg::Depth => call.depth.unwrap_or(Operand::Int(0)),
+    }
+}
+
+/// A table of pointers on the stack.
+fn table(cx: &mut Lowering, streams: &[Stream]) -> Operand {
+    if streams.is_empty() {
+        return Operand::Int(0);
+    }
+    let table = Operand::Slot(cx.slot(8 * streams.len()), 0);
+    for (i, stream) in streams.iter().enumerate() {
+        cx.store(table, 8 * i, stream.base);
+    }
+    table
+}
+
+/// The address of a scalar on the stack, as binary32.
+pub fn scalar_cell(cx: &mut Lowering, value: Operand) -> Operand {
+    let cell = Operand::Slot(cx.slot(4), 0);
+    cx.push(Stmt::Store { base: cell, offset: 0, value, access: Access::Element(DType::F32) });
+    cell
+}

@@ -1,0 +1,185 @@
+//! Pointwise computations as maps over rows.
+//!
+//! The innermost axes over which every operand is either dense or constant become the columns, the next ones over which
+//! each operand has one stride become the rows, and what is left becomes loops around the kernel.
+
+use super::affine::{Affine, collapses, extent, innermost_stride, output_strides};
+use super::call::{Call, Stream, call};
+use super::streams::Streams;
+use super::vector_expr::translate;
+use crate::lower::{Lowering, R};
+use crate::source::Built;
+use kiln_kernels::kernels::KernelDesc;
+use kiln_kernels::kernels::rows::{Dim, Operand as RowOperand, RowsDesc, Stride};
+use kiln_kernels::vexpr::VExpr;
+use kiln_loops::plan::Operand;
+use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Extent};
+use kiln_support::DType;
+
+/// Columns below which a row is not worth a kernel.
+const FEWEST_COLUMNS: i64 = 4;
+
+/// Emits a map kernel for a computation without reductions, if there is one.
+pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> {
+    let compute = &built.compute;
+    if compute.outputs.iter().any(|o| o.dtype != DType::F32) {
+        return Ok(false);
+    }
+    if let Some(done) = dense(cx, built, outputs)? {
+        return Ok(done);
+    }
+    let mut streams = Streams::new(compute);
+    let Some(expr) = expression(&mut streams) else { return Ok(false) };
+    let Some(own) = output_strides(compute) else { return Ok(false) };
+    let out = Affine { strides: padded(own, compute), offset: 0 };
+    let mut moving: Vec<&Affine> = vec![&out];
+    moving.extend((0..streams.sources.len()).filter_map(|i| streams.load(i)));
+    let Some(split) = split(compute, &moving) else { return Ok(false) };
+    if split.cols < FEWEST_COLUMNS {
+        return Ok(false);
+    }
+    let rows = split.rows.clone();
+    let operand = |a: &Affine| row_operand(compute, a, &split);
+    let inputs = (0..streams.sources.len()).map(|i| streams.load(i).map_or(RowOperand::SCALAR, operand)).collect();
+    let desc = RowsDesc::map(Dim::Known(split.cols as usize), inputs, vec![operand(&out); outputs.len()], expr);
+    let row_count = count(cx, built, &rows)?;
+    let extents = split.outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
+    let inputs = streams.emit(cx, built, &split.outer)?;
+    let to_stream = |&base: &Operand| Stream { base, offset: 0, outer: split.outer.iter().map(|&a| out.strides[a]).collect() };
+    let outputs = outputs.iter().map(to_stream).collect();
+    call(cx, KernelDesc::Rows(desc), Call { outputs, inputs, rows: Some(row_count), outer: extents, ..Call::default() })
+}
+
+/// The expressions of all outputs.
+fn expression(streams: &mut Streams) -> Option<VExpr> {
+    let compute = streams.compute;
+    let mut expr = VExpr::new();
+    for output in &compute.outputs {
+        let root = translate(compute, output.value, &mut expr, &mut |e, out| streams.leaf(e, out, &[]))?;
+        expr.root(root);
+    }
+    Some(expr)
+}
+
+fn padded(mut strides: Vec<i64>, compute: &Compute) -> Vec<i64> {
+    strides.resize(compute.axes.len(), 0);
+    strides
+}
+
+/// How output axes are divided.
+pub struct Split {
+    /// Loops around the kernel, outermost first.
+    pub outer: Vec<usize>,
+    /// Axes of the rows.
+    pub rows: Vec<usize>,
+    /// Axes of the columns.
+    pub columns: Vec<usize>,
+    /// Number of columns.
+    pub cols: i64,
+}
+
+/// Divides the output axes for operands of these addresses; none where the innermost axis is neither dense nor
+/// constant for one of them.
+pub fn split(compute: &Compute, operands: &[&Affine]) -> Option<Split> {
+    let rank = compute.rank;
+    let axes: Vec<usize> = (0..rank).collect();
+    let is_row = |from: usize| {
+        operands.iter().all(|a| {
+            let is_splat = axes[from..].iter().all(|&axis| a.strides[axis] == 0);
+            is_splat || collapses(compute, &axes[from..], &a.strides, 1)
+        }) && axes[from..].iter().all(|&a| extent(compute, a).is_some())
+    };
+    let first_column = (0..rank).find(|&from| is_row(from))?;
+    let cols = axes[first_column..].iter().map(|&a| extent(compute, a).unwrap_or(1)).product();
+    let is_one_stride = |from: usize| {
+        let rows = &axes[from..first_column];
+        operands.iter().all(|a| collapses(compute, rows, &a.strides, innermost_stride(compute, rows, &a.strides)))
+    };
+    let first_row = (0..=first_column).find(|&from| is_one_stride(from))?;
+    Some(Split { outer: axes[..first_row].to_vec(), rows: axes[first_row..first_column].to_vec(), columns: axes[first_column..].to_vec(), cols })
+}
+
+/// An operand of the kernel.
+pub fn row_operand(compute: &Compute, address: &Affine, split: &Split) -> RowOperand {
+    let stride = innermost_stride(compute, &split.rows, &address.strides);
+    let splat = split.columns.iter().all(|&axis| address.strides[axis] == 0);
+    RowOperand { stride: Stride::Elements(stride.max(0) as usize), splat }
+}
+
+/// The product of the extents of axes.
+pub fn count(cx: &mut Lowering, built: &Built, axes: &[usize]) -> R<Operand> {
+    let mut product = Operand::Int(1);
+    for &axis in axes {
+        let extent = match built.compute.axes[axis] {
+            Extent::Const(n) => Operand::Int(n),
+            Extent::Param(p) => cx.scalar_of(built.params[p as usize])?,
+        };
+        product = match (product, extent) {
+            (Operand::Int(a), Operand::Int(b)) => Operand::Int(a * b),
+            (Operand::Int(1), b) => b,
+            (a, Operand::Int(1)) => a,
+            (a, b) => cx.int_binary(BinaryOp::Mul, a, b),
+        };
+    }
+    Ok(product)
+}
+
+/// The case of any sizes: all operands have the output's shape, its last axis, or no axis. None where some size
+/// other than the first is known only at run time and an operand is otherwise; the general way is for known sizes.
+fn dense(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<Option<bool>> {
+    let compute = &built.compute;
+    if compute.axes[..compute.rank].iter().skip(1).all(|e| matches!(e, Extent::Const(_))) && compute.rank != 1 {
+        return Ok(None);
+    }
+    if compute.axes.iter().all(|e| matches!(e, Extent::Const(_))) {
+        return Ok(None);
+    }
+    let mut sources: Vec<(u32, RowOperand)> = Vec::new();
+    let mut expr = VExpr::new();
+    for output in &compute.outputs {
+        let root = translate(compute, output.value, &mut expr, &mut |e, out| {
+            let ExprData::Load { input, index } = compute.exprs.get(e) else { return None };
+            let kind = dense_operand(compute, *input, index)?;
+            let at = sources.iter().position(|s| *s == (*input, kind)).unwrap_or_else(|| {
+                sources.push((*input, kind));
+                sources.len() - 1
+            });
+            Some(out.input(at as u16))
+        });
+        let Some(root) = root else { return Ok(Some(false)) };
+        expr.root(root);
+    }
+    let has_rows = sources.iter().any(|(_, kind)| *kind == RowOperand::PER_COLUMN);
+    let last = compute.rank - 1;
+    let (row_axes, col_axes): (Vec<usize>, Vec<usize>) = if has_rows { ((0..last).collect(), vec![last]) } else { (vec![], (0..=last).collect()) };
+    let (rows, cols) = (count(cx, built, &row_axes)?, count(cx, built, &col_axes)?);
+    let mut inputs = Vec::new();
+    for (input, _) in &sources {
+        inputs.push(Stream::fixed(cx.pointer(built.inputs[*input as usize])?));
+    }
+    let outs = outputs.iter().map(|&o| Stream::fixed(o)).collect();
+    let operands = sources.iter().map(|(_, kind)| *kind).collect();
+    let desc = RowsDesc::map(Dim::Argument, operands, vec![RowOperand::DENSE; outputs.len()], expr);
+    call(cx, KernelDesc::Rows(desc), Call { outputs: outs, inputs, rows: Some(rows), cols: Some(cols), ..Call::default() }).map(Some)
+}
+
+/// How an operand of any sizes is read, if it is one of the simple ways.
+fn dense_operand(compute: &Compute, input: u32, index: &[Expr]) -> Option<RowOperand> {
+    let facts = &compute.inputs[input as usize];
+    if facts.dtype != DType::F32 {
+        return None;
+    }
+    let rank = compute.rank;
+    let is_axis = |e: Expr, axis: usize| *compute.exprs.get(e) == ExprData::Axis(axis as u32);
+    // The first size does not matter for addresses: it may be another value that is equal when the model runs.
+    if facts.dims.len() == rank && facts.dims[1..] == compute.axes[1..rank] && index.iter().enumerate().all(|(i, &e)| is_axis(e, i)) {
+        return Some(RowOperand::DENSE);
+    }
+    if facts.dims.iter().all(|d| *d == Extent::Const(1)) {
+        return Some(RowOperand::SCALAR);
+    }
+    let (leading, last) = index.split_at(index.len().checked_sub(1)?);
+    let is_last = facts.dims.last() == compute.axes[..rank].last() && is_axis(last[0], rank - 1);
+    let leads_to_one = facts.dims[..leading.len()].iter().all(|d| *d == Extent::Const(1));
+    (is_last && leads_to_one).then_some(RowOperand::PER_COLUMN)
+}

@@ -1,0 +1,68 @@
+//! Which computations are done by vector kernels, and with what descriptor.
+//!
+//! Kernels are chosen for what a computation *is* once fusion is done, not for the operators it was made from: a sum of
+//! products whose addresses are sums of strides is a matrix product, whoever wrote it, and takes in whatever is
+//! computed from the sum. [`select`] tries the families in turn; what none takes stays a loop nest.
+
+mod affine;
+mod call;
+mod columns;
+mod contraction;
+mod map;
+mod rows;
+mod streams;
+mod vector_expr;
+mod window;
+
+pub use affine::is_affine;
+
+use crate::lower::{Lowering, R, Shared};
+use crate::source::Built;
+use kiln_kernels::kernels::{Kernel, KernelDesc};
+use kiln_loops::plan::{KernelId, Operand};
+use kiln_loops::{ExprData, Extent};
+use kiln_support::DType;
+
+/// A vector kernel of a plan: what it is, and its code.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scheduled {
+    /// What it computes.
+    pub desc: KernelDesc,
+    /// Its code and arguments.
+    pub kernel: Kernel,
+}
+
+/// What scheduling needs to know of the target.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct TargetDesc {
+    /// The vector ISA that kernels are made for; none where the CPU has none that kernels use.
+    pub vector: Option<kiln_kernels::target::TargetDesc>,
+}
+
+impl Shared {
+    /// The number of a kernel in the plan.
+    pub fn kernel(&mut self, kernel: Scheduled) -> KernelId {
+        let known = self.kernels.iter().find(|(_, k)| k.kernel.name == kernel.kernel.name).map(|(id, _)| id);
+        known.unwrap_or_else(|| self.kernels.push(kernel))
+    }
+}
+
+/// Emits a kernel call for a computation, if there is a kernel for it.
+pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> {
+    let compute = &built.compute;
+    let is_empty = compute.axes.iter().any(|e| *e == Extent::Const(0));
+    if cx.shared.target.vector.is_none() || is_empty || compute.outputs.iter().any(|o| o.dtype != DType::F32) {
+        return Ok(false);
+    }
+    let has_reduction = compute.roots().iter().any(|&root| compute.any(root, &mut |d| matches!(d, ExprData::Reduce { .. })));
+    if !has_reduction {
+        return map::select(cx, built, outputs);
+    }
+    let [output] = outputs else { return Ok(false) };
+    for family in [window::select, contraction::select, rows::select, columns::select] {
+        if family(cx, built, *output)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,255 @@
+//! Computations done by vector kernels give what the loop nests give.
+
+mod common;
+
+use common::*;
+use kiln_graph::Value;
+use kiln_support::TensorData;
+
+/// Numbers of both signs without pattern, the same on every run.
+fn numbers(count: i64, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 40) as f32 / (1u64 << 24) as f32) * 4.0 - 2.0
+    };
+    std::iter::repeat_with(next).take(count as usize).collect()
+}
+
+fn data(shape: &[i64], seed: u64) -> TensorData {
+    TensorData::from_f32(shape, &numbers(shape.iter().product(), seed))
+}
+
+/// Runs a function of tensors of these shapes both ways, and expects kernels of these names.
+fn check(shapes: &[&[i64]], kernels: &[&str], build: impl FnOnce(&mut Builder, &[Value]) -> Value) {
+    let mut b = Builder::new();
+    let inputs: Vec<Value> = shapes.iter().enumerate().map(|(i, s)| b.input(&format!("x{i}"), s)).collect();
+    let result = build(&mut b, &inputs);
+    let ty = b.graph.ty(result).clone();
+    let object = b.boxed(result);
+    let model = b.model(object, ty);
+    let found = kernel_names(&model);
+    if vector_target().vector.is_some() {
+        let fits = found.len() == kernels.len() && found.iter().zip(kernels).all(|(f, k)| f.starts_with(k));
+        assert!(fits, "{found:?} instead of {kernels:?}\n{}", kiln_schedule::write_plan(&plan(&model)));
+    }
+    let args: Vec<Arg> = shapes.iter().enumerate().map(|(i, s)| Arg::Tensor(data(s, i as u64 + 1))).collect();
+    compile(&model).call(&args).expect("the model runs");
+}
+
+#[test]
+fn maps() {
+    check(&[&[3, 5], &[3, 5]], &["f32_map_add_mul_exp"], |b, x| {
+        let sum = b.add(x[0], x[1]);
+        let product = b.mul(sum, x[1]);
+        b.exp(product)
+    });
+}
+
+#[test]
+fn maps_with_broadcast_operands() {
+    for other in [&[7i64][..], &[4, 1, 7], &[3, 1], &[4, 3, 1], &[4, 1, 1], &[1]] {
+        check(&[&[4, 3, 7], other], &["f32_map_add"], |b, x| b.add(x[0], x[1]));
+    }
+}
+
+#[test]
+fn maps_of_any_size() {
+    let mut b = Builder::new();
+    let (x, _) = b.vector("x", "N");
+    let y = b.like("y", x);
+    let half = b.tensor(TensorData::from_f32(&[], &[0.5]));
+    let scaled = b.mul(x, half);
+    let sum = b.add(scaled, y);
+    let result = b.relu(sum);
+    let ty = b.graph.ty(x).clone();
+    let object = b.boxed(result);
+    let model = b.model(object, ty);
+    if vector_target().vector.is_some() {
+        assert_eq!(kernel_names(&model).len(), 1, "{}", kiln_schedule::write_plan(&plan(&model)));
+    }
+    let mut compiled = compile(&model);
+    for n in [0, 1, 7, 8, 9, 100] {
+        compiled.call(&[vector(&numbers(n, 3)), vector(&numbers(n, 4))]).expect("the model runs");
+    }
+}
+
+fn mm(b: &mut Builder, x: Value, y: Value, m: i64, n: i64) -> Value {
+    b.mm(x, y, &[m, n])
+}
+
+#[test]
+fn products_with_constant_weights() {
+    for (m, n, k) in [(1, 40, 30), (7, 33, 5), (64, 10, 64)] {
+        check(&[&[m, k], &[m, n]], &["f32_gemm_add_add_max"], |b, x| {
+            let weights = b.tensor(data(&[k, n], 9));
+            let bias = b.tensor(data(&[n], 10));
+            let product = mm(b, x[0], weights, m, n);
+            let shifted = b.add(product, bias);
+            let sum = b.add(shifted, x[1]);
+            b.relu(sum)
+        });
+    }
+}
+
+#[test]
+fn products_of_two_activations() {
+    check(&[&[9, 12], &[12, 21]], &["f32_pack", "f32_gemm"], |b, x| mm(b, x[0], x[1], 9, 21));
+}
+
+#[test]
+fn products_of_views() {
+    // x^T y, and x y^T.
+    let transposed = |b: &mut Builder, x: Value, shape: &[i64]| b.op("aten::t", &[x], f32_tensor(shape));
+    check(&[&[12, 9], &[12, 21]], &["f32_pack", "f32_gemm"], |b, x| {
+        let left = transposed(b, x[0], &[9, 12]);
+        mm(b, left, x[1], 9, 21)
+    });
+    check(&[&[9, 12], &[21, 12]], &["f32_packt", "f32_gemm"], |b, x| {
+        let right = transposed(b, x[1], &[12, 21]);
+        mm(b, x[0], right, 9, 21)
+    });
+}
+
+#[test]
+fn batched_products() {
+    check(&[&[3, 9, 12], &[3, 12, 21]], &["f32_pack", "f32_gemm_exp"], |b, x| {
+        let product = b.op("aten::bmm", &[x[0], x[1]], f32_tensor(&[3, 9, 21]));
+        b.exp(product)
+    });
+    check(&[&[6, 9, 12]], &["f32_gemm_add"], |b, x| {
+        let weights = b.tensor(data(&[6, 12, 21], 3));
+        let bias = b.tensor(data(&[21], 4));
+        let product = b.op("aten::bmm", &[x[0], weights], f32_tensor(&[6, 9, 21]));
+        b.add(product, bias)
+    });
+}
+
+/// A convolution, channels last: sizes are image, channels in and out, kernel, stride, padding, dilation, groups.
+fn conv(b: &mut Builder, x: Value, [n, h, w]: [i64; 3], [ci, co]: [i64; 2], kernel: [i64; 2], geometry: [i64; 4]) -> Value {
+    let [stride, padding, dilation, groups] = geometry;
+    let weight = b.tensor(data(&[co, ci / groups, kernel[0], kernel[1]], 7));
+    let bias = b.tensor(data(&[co], 8));
+    let lists = [stride, padding, dilation].map(|v| b.ints(&[v, v]));
+    let groups = b.int(groups);
+    let out = |size: i64, kernel: i64| (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
+    let ty = f32_tensor(&[n, out(h, kernel[0]), out(w, kernel[1]), co]);
+    b.op("kiln::conv2d_nhwc", &[x, weight, bias, lists[0], lists[1], lists[2], groups], ty)
+}
+
+#[test]
+fn convolutions() {
+    for (channels, kernel, geometry) in [
+        ([5, 12], [3, 3], [1, 1, 1, 1]),
+        ([3, 8], [3, 5], [2, 0, 1, 1]),
+        ([8, 16], [1, 1], [1, 0, 1, 1]),
+        ([8, 16], [3, 3], [1, 2, 2, 2]),
+        ([8, 8], [1, 1], [2, 0, 1, 4]),
+    ] {
+        check(&[&[2, 9, 11, channels[0]]], &["f32_conv"], |b, x| {
+            let y = conv(b, x[0], [2, 9, 11], channels, kernel, geometry);
+            b.relu(y)
+        });
+    }
+}
+
+#[test]
+fn depthwise_convolutions() {
+    for (kernel, geometry) in [([3, 3], [1, 1, 1, 12]), ([5, 3], [2, 2, 1, 12]), ([3, 3], [1, 0, 2, 12])] {
+        check(&[&[2, 9, 11, 12]], &["f32_"], |b, x| conv(b, x[0], [2, 9, 11], [12, 12], kernel, geometry));
+    }
+}
+
+#[test]
+fn a_residual_is_added_in_the_convolution() {
+    check(&[&[1, 6, 6, 4], &[1, 6, 6, 8]], &["f32_conv"], |b, x| {
+        let y = conv(b, x[0], [1, 6, 6], [4, 8], [3, 3], [1, 1, 1, 1]);
+        let sum = b.add(y, x[1]);
+        b.relu(sum)
+    });
+}
+
+#[test]
+fn pooling() {
+    for (padding, size) in [(0, [4, 5]), (1, [5, 6])] {
+        check(&[&[2, 9, 11, 6]], &["f32_"], |b, x| {
+            let lists = [[3, 3], [2, 2], [padding, padding], [1, 1], size].map(|l| b.ints(&l));
+            b.op("kiln::max_pool2d_nhwc", &[x[0], lists[0], lists[1], lists[2], lists[3], lists[4]], f32_tensor(&[2, size[0], size[1], 6]))
+        });
+        for include in [true, false] {
+            check(&[&[2, 9, 11, 6]], &["f32_"], |b, x| {
+                let lists = [[3, 3], [2, 2], [padding, padding], size].map(|l| b.ints(&l));
+                let include = b.bool(include);
+                let none = b.none();
+                let ty = f32_tensor(&[2, size[0], size[1], 6]);
+                b.op("kiln::avg_pool2d_nhwc", &[x[0], lists[0], lists[1], lists[2], lists[3], include, none], ty)
+            });
+        }
+    }
+}
+
+#[test]
+fn reductions_along_rows() {
+    check(&[&[5, 37]], &["f32_rows"], |b, x| {
+        let (axes, keep) = (b.ints(&[1]), b.bool(true));
+        let none = b.none();
+        b.op("aten::mean.dim", &[x[0], axes, keep, none], f32_tensor(&[5, 1]))
+    });
+    check(&[&[2, 5, 4, 3]], &["f32_rows"], |b, x| {
+        let (axes, keep) = (b.ints(&[2, 3]), b.bool(false));
+        b.op("aten::amax", &[x[0], axes, keep], f32_tensor(&[2, 5]))
+    });
+}
+
+#[test]
+fn reductions_over_columns() {
+    for (axes, shape) in [(&[1, 2][..], &[2i64, 13][..]), (&[0], &[5, 4, 13])] {
+        check(&[&[2, 5, 4, 13]], &["f32_columns"], |b, x| {
+            let (axes, keep) = (b.ints(axes), b.bool(false));
+            let none = b.none();
+            b.op("aten::sum.dim_IntList", &[x[0], axes, keep, none], f32_tensor(shape))
+        });
+    }
+}
+
+fn sub(b: &mut Builder, x: Value, y: Value) -> Value {
+    let ty = b.graph.ty(x).clone();
+    let one = b.int(1);
+    b.op("aten::sub.Tensor", &[x, y, one], ty)
+}
+
+fn div(b: &mut Builder, x: Value, y: Value) -> Value {
+    let ty = b.graph.ty(x).clone();
+    b.op("aten::div.Tensor", &[x, y], ty)
+}
+
+#[test]
+fn softmax_is_one_kernel() {
+    check(&[&[3, 5, 37]], &["f32_rows"], |b, x| {
+        let (axes, keep, none) = (b.ints(&[2]), b.bool(true), b.none());
+        let max = b.op("aten::amax", &[x[0], axes, keep], f32_tensor(&[3, 5, 1]));
+        let shifted = sub(b, x[0], max);
+        let e = b.exp(shifted);
+        let sum = b.op("aten::sum.dim_IntList", &[e, axes, keep, none], f32_tensor(&[3, 5, 1]));
+        div(b, e, sum)
+    });
+}
+
+#[test]
+fn layer_norm_is_one_kernel() {
+    check(&[&[3, 5, 37]], &["f32_rows"], |b, x| {
+        let (axes, keep, none) = (b.ints(&[2]), b.bool(true), b.none());
+        let row = f32_tensor(&[3, 5, 1]);
+        let mean = b.op("aten::mean.dim", &[x[0], axes, keep, none], row.clone());
+        let centred = sub(b, x[0], mean);
+        let squares = b.mul(centred, centred);
+        let variance = b.op("aten::mean.dim", &[squares, axes, keep, none], row.clone());
+        let eps = b.tensor(TensorData::from_f32(&[], &[1e-5]));
+        let shifted = b.add(variance, eps);
+        let factor = b.op("aten::rsqrt", &[shifted], row);
+        let scaled = b.mul(centred, factor);
+        let (weight, bias) = (b.tensor(data(&[37], 5)), b.tensor(data(&[37], 6)));
+        let weighted = b.mul(scaled, weight);
+        b.add(weighted, bias)
+    });
+}

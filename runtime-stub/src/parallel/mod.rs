@@ -1,0 +1,263 @@
+//! Parallel regions: the app's thread pool, kiln's own, or none.
+//!
+//! A region is a number of parts, each one call of a task with the part's number; it ends when all are done. `parallel_for`
+//! hands it to the pool of the context, which an app gives at creation or `pool_start` installs. Workers of kiln's own pool
+//! look for a new region for a short while before they sleep, since models run one region right after the other.
+//!
+//! A region takes part numbers from one atomic counter; the mutex is only for sleeping and waking. A model that never names
+//! `pool_start` links no thread functions.
+
+mod threads;
+
+use core::hint::spin_loop;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use crate::abi::*;
+use crate::error::{fail_out_of_memory, fail_with};
+use crate::export::exports;
+use crate::memory::{allocate_block, free_block};
+use threads::{Condition, Mutex, Thread};
+
+/// Most workers of a pool.
+const MAX_WORKERS: u64 = 255;
+/// Looks at a counter before a thread sleeps: some tens of microseconds.
+const SPINS: u32 = 4000;
+
+/// A pool: `workers` threads besides the caller.
+struct Pool {
+    mutex: Mutex,
+    /// Signalled when a region begins or the pool stops.
+    work: Condition,
+    /// Signalled when the last worker leaves a region.
+    done: Condition,
+    /// Counts regions; a worker that has seen fewer has work. Odd numbers do not occur: the step is 2, and 1 means stop.
+    generation: AtomicU64,
+    /// Workers that have not yet left the present region.
+    active: AtomicU64,
+    /// The next part.
+    next: AtomicU64,
+    parts: u64,
+    task: TaskFn,
+    task_user: *mut u8,
+    workers: u64,
+    threads: [Thread; MAX_WORKERS as usize],
+}
+
+unsafe extern "C" fn no_task(_user: *mut u8, _index: u64) {}
+
+/// Takes parts until none is left.
+unsafe fn run_parts(pool: *const Pool) {
+    loop {
+        let part = (*pool).next.fetch_add(1, Ordering::Relaxed);
+        if part >= (*pool).parts {
+            return;
+        }
+        ((*pool).task)((*pool).task_user, part);
+    }
+}
+
+/// Waits until `changed`, first by looking, then by sleeping on a condition whose signal comes under the mutex.
+unsafe fn wait_until(mutex: &Mutex, condition: &Condition, changed: impl Fn() -> bool) {
+    for _ in 0..SPINS {
+        if changed() {
+            return;
+        }
+        spin_loop();
+    }
+    mutex.lock();
+    while !changed() {
+        condition.wait(mutex);
+    }
+    mutex.unlock();
+}
+
+/// The life of a worker.
+unsafe extern "C" fn work(pool: *mut u8) -> *mut u8 {
+    let pool: *const Pool = pool.cast_const().cast();
+    let mut seen = 0;
+    loop {
+        wait_until(&(*pool).mutex, &(*pool).work, || (*pool).generation.load(Ordering::Acquire) != seen);
+        seen = (*pool).generation.load(Ordering::Acquire);
+        if seen == 1 {
+            return core::ptr::null_mut();
+        }
+        run_parts(pool);
+        if (*pool).active.fetch_sub(1, Ordering::AcqRel) == 1 {
+            (*pool).mutex.lock();
+            (*pool).done.wake_all();
+            (*pool).mutex.unlock();
+        }
+    }
+}
+
+/// Publishes a new generation and wakes the workers that sleep.
+unsafe fn announce(pool: *const Pool, generation: u64) {
+    (*pool).mutex.lock();
+    (*pool).generation.store(generation, Ordering::Release);
+    (*pool).work.wake_all();
+    (*pool).mutex.unlock();
+}
+
+/// Runs a region with the workers and the calling thread: the `parallel_for` of a context with a pool of its own.
+unsafe extern "C" fn run_region(pool: *mut u8, parts: u64, task: TaskFn, task_user: *mut u8) {
+    let pool: *mut Pool = pool.cast();
+    (*pool).parts = parts;
+    (*pool).task = task;
+    (*pool).task_user = task_user;
+    (*pool).next.store(0, Ordering::Relaxed);
+    (*pool).active.store((*pool).workers, Ordering::Relaxed);
+    let generation = (*pool).generation.load(Ordering::Relaxed);
+    announce(pool, generation + 2);
+    run_parts(pool);
+    wait_until(&(*pool).mutex, &(*pool).done, || (*pool).active.load(Ordering::Acquire) == 0);
+}
+
+const POOL_ALIGN: u64 = 64;
+
+/// Starts the workers; those that the system refuses are done without.
+unsafe fn start_workers(pool: *mut Pool, wanted: u64) {
+    for i in 0..wanted as usize {
+        match Thread::start(work, pool.cast()) {
+            Some(thread) => (*pool).threads[i] = thread,
+            None => return,
+        }
+        (*pool).workers += 1;
+    }
+}
+
+exports! {
+    /// Runs `task(task_user, i)` for every i below `parts`, on the pool of the context if there is one, and returns when all
+    /// are done. Tasks do not touch the context.
+    fn parallel_for(ctx: *mut Context, parts: u64, task: Option<crate::abi::TaskFn>, task_user: *mut u8) {
+        let Some(task) = task else { return };
+        match (*ctx).parallel_for {
+            Some(run) if parts > 1 => run((*ctx).parallel_user, parts, task, task_user),
+            _ => (0..parts).for_each(|part| task(task_user, part)),
+        }
+    }
+
+    /// Number of processors, at least 1.
+    fn processor_count() -> i64 {
+        threads::processor_count().max(1)
+    }
+
+    /// Gives the context a pool of `count` threads, the caller among them (0: one for each processor), unless it has one
+    /// already or one thread is enough. Returns the status.
+    fn pool_start(ctx: *mut Context, count: i64) -> i64 {
+        let count = if count > 0 { count } else { threads::processor_count() };
+        if (*ctx).parallel_for.is_some() || count <= 1 {
+            return 0;
+        }
+        let pool = allocate_block(ctx, size_of::<Pool>() as u64, POOL_ALIGN).cast::<Pool>();
+        if pool.is_null() {
+            fail_out_of_memory(ctx);
+            return i64::from((*ctx).status);
+        }
+        pool.write(Pool {
+            mutex: Mutex::new(),
+            work: Condition::new(),
+            done: Condition::new(),
+            generation: AtomicU64::new(0),
+            active: AtomicU64::new(0),
+            next: AtomicU64::new(0),
+            parts: 0,
+            task: no_task,
+            task_user: core::ptr::null_mut(),
+            workers: 0,
+            threads: [Thread::NONE; MAX_WORKERS as usize],
+        });
+        if !((*pool).mutex.init() && (*pool).work.init() && (*pool).done.init()) {
+            free_block(ctx, pool.cast(), size_of::<Pool>() as u64, POOL_ALIGN);
+            fail_with(ctx, status::INTERNAL, |text| text.push_str("the system has no mutex left"));
+            return i64::from((*ctx).status);
+        }
+        start_workers(pool, (count as u64 - 1).min(MAX_WORKERS));
+        (*ctx).parallel_for = Some(run_region);
+        (*ctx).parallel_user = pool.cast();
+        0
+    }
+
+    /// Ends the pool that `pool_start` made; nothing for a pool of the app's. To be called before `context_destroy`.
+    fn pool_stop(ctx: *mut Context) {
+        let own = (*ctx).parallel_for.is_some_and(|run| run as usize == run_region as *const () as usize);
+        if !own {
+            return;
+        }
+        let pool: *mut Pool = (*ctx).parallel_user.cast();
+        announce(pool, 1);
+        for i in 0..(*pool).workers as usize {
+            (*pool).threads[i].join();
+        }
+        (*pool).mutex.destroy();
+        (*pool).work.destroy();
+        (*pool).done.destroy();
+        free_block(ctx, pool.cast(), size_of::<Pool>() as u64, POOL_ALIGN);
+        (*ctx).parallel_for = None;
+        (*ctx).parallel_user = core::ptr::null_mut();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_context::TestContext;
+
+    unsafe extern "C" fn count(cells: *mut u8, index: u64) {
+        unsafe { (*cells.cast::<AtomicU64>().add(index as usize)).fetch_add(1, Ordering::Relaxed) };
+    }
+
+    #[test]
+    fn every_part_runs_once_in_every_region() {
+        for threads in [1, 2, 5] {
+            let t = TestContext::new();
+            let cells: Vec<AtomicU64> = (0..100).map(|_| AtomicU64::new(0)).collect();
+            unsafe {
+                assert_eq!(pool_start(t.ctx(), threads), 0);
+                for region in 0..2000u64 {
+                    parallel_for(t.ctx(), region % 101, Some(count), cells.as_ptr().cast_mut().cast());
+                }
+                pool_stop(t.ctx());
+                assert!((*t.ctx()).parallel_for.is_none());
+            }
+            // Part i runs in the regions of more than i parts: 2000 regions are 19 rounds of 101 and 81 more.
+            for (i, cell) in cells.iter().enumerate() {
+                let expected = 19 * (100 - i as u64) + 80u64.saturating_sub(i as u64);
+                assert_eq!(cell.load(Ordering::Relaxed), expected, "part {i} with {threads} threads");
+            }
+        }
+    }
+
+    /// Workers that went to sleep are woken.
+    #[test]
+    fn sleeping_workers_wake() {
+        let t = TestContext::new();
+        let cells: Vec<AtomicU64> = (0..8).map(|_| AtomicU64::new(0)).collect();
+        unsafe {
+            pool_start(t.ctx(), 3);
+            for _ in 0..5 {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                parallel_for(t.ctx(), 8, Some(count), cells.as_ptr().cast_mut().cast());
+            }
+            pool_stop(t.ctx());
+        }
+        assert!(cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 5));
+    }
+
+    unsafe extern "C" fn backwards(_user: *mut u8, parts: u64, task: TaskFn, task_user: *mut u8) {
+        (0..parts).rev().for_each(|part| unsafe { task(task_user, part) });
+    }
+
+    #[test]
+    fn the_pool_of_the_app_comes_first() {
+        let t = TestContext::new();
+        let cells: Vec<AtomicU64> = (0..4).map(|_| AtomicU64::new(0)).collect();
+        unsafe {
+            (*t.ctx()).parallel_for = Some(backwards);
+            pool_start(t.ctx(), 4);
+            pool_stop(t.ctx());
+            parallel_for(t.ctx(), 4, Some(count), cells.as_ptr().cast_mut().cast());
+            assert!((*t.ctx()).parallel_for.is_some());
+        }
+        assert!(cells.iter().all(|cell| cell.load(Ordering::Relaxed) == 1));
+    }
+}

@@ -1,0 +1,168 @@
+//! The prebuilt objects: they come from the present sources, they define the whole symbol table, and one of them works in a C
+//! program that knows nothing but the header.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TRIPLES: [&str; 12] = [
+    "x86_64-unknown-linux-gnu",
+    "x86_64-unknown-linux-musl",
+    "aarch64-unknown-linux-gnu",
+    "aarch64-unknown-linux-musl",
+    "x86_64-linux-android",
+    "aarch64-linux-android",
+    "aarch64-apple-ios",
+    "aarch64-apple-ios-sim",
+    "aarch64-apple-darwin",
+    "x86_64-apple-darwin",
+    "x86_64-pc-windows-msvc",
+    "aarch64-pc-windows-msvc",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn object(triple: &str) -> PathBuf {
+    root().join("prebuilt").join(format!("{triple}.o"))
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// What of a source file ends in the objects: all but its unit tests, which stand last.
+fn compiled_part(text: &str) -> &str {
+    text.split("\n#[cfg(test)]\nmod tests {")
+        .next()
+        .and_then(|text| text.split("\n#[cfg(test)]\nmod recorded {").next())
+        .unwrap_or(text)
+}
+
+/// FNV-1a over names and contents of the sources in order.
+fn source_hash() -> String {
+    let mut files = Vec::new();
+    collect(&root().join("src"), &mut files);
+    files.retain(|path| !path.ends_with("abi_document.rs") && !path.ends_with("test_context.rs"));
+    for name in ["Cargo.toml", "staticlib/Cargo.toml", "staticlib/Cargo.lock", "staticlib/src/lib.rs"] {
+        files.push(root().join(name));
+    }
+    files.sort();
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for path in files {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+        for byte in name.bytes().chain(compiled_part(&text).bytes().filter(|byte| *byte != b'\r')) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}\n")
+}
+
+#[test]
+fn the_objects_are_fresh() {
+    let path = root().join("prebuilt/SOURCES.hash");
+    if std::env::var_os("KILN_BLESS").is_some() {
+        std::fs::write(path, source_hash()).unwrap();
+        return;
+    }
+    let recorded = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(recorded, source_hash(), "the prebuilt runtime is stale: run runtime-stub/build-prebuilt");
+}
+
+/// Every symbol of the table stands in the string table of every object.
+#[test]
+fn the_objects_define_every_symbol() {
+    for triple in TRIPLES {
+        let bytes = std::fs::read(object(triple)).unwrap_or_else(|error| panic!("{triple}: {error}"));
+        let magic: &[u8] = match triple {
+            _ if triple.contains("apple") => &[0xcf, 0xfa, 0xed, 0xfe],
+            "x86_64-pc-windows-msvc" => &[0x64, 0x86],
+            "aarch64-pc-windows-msvc" => &[0x64, 0xaa],
+            _ => b"\x7fELF",
+        };
+        assert!(bytes.starts_with(magic), "{triple} is not an object of its platform");
+        let text: std::collections::HashSet<&[u8]> = bytes.split(|byte| *byte == 0).collect();
+        let prefix = if triple.contains("apple") { "_" } else { "" };
+        for symbol in kiln_rt::SYMBOLS {
+            let name = format!("{prefix}{}", symbol.name);
+            assert!(text.contains(name.as_bytes()), "{triple} lacks {}", symbol.name);
+        }
+    }
+}
+
+fn tool_exists(tool: &str) -> bool {
+    Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
+/// Compiles `value_tree.c` with the object, without the sections that nothing refers to.
+fn link(compiler: &str, triple: &str, program: &Path, extra: &[&str]) {
+    let output = Command::new(compiler)
+        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wl,--gc-sections", "-o"])
+        .arg(program)
+        .args(extra)
+        .arg(root().join("tests/value_tree.c"))
+        .arg(object(triple))
+        .arg("-I")
+        .arg(root().join("include"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const EXPECTED: &str = "{scores: ( 1.5000\n 2.0000\n[ CPUFloatType{2} ], True), name: kiln} 3\n";
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), EXPECTED);
+}
+
+#[test]
+fn a_c_program_uses_the_native_object() {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) || !tool_exists("cc") {
+        return;
+    }
+    let program = std::env::temp_dir().join(format!("kiln-rt-native-{}", std::process::id()));
+    link("cc", "x86_64-unknown-linux-gnu", &program, &[]);
+    run(&mut Command::new(&program));
+    let bytes = std::fs::metadata(&program).unwrap().len();
+    std::fs::remove_file(&program).unwrap();
+    assert!(bytes < 150_000, "{bytes} bytes: unused functions are linked");
+}
+
+#[test]
+fn a_c_program_uses_the_aarch64_object_in_an_emulator() {
+    if !tool_exists("aarch64-linux-gnu-gcc") || !tool_exists("qemu-aarch64") {
+        return;
+    }
+    for triple in ["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-linux-android"] {
+        let program = std::env::temp_dir().join(format!("kiln-rt-{triple}-{}", std::process::id()));
+        link("aarch64-linux-gnu-gcc", triple, &program, &["-static"]);
+        run(Command::new("qemu-aarch64").arg(&program));
+        std::fs::remove_file(&program).unwrap();
+    }
+}
+
+/// The header is also C++.
+#[test]
+fn the_header_is_cpp() {
+    if !tool_exists("c++") {
+        return;
+    }
+    let header = root().join("include/kiln.h");
+    let output = Command::new("c++")
+        .args(["-std=c++11", "-fsyntax-only", "-Wall", "-Wextra", "-pedantic", "-x", "c++"])
+        .arg(header)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+}
