@@ -3,7 +3,7 @@
 use crate::code::{Code, type_of};
 use crate::error::CodegenError;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::{InstBuilder, Value, types};
+use cranelift_codegen::ir::{InstBuilder, InstructionData, Value, types};
 use kiln_loops::{BinaryOp, Kind, Scalar, UnaryOp};
 use kiln_support::DType;
 
@@ -302,8 +302,22 @@ impl Code<'_, '_> {
     fn keep_nan(&mut self, condition: FloatCC, a: Value, b: Value) -> Value {
         let takes_a = self.b.ins().fcmp(condition, a, b);
         let chosen = self.b.ins().select(takes_a, a, b);
+        if self.is_number(b) {
+            return chosen;
+        }
         let b_is_nan = self.b.ins().fcmp(FloatCC::Unordered, b, b);
         self.b.ins().select(b_is_nan, b, chosen)
+    }
+
+    /// Whether a float is known not to be NaN.
+    fn is_number(&self, x: Value) -> bool {
+        let dfg = &self.b.func.dfg;
+        let Some(inst) = dfg.value_def(dfg.resolve_aliases(x)).inst() else { return false };
+        match dfg.insts[inst] {
+            InstructionData::UnaryIeee32 { imm, .. } => !f32::from_bits(imm.bits()).is_nan(),
+            InstructionData::UnaryIeee64 { imm, .. } => !f64::from_bits(imm.bits()).is_nan(),
+            _ => false,
+        }
     }
 
     /// `b` where `b <condition> a` or `a` is NaN, else `a`.

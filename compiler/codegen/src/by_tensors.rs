@@ -88,7 +88,7 @@ pub(crate) fn build(
     let mut code = Code::new(FunctionBuilder::new(&mut context.func, scratch), linker);
     let arguments = code.enter();
     let [ctx, views, results] = [arguments[0], arguments[1], arguments[2]];
-    let mut wrapper = Wrapper { code, callee, ctx, views, results };
+    let mut wrapper = Wrapper { code, callee, ctx, views, results, unmade: None };
     wrapper.body(&inputs, outputs)?;
     wrapper.code.finish();
     Ok(())
@@ -100,6 +100,8 @@ struct Wrapper<'a, 'f, 'm> {
     ctx: Value,
     views: Value,
     results: Value,
+    /// Where a descriptor that cannot be made ends the call.
+    unmade: Option<Block>,
 }
 
 impl Wrapper<'_, '_, '_> {
@@ -163,6 +165,7 @@ impl Wrapper<'_, '_, '_> {
         self.give_views(result, outputs)?;
         let good = self.code.b.ins().iconst(types::I32, 0);
         self.code.b.ins().return_(&[good]);
+        self.fill_unmade()?;
         self.code.b.seal_block(no_context);
         self.code.b.switch_to_block(no_context);
         self.code.b.set_cold_block(no_context);
@@ -284,16 +287,21 @@ impl Wrapper<'_, '_, '_> {
             }
             descriptors.push(tensor);
         }
-        let here = self.code.b.current_block().ok_or_else(|| CodegenError::rule("no block is open"))?;
-        self.code.b.seal_block(failed);
-        self.code.b.switch_to_block(failed);
-        self.code.b.set_cold_block(failed);
+        self.unmade = Some(failed);
+        Ok(descriptors)
+    }
+
+    /// Fills the block for a descriptor that could not be made: what was made before is swept up.
+    fn fill_unmade(&mut self) -> Result<(), CodegenError> {
+        let Some(block) = self.unmade else { return Ok(()) };
+        self.code.b.seal_block(block);
+        self.code.b.switch_to_block(block);
+        self.code.b.set_cold_block(block);
         let zero = self.code.int(0);
         self.code.call_runtime("sweep", &[self.ctx, zero, zero])?;
         let status = self.code.b.ins().load(types::I32, MemFlagsData::trusted(), self.ctx, layout::STATUS);
         self.code.b.ins().return_(&[status]);
-        self.code.b.switch_to_block(here);
-        Ok(descriptors)
+        Ok(())
     }
 
     /// Calls a function of the runtime that may fail; control goes to `failed` then.

@@ -460,3 +460,110 @@ fn methods_of_tensors_take_views() {
         }
     }
 }
+
+/// `depth` selects inside one another, each with a load in its branch, and as many conditionals around a statement.
+fn nested(depth: usize) -> (Compute, PlainPlan) {
+    let mut compute = Compute { name: "nested".into(), ..Compute::default() };
+    compute.exprs.input_dtypes = vec![DType::F32];
+    compute.inputs.push(Input { dtype: DType::F32, dims: vec![Extent::Const(1)] });
+    let zero = compute.exprs.int(0);
+    let load = compute.exprs.intern(ExprData::Load { input: 0, index: vec![zero] });
+    let mut value = load;
+    for i in 0..depth {
+        let limit = compute.exprs.number(Kind::F32, i as f64);
+        let test = compute.exprs.intern(ExprData::Binary(BinaryOp::Lt, load, limit));
+        let next = compute.exprs.add(value, limit);
+        value = compute.exprs.intern(ExprData::Select(test, value, next));
+    }
+    compute.outputs.push(Output { dtype: DType::F32, value });
+    let mut body = vec![];
+    for _ in 0..2 * depth {
+        body = vec![Stmt::If { test: Operand::Bool(true), then: vec![], orelse: body }];
+    }
+    let mut plan = common::plan_of_compute(&compute);
+    plan.methods[0].body.extend(body);
+    (compute, plan)
+}
+
+#[test]
+fn deep_nesting_is_compiled_or_refused() {
+    let (compute, plan) = nested(500);
+    let input = kiln_support::TensorData::from_f32(&[1], &[498.0]);
+    let expected = kiln_loops::interpret::run(&compute, std::slice::from_ref(&input), &[], None).unwrap();
+    assert_eq!(common::run_compiled(&generate_here(&plan), &compute, &[input], &[], None).unwrap(), expected);
+    let options = Options { prefix: "model", ..Options::default() };
+    let (_, mut plan) = nested(501);
+    let refused = generate(&plan, &NoKernels, &Target::host(), &options).map(|_| ());
+    assert!(refused.unwrap_err().to_string().contains("inside one another"));
+    plan.computes = PrimaryMap::new();
+    plan.methods[0].body.retain(|s| !matches!(s, Stmt::Compute { .. }));
+    let refused = generate(&plan, &NoKernels, &Target::host(), &options).map(|_| ());
+    assert!(refused.unwrap_err().to_string().contains("inside one another"));
+}
+
+/// `forward(x: f32[N])` gives a new tensor of the runtime with one element, x's first plus 1; raises where that is 9.
+fn add_one_by_runtime() -> PlainPlan {
+    let mut w = Writer::new("forward", 1);
+    let x = w.arg(0);
+    let slot = w.method.slots.push(16);
+    let [data, tensor, target] = [(); 3].map(|()| w.local(LocalType::Int));
+    let (first, test) = (w.local(LocalType::F32), w.local(LocalType::Bool));
+    let mut plan_data = PrimaryMap::new();
+    let message = plan_data.push(text("nine"));
+    let element = Access::Element(DType::F32);
+    w.method.body.extend([
+        Stmt::Load { dst: data, base: Operand::Local(x), offset: 24, access: Access::Word },
+        Stmt::Load { dst: first, base: Operand::Local(data), offset: 0, access: element },
+        binary(first, BinaryOp::Add, Operand::Local(first), Operand::F32(1.0)),
+        Stmt::Store { base: Operand::Slot(slot, 0), offset: 0, value: Operand::Int(1), access: Access::Word },
+        Stmt::Runtime {
+            name: "tensor_new",
+            args: vec![Operand::Int(DType::F32.code()), Operand::Int(1), Operand::Slot(slot, 0)],
+            result: Some(tensor),
+            fallible: true,
+        },
+        Stmt::Load { dst: target, base: Operand::Local(tensor), offset: 24, access: Access::Word },
+        Stmt::Store { base: Operand::Local(target), offset: 0, value: Operand::Local(first), access: element },
+        binary(test, BinaryOp::Eq, Operand::Local(first), Operand::F32(9.0)),
+        Stmt::If { test: Operand::Local(test), then: vec![Stmt::Raise { text: message }], orelse: vec![] },
+    ]);
+    w.result(tag::TENSOR, Operand::Local(tensor));
+    let mut plan = plan_of(w.method);
+    plan.data = plan_data;
+    let dims = vec![DimDesc::Symbol("N".into())];
+    plan.methods[0].params[0].ty = TypeDesc::Tensor(DType::F32, dims);
+    plan.methods[0].result = TypeDesc::Tensor(DType::F32, vec![DimDesc::Const(1)]);
+    plan
+}
+
+#[test]
+fn results_by_tensors_live_until_the_next_call() {
+    for state_slots in [0, 1] {
+        let mut plan = add_one_by_runtime();
+        plan.state_slots = state_slots;
+        let object = generate_here(&plan).write().unwrap();
+        let library = Arc::new(load(&object).unwrap());
+        // SAFETY: the code was just generated.
+        let instance = unsafe { Instance::create(&library, "model", None) }.unwrap();
+        // SAFETY: the symbol has this type.
+        let function: ByTensors = unsafe { std::mem::transmute(library.symbol("model_forward_tensors").unwrap()) };
+        let mut start = [0.0f32];
+        let sizes = [1i64];
+        let mut view = View { data: start.as_mut_ptr(), dtype: 6, rank: 1, sizes: sizes.as_ptr(), strides: std::ptr::null() };
+        // SAFETY: the views are of live memory: each result is the next argument.
+        unsafe {
+            for i in 1..=8 {
+                let mut out = View { data: std::ptr::null_mut(), dtype: 0, rank: 0, sizes: std::ptr::null(), strides: std::ptr::null() };
+                assert_eq!(function(instance.context(), &view, &mut out), 0);
+                assert_eq!(*out.data, i as f32);
+                // The list of held values, and the result in it; with state, a copy of the argument comes and goes.
+                assert_eq!((*instance.context()).live_objects, 2);
+                view = out;
+            }
+            let mut out = View { data: std::ptr::null_mut(), dtype: 0, rank: 0, sizes: std::ptr::null(), strides: std::ptr::null() };
+            assert_eq!(function(instance.context(), &view, &mut out), 1);
+            assert_eq!(*view.data, 8.0, "a failed call leaves the last result alone");
+            assert_eq!((*instance.context()).live_objects, 2);
+        }
+    }
+}

@@ -1,11 +1,13 @@
 //! The stages of a compilation, in order:
 //!
-//!     read      archive bytes     -> object graph and syntax trees     (kiln-frontend)
-//!     type      syntax trees      -> typed program                     (kiln-typing)
-//!     specialise  program, types  -> residual model                    (kiln-passes)
-//!     optimise  residual model    -> residual model                    (kiln-passes)
-//!     schedule  residual model    -> plan                              (kiln-schedule)
-//!     generate  plan              -> object                            (kiln-codegen)
+//! ```text
+//! read      archive bytes     -> object graph and syntax trees     (kiln-frontend)
+//! type      syntax trees      -> typed program                     (kiln-typing)
+//! specialise  program, types  -> residual model                    (kiln-passes)
+//! optimise  residual model    -> residual model                    (kiln-passes)
+//! schedule  residual model    -> plan                              (kiln-schedule)
+//! generate  plan              -> object                            (kiln-codegen)
+//! ```
 //!
 //! A [`Model`] has been read and typed; it can be asked for signatures and compiled any number of times. Each stage is
 //! timed under the name above. Nothing here prints.
@@ -14,15 +16,17 @@ use crate::arguments::Signature;
 use crate::error::{Error, Result};
 use crate::prelude::{self, Prelude};
 use crate::target::Target;
+use kiln_artifact::Facts;
 use kiln_codegen::{EmittedKernel, KernelEmitter};
 use kiln_frontend::ast::Item;
 use kiln_frontend::model::{Archive, HeapItem};
-use kiln_graph::{ClassId, FuncId, HeapObject, Program, ResidualModel};
+use kiln_graph::{ClassId, FuncId, HeapObject, Op, Program, ResidualModel};
 use kiln_loops::plan::Plan;
 use kiln_passes::pipeline::optimise;
 use kiln_passes::specialise::{Method, specialise};
 use kiln_schedule::kernels::{Scheduled, TargetDesc};
 use kiln_support::{Diagnostic, FileId, SourceMap, Span};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -178,13 +182,20 @@ impl Model {
 
     /// The object of a plan.
     pub fn generate(&self, plan: &Plan<Scheduled>, target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
+        let facts = Facts {
+            prefix: options.prefix.into(),
+            target: target.name.clone(),
+            features: target.features.clone(),
+            operators: Vec::new(),
+            kiln_version: env!("CARGO_PKG_VERSION").into(),
+        };
         let describe = |span: Span| self.describe(span);
         let wanted = kiln_codegen::Options { prefix: options.prefix, clif: options.clif, asm: options.asm, describe: Some(&describe) };
         let compiled = timings.stage("generate", || {
             let generated = kiln_codegen::generate(plan, &Kernels, &target.codegen(), &wanted)?;
             let object = generated.write()?;
-            let (text_bytes, data_bytes) = (generated.text_bytes, generated.data_bytes);
-            Ok(Compiled { object, clif: generated.clif, asm: generated.asm, text_bytes, data_bytes, arena_bytes: plan.arena_bytes })
+            let description = kiln_artifact::Model::new(plan, &generated, facts);
+            Ok(Compiled { object, clif: generated.clif, asm: generated.asm, description })
         });
         // What the plan asks for is kiln's own doing: code generation refuses nothing that a user wrote.
         compiled.map_err(|error: kiln_codegen::CodegenError| match error {
@@ -208,6 +219,20 @@ impl Model {
         }
         format!("{}:{}", self.sources.file(span.file).name, self.sources.line_column(span).0)
     }
+}
+
+/// The operators of a residual model, by name.
+pub fn operators(residual: &ResidualModel) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for method in &residual.methods {
+        let graph = &method.graph;
+        graph.visit(graph.entry, &mut |_, node| {
+            if let Op::Table(op) = graph.nodes[node].op {
+                names.insert(kiln_ops::table().key(op).to_owned());
+            }
+        });
+    }
+    names.into_iter().collect()
 }
 
 /// Hands the kernels' code, which scheduling has made, to code generation.
@@ -246,10 +271,6 @@ pub struct Compiled {
     pub clif: Option<String>,
     /// Machine code as text, if asked for.
     pub asm: Option<String>,
-    /// Bytes of machine code.
-    pub text_bytes: u64,
-    /// Bytes of read-only data: weights and constants.
-    pub data_bytes: u64,
-    /// Bytes of memory that a call needs for intermediate values of known size.
-    pub arena_bytes: u64,
+    /// Its methods, sizes and symbols, for what is written beside it.
+    pub description: kiln_artifact::Model,
 }

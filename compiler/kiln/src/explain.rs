@@ -23,6 +23,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("bare-raise", "A `raise` without an exception is only possible in an `except` block, which TorchScript does not have."),
     ("break-in-unrolled-loop", "A loop over modules or over a tuple of different types is unrolled while compiling, so that how often it runs must be known: \
         `break` and `continue` under a condition are not possible in it."),
+    ("build-script", "`kiln::Build` takes the target and the folder to write to from the variables that cargo sets for build scripts, TARGET and OUT_DIR. \
+        Elsewhere they have to be given: `.target(triple).out_dir(folder)`."),
     ("changed-type", "A variable has one type throughout a function. Here it gets a value of another one. Use another name, or annotate the variable with a type that holds both, such as Optional[Tensor]."),
     ("circular-constant", "A constant is defined by means of itself."),
     ("circular-definition", "A class is defined by means of itself."),
@@ -56,6 +58,8 @@ pub const CODES: &[(&str, &str)] = &[
     ("no-attribute", "The class or module has no attribute or method of this name. A value that may be None has none until that was checked: `if x is not None: ...`."),
     ("no-overload", "An operator or function is called with arguments that none of its overloads takes. The overloads that were tried are listed, each with the reason why it does not fit."),
     ("no-root", "The archive holds no module."),
+    ("no-runtime", "A static library holds the model and the runtime that it calls. kiln carries the runtime of most targets, but not of this one. \
+        Write the object alone (--emit obj), and link it with the crate `kiln-rt` compiled for the target."),
     ("no-such-function", "There is no function of this name."),
     ("no-such-method", "The model has no method of this name. Methods other than forward are in an archive only if they are marked with @torch.jit.export or called from one that is."),
     ("not-a-bool", "A condition must be a bool, an int, a float, or a tensor of one element. Containers are not tested for being empty: write `len(x) > 0`; nor are values for being None: write `x is not None`."),

@@ -1,8 +1,10 @@
 //! Types of inputs as the user writes them: `x=f32[N,3,224,224]`.
 //!
-//!     TYPE  = DTYPE [ SIZE, .. ] | int | float | bool | str | none
-//!           | list [ TYPE ] | dict [ TYPE , TYPE ] | optional [ TYPE ] | ( TYPE, .. )
-//!     SIZE  = number | NAME | NAME <= number
+//! ```text
+//! TYPE  = DTYPE [ SIZE, .. ] | int | float | bool | str | none
+//!       | list [ TYPE ] | dict [ TYPE , TYPE ] | optional [ TYPE ] | ( TYPE, .. )
+//! SIZE  = number | NAME | NAME <= number
+//! ```
 //!
 //! A name in place of a size is a symbol: the same name is the same size in all inputs of a method. In: such texts, and
 //! a signature. Out: the rich types that specialisation takes.

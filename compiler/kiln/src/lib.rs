@@ -2,10 +2,12 @@
 //!
 //! * [`driver`]: the stages from an archive to an object, and [`execute`]: running what they give.
 //! * [`arguments`], [`example`], [`values`]: calls, between files of inputs and the model's own types.
+//! * [`Build`]: compiling in a build script.
 //! * [`target`]: the table of targets.
 //! * [`cli`]: the command line. It alone prints and exits; it and the driver alone touch the file system.
 
 pub mod arguments;
+mod build_script;
 pub mod check;
 pub mod cli;
 pub mod compare;
@@ -22,4 +24,9 @@ pub mod target;
 pub mod trace;
 pub mod values;
 
+pub use build_script::Build;
 pub use error::{Error, Result};
+pub use kiln_support::DType;
+
+/// Programs nest deeply, and every layer follows them by recursion.
+const STACK_BYTES: usize = 512 << 20;

@@ -74,7 +74,7 @@ pub struct ScatterFn {
 }
 
 /// The call of a runtime algorithm: `kiln_rt1_<symbol>(operands...)`.
-pub type ExternFn = fn(&Infer) -> ExternCall;
+pub type ExternFn = fn(&mut Infer) -> ExternCall;
 
 /// A runtime call over contiguous buffers.
 #[derive(Clone, Debug)]

@@ -77,7 +77,95 @@ def searches():
     yield [s, v.double(), False, False, N, N]
 
 
+def pools(axes, mean=False):
+    shape = (1, 1, 5, 4, 3)[:2 + axes]
+    x = numbers(*shape)
+    extra = [[True], [False]] if mean else [[]]
+    divisor = [N] if mean and axes > 1 else []
+    for kernel, stride, padding, ceil in ((2, [], 0, False), (3, 2, 1, False), (2, 3, 1, True), (3, 2, 0, True), (1, 1, 0, False), (3, 1, 2, False)):
+        for more in extra:
+            stride = [stride] * axes if isinstance(stride, int) else stride
+            dilation = [] if mean else [[1] * axes]
+            yield [x, [kernel] * axes, stride, [padding] * axes, *dilation, ceil, *more, *divisor]
+    if mean and axes > 1:
+        yield [x, [2] * axes, [], [0] * axes, False, True, 3]
+        yield [x, [2] * axes, [], [0] * axes, False, True, 0]
+    yield [x[0].half(), [2] * axes, [], [0] * axes, *([] if mean else [[1] * axes]), False, *(extra[0]), *divisor]
+    if not mean:
+        yield [x, [2] * axes, [1] * axes, [1] * axes, [2] * axes, False]
+        yield [x.long(), [2] * axes, [], [0] * axes, [1] * axes, False]
+        x = x.clone()
+        x.view(-1)[4] = float("nan")
+        yield [x, [2] * axes, [1] * axes, [0] * axes, [1] * axes, False]
+
+
+def adaptive(axes):
+    x = numbers(*(1, 1, 5, 4, 3)[:2 + axes])
+    for size in (1, 2, 3):
+        yield [x, [size] * axes]
+    yield [x[0].double(), [2] * axes]
+    yield [numbers(1, 2, *[4] * axes) if axes < 3 else x, [2] * axes]
+
+
+def resizes(axes, aligned=False, vec=False):
+    x = numbers(*(1, 1, 3, 4, 2)[:2 + axes])
+    for size in (2, 5, 6, 8):
+        for align in ([[True], [False]] if aligned else [[]]):
+            yield [x, [size] * axes, *align, *([N] if vec else [N] * axes)]
+    align = [False] if aligned else []
+    for factor in (2.0, 1.7, 0.5):
+        if vec:
+            yield [x, N, *align, [factor] * axes]
+        else:
+            yield [x, [int(n * factor) or 1 for n in x.shape[2:]], *align, *[factor] * axes]
+    yield [x.double(), [5] * axes, *align, *([N] if vec else [N] * axes)]
+    yield [x.half(), [5] * axes, *align, *([N] if vec else [N] * axes)]
+    yield [x[0], [5] * axes, *align, *([N] if vec else [N] * axes)]
+
+
+def grids(axes):
+    x = numbers(1, 1, *(3, 4, 2)[:axes])
+    grid = torch.tensor([-1.0, -0.6, 0.1, 0.55, 1.0, 1.4, -1.7, 0.9, -0.2, 0.33, 2.5, -3.1])
+    grid = grid.reshape(1, 2, 3, 2) if axes == 2 else grid.reshape(1, 1, 2, 2, 3)
+    for mode in (0, 1, 2)[:5 - axes]:
+        for border in (0, 1, 2):
+            for align in (False, True):
+                yield [x, grid, mode, border, align]
+    yield [x.double(), grid.double(), 0, 0, False]
+    yield [x, grid.double(), 0, 0, False]
+
+
+def columns():
+    yield [numbers(1, 2, 4, 3), [2, 2], [1, 1], [0, 0], [1, 1]]
+    yield [numbers(2, 4, 3), [2, 1], [1, 1], [1, 0], [2, 1]]
+    yield [numbers(1, 1, 5, 5), [2, 2], [2, 2], [1, 1], [2, 2]]
+
+
+def images():
+    yield [numbers(1, 8, 6), [4, 3], [2, 2], [1, 1], [0, 0], [1, 1]]
+    yield [numbers(4, 9), [5, 5], [2, 2], [2, 2], [1, 1], [2, 2]]
+
+
+def scans():
+    """Calls (self, dim) with ties, NaN and no elements."""
+    x = torch.tensor([[3.0, float("nan"), 1.0, 3.0], [2.0, 2.0, -0.0, 0.0]])
+    return [[x, 0], [x, -1], [x.double(), 1], [x.half(), 1], [x.nan_to_num().long(), 1], [numbers(2, 3, 2), 1], [numbers(0, 3), 0], [numbers(), 0], [x, 2]]
+
+
 BY_HAND = {
+    **{f"aten::max_pool{n}d": lambda n=n: pools(n) for n in (1, 2, 3)},
+    **{f"aten::max_pool{n}d_with_indices": lambda n=n: pools(n) for n in (1, 2, 3)},
+    **{f"aten::avg_pool{n}d": lambda n=n: pools(n, True) for n in (1, 2, 3)},
+    **{f"aten::adaptive_{k}_pool{n}d": lambda n=n: adaptive(n) for n in (1, 2, 3) for k in ("avg", "max")},
+    **{f"aten::_adaptive_avg_pool{n}d": lambda n=n: adaptive(n) for n in (2, 3)},
+    **{f"aten::{k}{n}d{v}": lambda n=n, v=v: resizes(n, vec=bool(v)) for n in (1, 2, 3) for k in ("upsample_nearest", "_upsample_nearest_exact") for v in ("", ".vec")},
+    **{f"aten::upsample_{k}{n}d{v}": lambda n=n, v=v: resizes(n, True, bool(v)) for k, n in (("linear", 1), ("bilinear", 2), ("trilinear", 3), ("bicubic", 2)) for v in ("", ".vec")},
+    "aten::sort.stable": lambda: [[x, True, d, r] for x, d in scans() for r in (False, True)],
+    "aten::grid_sampler_2d": lambda: grids(2),
+    "aten::grid_sampler_3d": lambda: grids(3),
+    "aten::grid_sampler": lambda: [*grids(2)][:3] + [*grids(3)][:3],
+    "aten::im2col": columns,
+    "aten::col2im": images,
     "aten::div.Scalar_mode": lambda: [[numbers(6), 0.75, m] for m in ("floor", "trunc", N)] + [[numbers(6, dtype=I64), -3, "floor"]],
     "aten::divide.Scalar_mode": lambda: [[numbers(6), 0.75, "floor"]],
     "aten::zeros": lambda: [[[2, 3], *make(N)], [[0], *make(I64)], [[], *make(F16)], [[-1], *make(N)]],

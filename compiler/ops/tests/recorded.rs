@@ -136,7 +136,7 @@ fn check_results(entry: &Entry, args: &[Value], facts: &[Fact], types: &[TensorT
 /// The elements by the reference evaluation, or by the runtime's algorithm.
 fn kiln_ops_results(entry: &Entry, facts: &[Fact], types: &[TensorType], inputs: &Inputs) -> Option<Vec<TensorData>> {
     match entry.body {
-        Body::Extern { call, .. } => external::run(&call(&Infer { args: facts, dims: &mut Known }), types, inputs),
+        Body::Extern { call, .. } => external::run(&call(&mut Infer { args: facts, dims: &mut Known }), types, inputs),
         _ => eval(entry, facts, types, inputs, 1 << 24),
     }
 }
@@ -173,8 +173,8 @@ fn close(got: f64, expected: f64, dtype: DType) -> bool {
         DType::F16 => (3e-3, 2e-4),
         DType::BF16 => (2e-2, 1e-3),
         DType::F32 => (2e-5, 2e-6),
-        // PyTorch's own special functions are this good in places.
-        _ => (1e-7, 1e-10),
+        // PyTorch's own Bessel functions are this good in places.
+        _ => (3e-7, 1e-10),
     };
     if !expected.is_finite() {
         return got.is_nan() && expected.is_nan() || got == expected;

@@ -7,6 +7,7 @@
 
 use crate::facts::tensor_type;
 use crate::profile::{Cost, Profile, Read, profile};
+use crate::row_clusters::{Clusters, Operator, Search};
 use crate::source::{Builder, body};
 use crate::structure::{Structure, Use};
 use kiln_graph::{Block, Dim, Graph, Node, Op, Value};
@@ -39,6 +40,7 @@ impl Fusion {
             profiles: HashMap::new(),
             memory: SecondaryMap::default(),
             has_heavy: HashSet::new(),
+            clusters: find_clusters(graph, structure),
         };
         planner.find_flat_views(graph.entry);
         planner.block(graph.entry);
@@ -66,6 +68,32 @@ struct Planner<'a> {
     memory: SecondaryMap<Value, bool>,
     /// Nodes that have taken a reduction in already.
     has_heavy: HashSet<Node>,
+    clusters: Clusters,
+}
+
+/// Finds groups of operators over the same rows.
+fn find_clusters(graph: &Graph, structure: &Structure) -> Clusters {
+    let (mut blocks, mut built) = (vec![graph.entry], HashMap::new());
+    graph.visit(graph.entry, &mut |_, node| {
+        blocks.extend(&graph.nodes[node].blocks);
+        if structure.is_needed(node) && has_one_element_fn(graph, node) && graph.ty(graph.result(node)).as_tensor().is_some() {
+            let own = Builder::new(graph, &|_| false).results(node, &[0]);
+            let profile = profile(&own);
+            built.insert(node, (own, profile));
+        }
+    });
+    let operators: HashMap<Node, Operator> = built
+        .iter()
+        .filter_map(|(&node, (built, profile))| {
+            let value = graph.result(node);
+            let ty = tensor_type(graph, value)?;
+            Some((node, Operator { value, ty, built, profile }))
+        })
+        .collect();
+    let mut found = Clusters::default();
+    let search = Search { graph, structure, operator: &|node| operators.get(&node) };
+    blocks.into_iter().for_each(|block| search.block(block, &mut found));
+    found
 }
 
 impl Planner<'_> {
@@ -128,6 +156,9 @@ impl Planner<'_> {
         if (self.memory[value] && !is_flat) || self.escapes(value, is_flat) {
             return false;
         }
+        if self.clusters.inlined.contains(&value) {
+            return true;
+        }
         let own = self.full_profile(node);
         if own.size > SIZE_LIMIT {
             return false;
@@ -175,7 +206,8 @@ impl Planner<'_> {
     }
 
     fn takes_reduction(&mut self, reader: Node, value: Value) -> bool {
-        if !has_one_element_fn(self.graph, reader) || self.has_heavy.contains(&reader) {
+        let is_taken = self.has_heavy.contains(&reader) || self.clusters.nodes.contains(&reader);
+        if !has_one_element_fn(self.graph, reader) || is_taken {
             return false;
         }
         let fits = self.own_profile(reader).cost < Cost::Heavy && self.reads_once(reader, value, true);

@@ -28,6 +28,7 @@ mod objects;
 mod ownership;
 mod profile;
 mod rep;
+mod row_clusters;
 mod runtime_call;
 mod scalars;
 mod sizes;

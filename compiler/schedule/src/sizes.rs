@@ -40,7 +40,7 @@ pub fn resolve(graph: &mut Graph) -> Sizes {
         let mut math = Recorder { graph, node, steps: Vec::new() };
         let ruled = match body(math.graph, node) {
             Some(Body::Scatter { scatter, .. }) => Ruled::Domain((scatter.domain)(&Infer { args: &args, dims: &mut math })),
-            Some(Body::Extern { call, .. }) => Ruled::Call(call(&Infer { args: &args, dims: &mut math })),
+            Some(Body::Extern { call, .. }) => Ruled::Call(call(&mut Infer { args: &args, dims: &mut math })),
             _ => continue,
         };
         sizes.insert(node, (math.steps, ruled));

@@ -93,6 +93,11 @@ impl Body<'_, '_> {
             let args: Vec<Value> = std::iter::once(a).chain(args).collect();
             return self.table_op("aten::percentFormat", &args, at);
         }
+        if let (BinOp::Add, Type::Tuple(_), Type::Tuple(_)) = (op, self.ty(a), self.ty(b)) {
+            let mut items = self.unpack_tuple(a, at);
+            items.extend(self.unpack_tuple(b, at));
+            return Ok(self.make_tuple(items, at));
+        }
         self.table_op(name, &[a, b], at)
     }
 
@@ -103,6 +108,11 @@ impl Body<'_, '_> {
             CompareOp::In | CompareOp::NotIn => {
                 let found = match self.call_magic(b, magic, &[a], at)? {
                     Some(found) => found,
+                    None if *self.ty(b) == Type::Str => {
+                        let place = self.table_op("aten::find", &[b, a], at)?;
+                        let nowhere = self.int(-1, at);
+                        self.table_op("aten::ne", &[place, nowhere], at)?
+                    }
                     None => self.table_op(name, &[b, a], at)?,
                 };
                 if op == CompareOp::In { Ok(found) } else { self.table_op("aten::__not__", &[found], at) }

@@ -256,8 +256,9 @@ impl<'a> Matcher<'a> {
 
     /// How a value becomes one of type `wanted`, as far as it can (`tryConvertToType`).
     pub fn convert(&self, value: Value, wanted: &Type) -> Conversion {
-        let untyped_list = self.graph.as_list(value).is_some_and(<[Value]>::is_empty);
-        if let (true, Type::List(elem)) = (untyped_list, wanted.without_none()) {
+        if self.untyped_lists.contains(&value)
+            && let Type::List(elem) = wanted.without_none()
+        {
             return if *self.graph.ty(value) == Type::List(elem.clone()) {
                 Conversion::Same
             } else {

@@ -77,7 +77,7 @@ def f(x, n: int, s: str, y: float):
     print(math.sqrt(y), math.floor(y), math.pi, 2j)  # type: float, int, float, complex
     print(1 if n > 0 else 2, n > 0 and y > 1.0, 0 < n < 5)  # type: int, bool, bool
     print(f'a {n} b', '{} {}'.format(n, y), '%d' % n)  # type: str, str, str
-    print(n in [1, 2], 'a' not in {'a': 1})  # type: bool, bool
+    print(n in [1, 2], 'a' not in {'a': 1}, 'a' in s, (1, s) + (y,))  # type: bool, bool, bool, Tuple[int, str, float]
     return x
 ",
     );

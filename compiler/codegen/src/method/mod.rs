@@ -84,7 +84,12 @@ struct Body<'a, 'f, 'm, K> {
     failed: Block,
     /// Ends of the open loops.
     loops: Vec<Block>,
+    /// How many conditionals and loops are open.
+    depth: usize,
 }
+
+/// The most conditionals and loops inside one another that are accepted: so deep does code generation recurse.
+const MAX_DEPTH: usize = 1000;
 
 impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
     fn new(mut code: Code<'f, 'm>, program: &'a Program<'a, K>, method: &'a Method) -> Body<'a, 'f, 'm, K> {
@@ -100,7 +105,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
             .map(|&bytes| code.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4)))
             .collect();
         let [ctx, args, nargs, result] = [arguments[0], arguments[1], arguments[2], arguments[3]];
-        Body { code, program, method, locals, slots, ctx, args, nargs, result, arena, state, failed, loops: Vec::new() }
+        Body { code, program, method, locals, slots, ctx, args, nargs, result, arena, state, failed, loops: Vec::new(), depth: 0 }
     }
 
     fn enter(&mut self, entry: Entry) -> Result<(), CodegenError> {
@@ -211,11 +216,17 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
 
     /// Emits statements. Whether control can reach what follows them.
     fn block(&mut self, statements: &[Stmt]) -> Result<bool, CodegenError> {
+        if self.depth > MAX_DEPTH {
+            return Err(CodegenError::rule(format!("more than {MAX_DEPTH} conditionals and loops inside one another")));
+        }
+        self.depth += 1;
         for statement in statements {
             if !self.statement(statement)? {
+                self.depth -= 1;
                 return Ok(false);
             }
         }
+        self.depth -= 1;
         Ok(true)
     }
 

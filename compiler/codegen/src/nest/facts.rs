@@ -4,6 +4,10 @@
 use crate::arithmetic::is_call;
 use crate::error::CodegenError;
 use kiln_loops::{Compute, Expr, ExprData, Extent};
+use std::collections::BTreeSet;
+
+/// The most branches and reductions inside one another that are accepted.
+const MAX_DEPTH: usize = 500;
 
 /// Facts by expression number.
 pub(super) struct Facts {
@@ -11,22 +15,63 @@ pub(super) struct Facts {
     pub(super) free: Vec<u64>,
     /// Whether it loads, checks, reduces or calls, itself or below.
     pub(super) effect: Vec<bool>,
+    /// For a select with real branches: what has effects and is evaluated in both in any case. It goes before the
+    /// branches; else sharing between nested branches would multiply their code.
+    common: Vec<Vec<Expr>>,
 }
 
 impl Facts {
     /// Collects the facts, and refuses computations that break the rules.
     pub(super) fn of(compute: &Compute) -> Result<Facts, CodegenError> {
         check_shape(compute)?;
-        let mut facts = Facts { free: Vec::new(), effect: Vec::new() };
+        let mut facts = Facts { free: Vec::new(), effect: Vec::new(), common: Vec::new() };
+        let mut depths: Vec<usize> = Vec::new();
         for i in 0..compute.exprs.len() {
             let expr = Expr(i as u32);
             check_references(compute, compute.exprs.get(expr))?;
             let free = facts.free_axes(compute, expr);
             let effect = facts.has_effect(compute, expr);
+            depths.push(depth(compute, expr, &depths)?);
             facts.free.push(free);
             facts.effect.push(effect);
+            let common = match compute.exprs.get(expr) {
+                ExprData::Select(_, yes, no) => facts.common_of(compute, *yes, *no),
+                _ => Vec::new(),
+            };
+            facts.common.push(common);
         }
         Ok(facts)
+    }
+
+    /// What must be evaluated, in any case, before an expression is: its operands, but of a select with real branches
+    /// only the test and what both branches need, and of a reduction nothing.
+    pub(super) fn operands(&self, compute: &Compute, expr: Expr) -> Vec<Expr> {
+        match compute.exprs.get(expr) {
+            ExprData::Select(test, yes, no) if self.effect[yes.0 as usize] || self.effect[no.0 as usize] => {
+                let mut operands = self.common[expr.0 as usize].clone();
+                operands.push(*test);
+                operands
+            }
+            ExprData::Reduce { .. } => Vec::new(),
+            _ => compute.exprs.operands(expr),
+        }
+    }
+
+    fn common_of(&self, compute: &Compute, yes: Expr, no: Expr) -> Vec<Expr> {
+        let (yes, no) = (self.surely_evaluated(compute, yes), self.surely_evaluated(compute, no));
+        yes.intersection(&no).copied().collect()
+    }
+
+    /// What has effects and is evaluated whenever `root` is, itself included.
+    fn surely_evaluated(&self, compute: &Compute, root: Expr) -> BTreeSet<Expr> {
+        let mut found = BTreeSet::new();
+        let mut work = vec![root];
+        while let Some(expr) = work.pop() {
+            if self.effect[expr.0 as usize] && found.insert(expr) {
+                work.extend(self.operands(compute, expr));
+            }
+        }
+        found
     }
 
     fn free_axes(&self, compute: &Compute, expr: Expr) -> u64 {
@@ -48,6 +93,16 @@ impl Facts {
             _ => false,
         };
         own || exprs.operands(expr).iter().any(|e| self.effect[e.0 as usize])
+    }
+}
+
+/// How deeply branches and reductions are nested in an expression: so deep does code generation recurse.
+fn depth(compute: &Compute, expr: Expr, depths: &[usize]) -> Result<usize, CodegenError> {
+    let below = compute.exprs.operands(expr).iter().map(|e| depths[e.0 as usize]).max().unwrap_or(0);
+    let own = matches!(compute.exprs.get(expr), ExprData::Select(..) | ExprData::Reduce { .. });
+    match below + usize::from(own) {
+        depth if depth > MAX_DEPTH => Err(CodegenError::rule(format!("more than {MAX_DEPTH} branches and reductions inside one another"))),
+        depth => Ok(depth),
     }
 }
 

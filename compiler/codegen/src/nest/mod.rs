@@ -75,6 +75,8 @@ struct Nest<'a, 'f, 'm> {
     log: Vec<Expr>,
     /// Where a failed check goes.
     fail: Option<Block>,
+    /// How many more expressions may be emitted: branches that each evaluate the same could multiply without end.
+    budget: usize,
 }
 
 impl<'a, 'f, 'm> Nest<'a, 'f, 'm> {
@@ -97,6 +99,7 @@ impl<'a, 'f, 'm> Nest<'a, 'f, 'm> {
             values: vec![None; compute.exprs.len()],
             log: Vec::new(),
             fail,
+            budget: 16 * compute.exprs.len() + 100_000,
         }
     }
 
@@ -275,23 +278,12 @@ impl<'a, 'f, 'm> Nest<'a, 'f, 'm> {
     fn always_evaluated(&self, expr: Expr) -> Vec<Expr> {
         match self.compute.exprs.get(expr) {
             ExprData::Reduce { axes, body, .. } if axes.iter().all(|&a| self.has_surely_elements(a)) => vec![*body],
-            _ => self.operands(expr),
+            _ => self.facts.operands(self.compute, expr),
         }
     }
 
     fn has_surely_elements(&self, axis: u32) -> bool {
         matches!(self.compute.axes[axis as usize], Extent::Const(n) if n > 0)
-    }
-
-    /// The operands that must be there before an expression is emitted.
-    fn operands(&self, expr: Expr) -> Vec<Expr> {
-        match self.compute.exprs.get(expr) {
-            ExprData::Select(test, yes, no) if self.facts.effect[yes.0 as usize] || self.facts.effect[no.0 as usize] => {
-                vec![*test]
-            }
-            ExprData::Reduce { .. } => Vec::new(),
-            _ => self.compute.exprs.operands(expr),
-        }
     }
 
     /// The value of an expression. Its operands are evaluated in order of creation, which puts operands first, so
@@ -308,10 +300,11 @@ impl<'a, 'f, 'm> Nest<'a, 'f, 'm> {
                 continue;
             }
             pending.push(expr);
-            work.extend(self.operands(expr));
+            work.extend(self.facts.operands(self.compute, expr));
         }
         pending.sort();
         for expr in pending {
+            self.budget = self.budget.checked_sub(1).ok_or_else(|| CodegenError::rule("branches share too much of what they evaluate"))?;
             let value = self.emit(expr)?;
             self.values[expr.0 as usize] = Some(value);
             self.log.push(expr);

@@ -3,7 +3,7 @@
 use super::flags::{CompileFlags, Emit, Switch};
 use super::methods::Given;
 use super::output::write_file;
-use crate::driver::{Listings, Model, Timings};
+use crate::driver::{Compiled, Listings, Model, Timings, operators};
 use crate::error::Result;
 use crate::target::{Target, host_name};
 use kiln_graph::ResidualModel;
@@ -87,22 +87,50 @@ fn one_target(
 ) -> Result<Vec<PathBuf>> {
     let plan = model.plan(residual, target, timings)?;
     let listings = Listings { prefix: name, clif: flags.emit.contains(&Emit::Clif), asm: flags.emit.contains(&Emit::Asm) };
-    let compiled = model.generate(&plan, target, &listings, timings)?;
+    let mut compiled = model.generate(&plan, target, &listings, timings)?;
+    compiled.description.facts.operators = operators(residual);
     std::fs::create_dir_all(folder).map_err(|error| Diagnostic::model("file", format!("`{}` cannot be made: {error}", folder.display())))?;
     let mut outputs = Vec::new();
     for &emit in &flags.emit {
-        let (file, bytes) = match emit {
-            Emit::Obj => (format!("{name}.{}", target.object_extension()), compiled.object.clone()),
-            Emit::Graph => (format!("{name}.kir"), super::inspect::graphs(residual).into_bytes()),
-            Emit::Clif => (format!("{name}.clif"), compiled.clif.clone().unwrap_or_default().into_bytes()),
-            Emit::Asm => (format!("{name}.s"), compiled.asm.clone().unwrap_or_default().into_bytes()),
-            Emit::Lib | Emit::Header | Emit::Rust | Emit::Swift | Emit::Kotlin | Emit::Cpp | Emit::Manifest => return Err(not_yet(emit)),
-        };
-        let path = folder.join(file);
-        write_file(&path, &bytes)?;
-        outputs.push(path);
+        for (file, bytes) in files(emit, &compiled, residual, target)? {
+            let path = folder.join(file);
+            write_file(&path, &bytes)?;
+            outputs.push(path);
+        }
     }
     Ok(outputs)
+}
+
+/// The files of one kind: names and contents.
+fn files(emit: Emit, compiled: &Compiled, residual: &ResidualModel, target: &Target) -> Result<Vec<(String, Vec<u8>)>> {
+    let description = &compiled.description;
+    let name = description.prefix();
+    let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
+    Ok(match emit {
+        Emit::Obj => vec![(format!("{name}.{}", target.object_extension()), compiled.object.clone())],
+        Emit::Lib => vec![(format!("lib{name}.a"), library(compiled, target)?)],
+        Emit::Header => {
+            let header = kiln_artifact::c_header(description).into_bytes();
+            vec![(format!("{name}.h"), header), ("kiln.h".into(), kiln_artifact::KILN_H.as_bytes().to_vec())]
+        }
+        Emit::Manifest => vec![(format!("{name}.json"), kiln_artifact::manifest(description).into_bytes())],
+        Emit::Rust => vec![(format!("{name}.rs"), kiln_artifact::rust_module(description).into_bytes())],
+        Emit::Graph => vec![(format!("{name}.kir"), super::inspect::graphs(residual).into_bytes())],
+        Emit::Clif => vec![(format!("{name}.clif"), text(&compiled.clif))],
+        Emit::Asm => vec![(format!("{name}.s"), text(&compiled.asm))],
+        Emit::Swift | Emit::Kotlin | Emit::Cpp => return Err(not_yet(emit)),
+    })
+}
+
+/// A static library of the object and the runtime.
+fn library(compiled: &Compiled, target: &Target) -> Result<Vec<u8>> {
+    let runtime = kiln_artifact::runtime_object(&target.name);
+    if runtime.is_none() && compiled.description.uses_runtime {
+        let message = format!("kiln does not support static libraries for {} yet: it carries no runtime for this target", target.name);
+        return Err(Diagnostic::unsupported("no-runtime", message).help("use --emit obj, and link the runtime crate `kiln-rt`").into());
+    }
+    let library = kiln_artifact::static_library(compiled.description.prefix(), &compiled.object, runtime, &target.triple);
+    library.map_err(|error| Diagnostic::unsupported("emit", format!("the static library cannot be written: {error}")).into())
 }
 
 fn not_yet(emit: Emit) -> crate::error::Error {

@@ -28,9 +28,6 @@ use std::sync::{Arc, Mutex};
 /// A bug in kiln.
 const INTERNAL_ERROR: u8 = 70;
 
-/// Programs nest deeply, and every layer follows them by recursion.
-const STACK_BYTES: usize = 512 << 20;
-
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let command_line = match CommandLine::try_parse() {
@@ -43,7 +40,7 @@ pub fn main() -> ExitCode {
         }
     };
     let panic_text = collect_panics();
-    let worker = std::thread::Builder::new().name("kiln".into()).stack_size(STACK_BYTES).spawn(move || dispatch(command_line.command));
+    let worker = std::thread::Builder::new().name("kiln".into()).stack_size(crate::STACK_BYTES).spawn(move || dispatch(command_line.command));
     match worker.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         Ok(Ok(Err(error))) => {

@@ -115,7 +115,6 @@ pub const LISTS: &[Entry] = runtime! {
     "aten::sum.float" => "list_sum", "the sum of the elements";
     "kiln::stack_list" => "tensor_stack", "stack of a list whose length is known only at run time";
     "kiln::cat_list" => "tensor_cat", "cat of a list whose length is known only at run time";
-    "aten::__range_length" => "range_length", "number of steps of range(lo, hi, step)";
     "aten::sum.bool" => "list_sum", "how many elements hold";
 };
 

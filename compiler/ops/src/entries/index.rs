@@ -100,7 +100,8 @@ fn gathered(cx: &mut Infer) -> Types {
     not_quantized(cx)?;
     let (ty, index) = (cx.tensor(0).clone(), cx.tensor(2).clone());
     let axis = cx.axis(1, ty.rank())?;
-    if index.dtype != DType::I64 && index.dtype != DType::I32 {
+    let is_empty = index.dims.contains(&Dim::Const(0));
+    if index.dtype != DType::I64 && index.dtype != DType::I32 && !is_empty {
         return OpError::raise("gather(): Expected dtype int64 for index");
     }
     check_index_shape(&ty, &index, axis, "gather")?;
@@ -310,9 +311,6 @@ fn searched(cx: &mut Infer, values: usize, as_int32: usize) -> Types {
     let Fact::Tensor(ty) = cx.args[values].clone() else { return one(dtype, Vec::new()) };
     if sequence.rank() == 0 {
         return OpError::raise("boundaries tensor should have positive dimension");
-    }
-    if ty.dtype != sequence.dtype && (ty.rank() > 0) {
-        return OpError::raise("torch.searchsorted(): boundary tensor and input value tensor should have same dtype");
     }
     if sequence.rank() > 1 && (sequence.rank() != ty.rank() || sequence.dims[..sequence.rank() - 1] != ty.dims[..ty.rank() - 1]) {
         return OpError::raise("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match");

@@ -8,10 +8,13 @@ mod linear;
 mod channels_last;
 mod containers;
 mod movement;
+mod order;
 mod pointwise;
+mod pooling;
 mod reduce;
 mod regroup;
 mod rules;
+mod sampling;
 mod scalars;
 mod scatters;
 mod views;
@@ -58,6 +61,10 @@ const FAMILIES: &[&[Entry]] = &[
     linear::ENTRIES,
     index::ENTRIES,
     scatters::ENTRIES,
+    order::ENTRIES,
+    pooling::ENTRIES,
+    sampling::RESIZE,
+    sampling::GRID,
 ];
 
 /// The entry of a core operator.

@@ -9,7 +9,7 @@ use super::merge::{Gen, Place, read_place_in};
 use super::rich::{join, rich_type};
 use super::value::{Abs, Contents, Heap, HeapId, HeapItem, Num};
 use super::{Frame, Run, Specialiser, Stop};
-use kiln_graph::{Block, Node, Op, Type, Value};
+use kiln_graph::{Block, Graph, Node, Op, Type, Value};
 use std::collections::BTreeMap;
 
 /// How often a loop is run to find what holds at its head, and a fork after demotions.
@@ -17,6 +17,12 @@ const MAX_ROUNDS: usize = 40;
 
 /// How many iterations a loop is unrolled for, where it cannot be kept as a loop.
 const MAX_UNROLL: i64 = 4096;
+
+/// How many iterations a loop without tensors is unrolled for.
+const MAX_SCALAR_UNROLL: i64 = 64;
+
+/// How many iterations a loop of a decomposition is unrolled for.
+const MAX_SHORT_UNROLL: i64 = 8;
 
 /// What a branch leaves.
 struct Path {
@@ -287,6 +293,12 @@ impl Specialiser<'_> {
             return Ok(Some(carried));
         }
         let body = data.blocks[0];
+        if let (Some(n), Some(true)) = (trip.as_int(), test.as_bool())
+            && self.is_better_unrolled(&frame.graph, body, n)
+        {
+            let why = Box::new(kiln_support::Diagnostic::unsupported("unsupported", "kiln does not support this loop yet").at(self.span()));
+            return self.unroll(frame, body, &trip, test, carried, why);
+        }
         let (mark, heap) = (self.emit.mark(), self.heap.clone());
         let kept = self.with_demotion(|this| this.keep_loop(frame, body, &trip, &test, &carried));
         match kept {
@@ -297,6 +309,20 @@ impl Specialiser<'_> {
             }
             other => other,
         }
+    }
+
+    /// Whether a loop of `n` iterations only computes sizes and lists of them, which are better known than kept; or
+    /// is a short one of a decomposition.
+    fn is_better_unrolled(&self, graph: &Graph, body: Block, n: i64) -> bool {
+        if n > MAX_SCALAR_UNROLL {
+            return false;
+        }
+        let mut has_tensors = false;
+        graph.visit(body, &mut |_, node| {
+            let data = &graph.nodes[node];
+            has_tensors |= data.results.iter().any(|&v| graph.ty(v).is_tensor()) || matches!(data.op, Op::Print);
+        });
+        !has_tensors || (self.user_span.is_some() && n <= MAX_SHORT_UNROLL)
     }
 
     /// Runs the iterations one after the other, as far as the conditions are known.

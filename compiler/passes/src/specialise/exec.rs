@@ -130,6 +130,7 @@ impl Specialiser<'_> {
                 let id = self.initial_object(*object)?;
                 one(super::merge::reference(&self.heap, id))
             }
+            Op::Raise(class) if self.user_span.is_some() && class_tail(class) == "NotImplementedError" => Err(self.not_implemented(&args[0])),
             Op::Raise(class) => {
                 let message = self.materialise(&args[0], &Type::Str)?;
                 self.emit.node(Op::Raise(class.clone()), vec![message], Vec::new());
@@ -144,6 +145,14 @@ impl Specialiser<'_> {
             Op::StateLoad(_) | Op::StateStore(_) | Op::Box | Op::Unbox | Op::Unwrap | Op::Wrap | Op::WriteView(_) => {
                 panic!("{op:?} is no operation of the typed graph")
             }
+        }
+    }
+
+    /// What a decomposition says that it cannot do: `raise NotImplementedError("kiln: ...")`.
+    fn not_implemented(&self, message: &Abs) -> super::Stop {
+        match message {
+            Abs::Str(text) => self.unsupported(text.strip_prefix("kiln: ").unwrap_or(text)),
+            _ => self.unsupported("these arguments of this operator"),
         }
     }
 
@@ -166,7 +175,12 @@ impl Specialiser<'_> {
                 let items: Run<Vec<Abs>> = items.iter().map(|i| self.literal(i, Some(&elem))).collect();
                 Abs::List(self.heap.items.push(HeapItem::List(elem, Contents::Static(items?))))
             }
-            Literal::Tensor(data) => Abs::Tensor(self.constant_tensor(data.clone())),
+            Literal::Tensor(data) => {
+                // The same constant may stand in several places, and lives from call to call.
+                let id = self.constant_tensor(data.clone());
+                self.note_shared(id, "a constant of the program");
+                Abs::Tensor(id)
+            }
         })
     }
 

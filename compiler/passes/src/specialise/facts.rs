@@ -13,6 +13,9 @@ impl Specialiser<'_> {
     /// Applies an operator of this family, if it is one.
     pub(super) fn apply_fact(&mut self, key: &str, args: &[Abs], types: &[Type]) -> Run<Option<Results>> {
         let done = |abs: Abs| Ok(Some(Some(vec![abs])));
+        if let ("aten::detach" | "aten::alias" | "prim::data", Some(Abs::Tensor(id))) = (key, args.first()) {
+            return done(self.alias_of(*id));
+        }
         if let Some(abs) = self.identity(key, args)? {
             return done(abs);
         }
@@ -36,7 +39,7 @@ impl Specialiser<'_> {
             }
             "aten::tensor" | "aten::tensor.int" | "aten::tensor.float" | "aten::tensor.bool" | "aten::as_tensor" | "aten::as_tensor.list"
             | "aten::as_tensor.int" | "aten::as_tensor.float" | "aten::as_tensor.bool" => {
-                return self.tensor_from(args).map(|abs| Some(Some(vec![abs])));
+                return self.tensor_from(args).map(|abs| Some(abs.map(|a| vec![a])));
             }
             "aten::__is__" | "aten::__isnot__" => Abs::Bool(self.is_same(&args[0], &args[1], key == "aten::__is__")?),
             "prim::unchecked_unwrap_optional" | "aten::_unwrap_optional" | "prim::unchecked_cast" => match &args[0] {
@@ -71,10 +74,27 @@ impl Specialiser<'_> {
         done(abs)
     }
 
+    /// Another tensor over the same memory.
+    fn alias_of(&mut self, id: TensorId) -> Abs {
+        let tensor = self.heap.tensors[id].clone();
+        if tensor.view.is_some() {
+            return Abs::Tensor(self.heap.tensors.push(tensor));
+        }
+        let sizes = tensor.ty.dims.iter().map(|d| Self::int_abs(*d)).collect();
+        let sizes = self.int_list(sizes);
+        let alias = self.view(id, table().get("aten::view"), &[sizes], tensor.ty, tensor.strides);
+        let current = tensor.version == self.heap.storages[tensor.storage].version;
+        if current {
+            let own = &mut self.heap.tensors[alias];
+            (own.value, own.data, own.element) = (tensor.value, tensor.data, tensor.element);
+        }
+        Abs::Tensor(alias)
+    }
+
     /// Operators that give back their first argument, as the same tensor.
     fn identity(&mut self, key: &str, args: &[Abs]) -> Run<Option<Abs>> {
         let is_identity = match key {
-            "aten::detach" | "aten::detach_" | "aten::alias" | "aten::lift" | "aten::lift_fresh" | "prim::data" | "aten::requires_grad_"
+            "aten::detach_" | "aten::lift" | "aten::lift_fresh" | "aten::requires_grad_"
             | "aten::cpu" | "aten::conj" | "aten::resolve_conj" | "aten::resolve_neg" | "aten::_conj" | "aten::positive" | "aten::real" => {
                 matches!(args.first(), Some(Abs::Tensor(_)))
             }
@@ -283,13 +303,16 @@ impl Specialiser<'_> {
     }
 
     /// `torch.tensor(data, dtype, device, requires_grad)` of a scalar or nested lists.
-    fn tensor_from(&mut self, args: &[Abs]) -> Run<Abs> {
+    fn tensor_from(&mut self, args: &[Abs]) -> Run<Option<Abs>> {
         let dtype = self.dtype_argument(&args[1])?;
         if let Abs::Tensor(id) = args[0] {
             return match dtype {
-                Some(dtype) if dtype != self.heap.tensors[id].ty.dtype => self.converted(id, dtype),
-                _ => self.copy_of(id),
+                Some(dtype) if dtype != self.heap.tensors[id].ty.dtype => self.converted(id, dtype).map(Some),
+                _ => self.copy_of(id).map(Some),
             };
+        }
+        if let Some(wrong) = self.wrong_element(&args[0])? {
+            return self.raise("RuntimeError", &format!("Input must be of ints, floats, or bools, got {wrong}"));
         }
         let (mut shape, mut flat) = (Vec::new(), Vec::new());
         self.flatten_list(&args[0], 0, &mut shape, &mut flat)?;
@@ -300,19 +323,37 @@ impl Specialiser<'_> {
         });
         let dtype = dtype.unwrap_or(if flat.is_empty() { self.empty_list_dtype(&args[0]) } else { inferred });
         if shape.is_empty() {
-            return self.scalar_tensor(&flat[0].clone(), dtype);
+            return self.scalar_tensor(&flat[0].clone(), dtype).map(Some);
         }
         let known: Option<Vec<Scalar>> = flat.iter().map(known_scalar).collect();
         if let Some(known) = known {
             let mut bytes = Vec::new();
             known.iter().for_each(|s| s.write(dtype, &mut bytes));
-            return Ok(Abs::Tensor(self.constant_tensor(TensorData::new(dtype, shape, bytes))));
+            return Ok(Some(Abs::Tensor(self.constant_tensor(TensorData::new(dtype, shape, bytes)))));
         }
         let values = self.int_list(flat);
         let sizes = shape.iter().map(|&n| Abs::int(n)).collect();
         let sizes = self.int_list(sizes);
         let made = self.apply_table(table().get("kiln::from_scalars"), vec![values, sizes, Abs::int(dtype.code())], &[Type::TENSOR])?;
-        Ok(made.expect("this operator does not raise").remove(0))
+        Ok(made.map(|mut all| all.remove(0)))
+    }
+
+    /// The type of an element that no tensor can be made from.
+    fn wrong_element(&mut self, abs: &Abs) -> Run<Option<String>> {
+        let mut ty = self.static_type(abs);
+        while let Type::List(elem) = ty {
+            ty = (*elem).clone();
+        }
+        let is_wrong = match ty {
+            Type::None | Type::Str => true,
+            Type::Tensor(_) => self.is_empty_list(abs),
+            _ => false,
+        };
+        Ok(is_wrong.then(|| ty.display(self.program).to_string()))
+    }
+
+    fn is_empty_list(&self, abs: &Abs) -> bool {
+        matches!(abs, Abs::List(id) if matches!(&self.heap.items[*id], HeapItem::List(_, Contents::Static(items)) if items.is_empty()))
     }
 
     fn empty_list_dtype(&self, abs: &Abs) -> DType {

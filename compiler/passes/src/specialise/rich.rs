@@ -94,6 +94,18 @@ pub fn holds_tensor(ty: &Type) -> bool {
     }
 }
 
+/// What holds of every tensor inside values of a rich type; `Never` where there is none.
+pub fn leaf(ty: &Type) -> Type {
+    match ty {
+        Type::Tensor(_) => ty.clone(),
+        Type::Optional(inner) | Type::List(inner) | Type::Future(inner) => leaf(inner),
+        Type::Dict(pair) => join(&leaf(&pair.0), &leaf(&pair.1)),
+        Type::Tuple(items) | Type::Union(items) => items.iter().fold(Type::Never, |all, one| join(&all, &leaf(one))),
+        Type::Any => Type::TENSOR,
+        _ => Type::Never,
+    }
+}
+
 /// The smallest rich type that holds both.
 pub fn join(a: &Type, b: &Type) -> Type {
     match (a, b) {

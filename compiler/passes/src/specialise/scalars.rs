@@ -110,6 +110,7 @@ impl Specialiser<'_> {
             "aten::floordiv" => "integer division or modulo by zero",
             "aten::remainder" => "integer division or modulo by zero",
             "aten::div" => "division by zero",
+            "aten::pow" => return self.guard_power(nums),
             _ => return Ok(false),
         };
         let Some((divisor, kind)) = nums.get(1).copied() else { return Ok(false) };
@@ -130,6 +131,35 @@ impl Specialiser<'_> {
                 Ok(false)
             }
         }
+    }
+
+    /// Zero has no negative powers. True when the operator surely raises here.
+    fn guard_power(&mut self, nums: &[(Num, Kind)]) -> Run<bool> {
+        let [(base, base_kind), (exponent, exponent_kind)] = nums else { return Ok(false) };
+        let (is_zero, is_negative) = (self.test("eq", *base, *base_kind)?, self.test("lt", *exponent, *exponent_kind)?);
+        let raises = match (is_zero, is_negative) {
+            (Num::Const(s), _) | (_, Num::Const(s)) if !s.as_bool() => return Ok(false),
+            (Num::Const(_), Num::Const(_)) => {
+                self.raise::<()>("RuntimeError", "0.0 cannot be raised to a negative power")?;
+                return Ok(true);
+            }
+            (Num::Dyn(test), Num::Const(_)) | (Num::Const(_), Num::Dyn(test)) => test,
+            (Num::Dyn(a), Num::Dyn(b)) => self.emit.table("aten::__and__.bool", vec![a, b], Type::Bool),
+        };
+        self.emit.raise_if(raises, "RuntimeError", "0.0 cannot be raised to a negative power");
+        Ok(false)
+    }
+
+    /// A number compared with zero (`eq`, `lt`).
+    fn test(&mut self, compare: &str, num: Num, kind: Kind) -> Run<Num> {
+        if let Some(scalar) = num.known() {
+            let holds = if compare == "eq" { scalar.as_f64() == 0.0 } else { scalar.as_f64() < 0.0 };
+            return Ok(Num::Const(Scalar::Bool(holds)));
+        }
+        let (zero, suffix) = if kind == Kind::F64 { (Num::Const(Scalar::F64(0.0)), "float") } else { (Num::int(0), "int") };
+        let num = self.convert(num, kind, if kind == Kind::Bool { Kind::Int } else { kind })?;
+        let args = vec![self.emit.num(num), self.emit.num(zero)];
+        Ok(Num::Dyn(self.emit.table(&format!("aten::{compare}.{suffix}"), args, Type::Bool)))
     }
 
     /// An operator on `Scalar` arguments as the overload for the kinds that they have.

@@ -167,13 +167,7 @@ impl Specialiser<'_> {
                 _ => own.clone(),
             };
             values.push(self.materialise(abs, &wanted)?);
-            if let Type::List(elem) = &own {
-                inner = super::rich::join(&inner, elem);
-            } else if let Type::Dict(pair) = &own {
-                inner = super::rich::join(&inner, &pair.1);
-            } else if i > 0 && matches!(schema.args.get(i).map(|a| &a.ty), Some(SchemaType::Var(_))) {
-                inner = super::rich::join(&inner, &own);
-            }
+            inner = super::rich::join(&inner, &super::rich::leaf(&own));
         }
         if schema.returns.first().is_some_and(|r| r.alias.as_ref().is_some_and(|a| a.write)) || schema.name == "aten::add_" {
             // A mutating operator gives back what it changed.

@@ -1,0 +1,401 @@
+//! Interpolation: images resized, or sampled at places that a grid gives. Coordinates are computed in binary32
+//! (binary64 for images of it), as PyTorch does.
+
+use super::linear::known_ints;
+use super::rules::{Types, finish, kind, no_kernel, not_quantized, one, tensor};
+use crate::calc::Num;
+use crate::element::Element;
+use crate::entry::Entry;
+use crate::infer::{Fact, Infer, OpError};
+use kiln_graph::Dim;
+use kiln_loops::{BinaryOp, Expr, Kind};
+
+/// An entry for resizing `$axes` axes: plain overload and the one with lists of sizes and factors.
+macro_rules! resize {
+    ($($plain:literal $vec:literal $doc:literal $axes:literal $aligned:literal $element:expr;)*) => {
+        &[$(
+            tensor!($plain, $doc, |cx| resized(cx, Form { axes: $axes, aligned: $aligned, lists: false }), |e, _, index| {
+                let element: fn(&mut Element, Form, &[Expr]) -> Expr = $element;
+                element(e, Form { axes: $axes, aligned: $aligned, lists: false }, index)
+            }),
+            tensor!($vec, $doc, |cx| resized(cx, Form { axes: $axes, aligned: $aligned, lists: true }), |e, _, index| {
+                let element: fn(&mut Element, Form, &[Expr]) -> Expr = $element;
+                element(e, Form { axes: $axes, aligned: $aligned, lists: true }, index)
+            }),
+        )*]
+    };
+}
+
+/// Which arguments a resizing operator has.
+#[derive(Clone, Copy)]
+struct Form {
+    /// Spatial axes.
+    axes: usize,
+    /// Whether there is `align_corners`.
+    aligned: bool,
+    /// Whether sizes and factors are optional lists, instead of a list of sizes and optional factors.
+    lists: bool,
+}
+
+/// Resizing.
+pub const RESIZE: &[Entry] = resize! {
+    "aten::upsample_nearest1d" "aten::upsample_nearest1d.vec" "resized to the nearest elements" 1 false |e, f, i| nearest(e, f, i, 0.0);
+    "aten::upsample_nearest2d" "aten::upsample_nearest2d.vec" "resized to the nearest elements" 2 false |e, f, i| nearest(e, f, i, 0.0);
+    "aten::upsample_nearest3d" "aten::upsample_nearest3d.vec" "resized to the nearest elements" 3 false |e, f, i| nearest(e, f, i, 0.0);
+    "aten::_upsample_nearest_exact1d" "aten::_upsample_nearest_exact1d.vec" "resized to the elements nearest to centres" 1 false
+        |e, f, i| nearest(e, f, i, 0.5);
+    "aten::_upsample_nearest_exact2d" "aten::_upsample_nearest_exact2d.vec" "resized to the elements nearest to centres" 2 false
+        |e, f, i| nearest(e, f, i, 0.5);
+    "aten::_upsample_nearest_exact3d" "aten::_upsample_nearest_exact3d.vec" "resized to the elements nearest to centres" 3 false
+        |e, f, i| nearest(e, f, i, 0.5);
+    "aten::upsample_linear1d" "aten::upsample_linear1d.vec" "resized by linear interpolation" 1 true |e, f, i| linear(e, f, i);
+    "aten::upsample_bilinear2d" "aten::upsample_bilinear2d.vec" "resized by linear interpolation" 2 true |e, f, i| linear(e, f, i);
+    "aten::upsample_trilinear3d" "aten::upsample_trilinear3d.vec" "resized by linear interpolation" 3 true |e, f, i| linear(e, f, i);
+    "aten::upsample_bicubic2d" "aten::upsample_bicubic2d.vec" "resized by cubic convolution" 2 true |e, f, i| cubic(e, f, i);
+};
+
+/// Sampling at a grid.
+pub const GRID: &[Entry] = &[
+    tensor!("aten::grid_sampler_2d", "the image at the places of a grid in -1..1", |cx| grid_type(cx, 2), |e, _, index| grid(e, 2, index)),
+    tensor!("aten::grid_sampler_3d", "the volume at the places of a grid in -1..1", |cx| grid_type(cx, 3), |e, _, index| grid(e, 3, index)),
+    tensor!("aten::grid_sampler", "the image or volume at the places of a grid in -1..1", |cx| { let axes = cx.tensor(0).rank().saturating_sub(2); grid_type(cx, axes) }, |e, _, index| {
+        let axes = index.len() - 2;
+        grid(e, axes, index)
+    }),
+];
+
+impl Form {
+    /// The factor given for an axis.
+    fn factor(self, facts: &[Fact], axis: usize) -> Result<Option<f64>, OpError> {
+        let at = 2 + usize::from(self.aligned);
+        let fact = if self.lists {
+            match &facts[at] {
+                Fact::List(items) if items.len() == self.axes => &items[axis],
+                Fact::None => return Ok(None),
+                Fact::List(items) => return OpError::raise(format!("expected {} factors, but got {}", self.axes, items.len())),
+                _ => return OpError::unsupported("factors known only at run time"),
+            }
+        } else {
+            &facts[at + axis]
+        };
+        match fact {
+            Fact::None => Ok(None),
+            Fact::Float(Ok(factor)) => Ok(Some(*factor)),
+            Fact::Int(Dim::Const(factor)) => Ok(Some(*factor as f64)),
+            _ => OpError::unsupported("factors known only at run time"),
+        }
+    }
+
+    fn align_corners(self, facts: &[Fact]) -> bool {
+        self.aligned && matches!(facts[2], Fact::Bool(Ok(true)))
+    }
+
+    /// The sizes of the result's spatial axes.
+    fn sizes(self, cx: &mut Infer) -> Result<Vec<i64>, OpError> {
+        let dims = &cx.tensor(0).dims;
+        let first = dims.len() - self.axes;
+        if !cx.is_none(1) {
+            return known_ints(&cx.args[1]);
+        }
+        (0..self.axes)
+            .map(|axis| match (self.factor(cx.args, axis)?, dims[first + axis]) {
+                (Some(factor), Dim::Const(size)) => Ok((size as f64 * factor) as i64),
+                (None, _) => OpError::raise("either size or scale_factor should be defined"),
+                _ => OpError::unsupported("an image of sizes known only at run time"),
+            })
+            .collect()
+    }
+}
+
+fn resized(cx: &mut Infer, form: Form) -> Types {
+    not_quantized(cx)?;
+    let ty = cx.tensor(0).clone();
+    if ty.rank() != form.axes + 2 {
+        return OpError::raise(format!("It is expected input_size equals to {}, but got size {}", form.axes + 2, ty.rank()));
+    }
+    if form.aligned {
+        cx.bool(2)?;
+    }
+    let sizes = form.sizes(cx)?;
+    if sizes.len() != form.axes {
+        return OpError::raise(format!("It is expected output_size equals to {}, but got size {}", form.axes, sizes.len()));
+    }
+    let mut dims = ty.dims[..2].to_vec();
+    for (axis, &size) in sizes.iter().enumerate() {
+        form.factor(cx.args, axis)?;
+        match ty.dims[axis + 2].as_const() {
+            None => return OpError::unsupported("an image of sizes known only at run time"),
+            Some(n) if n <= 0 || size <= 0 => {
+                return OpError::raise(format!("Input and output sizes should be greater than 0, but got input ({n}) and output ({size})"));
+            }
+            _ => dims.push(Dim::Const(size)),
+        }
+    }
+    if form.aligned && !ty.dtype.is_float() {
+        return if ty.dtype == kiln_support::DType::U8 { OpError::unsupported("interpolation of bytes") } else { no_kernel("compute_indices_weights", ty.dtype) };
+    }
+    if ty.dtype.is_integral(true) && ty.dtype != kiln_support::DType::U8 {
+        return no_kernel("upsample_nearest", ty.dtype);
+    }
+    one(ty.dtype, dims)
+}
+
+/// Sizes of the input and the result along a spatial axis.
+fn sizes(e: &Element, axis: usize) -> (i64, i64) {
+    let size = |dim: Dim| dim.as_const().expect("checked by the infer rule");
+    (size(e.tensor(0).dims[axis + 2]), size(e.results[0].dims[axis + 2]))
+}
+
+/// Input positions for each position of the result.
+fn ratio(e: &Element, form: Form, axis: usize) -> f64 {
+    let (input, output) = sizes(e, axis);
+    if form.align_corners(e.args) {
+        return if output > 1 { (input - 1) as f64 / (output - 1) as f64 } else { 0.0 };
+    }
+    match form.factor(e.args, axis).expect("checked by the infer rule") {
+        Some(factor) if factor > 0.0 => 1.0 / factor,
+        _ => input as f64 / output as f64,
+    }
+}
+
+fn nearest(e: &mut Element, form: Form, index: &[Expr], offset: f64) -> Expr {
+    let mut own = index.to_vec();
+    for axis in 0..form.axes {
+        let (input, output) = sizes(e, axis);
+        let scale = ratio(e, form, axis) as f32;
+        let source = |o: i64| (((o as f32 + offset as f32) * scale).floor() as i64).min(input - 1);
+        let at = index[axis + 2];
+        // Whole factors, which are the rule, need no floats.
+        let whole = if output % input == 0 { output / input } else { 0 };
+        own[axis + 2] = if whole > 0 && (0..output).all(|o| source(o) == o / whole) {
+            e.calc([at], |[o]| o.binary(BinaryOp::FloorDiv, whole as f64))
+        } else {
+            e.calc([at], |[o]| ((o.to_kind(Kind::F32) + offset) * f64::from(scale)).floor().to_kind(Kind::Int).min((input - 1) as f64))
+        };
+    }
+    e.load(0, &own)
+}
+
+/// The place in the input that a position of the result stems from.
+fn source<'a>(o: Num<'a>, kind: Kind, scale: f64, align: bool) -> Num<'a> {
+    let o = o.to_kind(kind);
+    if align { o * scale } else { (o + 0.5) * scale - 0.5 }
+}
+
+fn linear(e: &mut Element, form: Form, index: &[Expr]) -> Expr {
+    let (kind, align) = (kind(e), form.align_corners(e.args));
+    let mut taps = Vec::new();
+    for axis in 0..form.axes {
+        let (input, output) = sizes(e, axis);
+        let at = index[axis + 2];
+        if input == output {
+            let weight = e.constant(kind, 1.0);
+            taps.push(vec![(at, weight)]);
+            continue;
+        }
+        let scale = ratio(e, form, axis);
+        let real = e.calc([at], |[o]| source(o, kind, scale, align).max(0.0));
+        let low = e.calc([real], |[x]| x.floor().to_kind(Kind::Int).min((input - 1) as f64));
+        let high = e.calc([low], |[low]| (low + 1.0).min((input - 1) as f64));
+        let after = e.calc([real, low], |[x, low]| (x - low.to_kind(kind)).clamp(0.0, 1.0));
+        let before = e.calc([after], |[after]| 1.0 - after);
+        taps.push(vec![(low, before), (high, after)]);
+    }
+    let y = weighted(e, &taps, &mut index[..2].to_vec());
+    finish(e, y)
+}
+
+/// The sum over all taps of the axes of their weights times the input there.
+fn weighted(e: &mut Element, taps: &[Vec<(Expr, Expr)>], place: &mut Vec<Expr>) -> Expr {
+    let Some((first, rest)) = taps.split_first() else { return e.load(0, place) };
+    let mut sum = None;
+    for &(at, weight) in first {
+        place.push(at);
+        let x = weighted(e, rest, place);
+        place.pop();
+        let part = e.binary(BinaryOp::Mul, x, weight);
+        sum = Some(sum.map_or(part, |sum| e.binary(BinaryOp::Add, sum, part)));
+    }
+    sum.expect("an axis has taps")
+}
+
+/// The weights of cubic convolution (a = -0.75) for the four positions around, `t` after the second.
+fn cubic_weights(t: Num) -> [Num; 4] {
+    [far_weight(t + 1.0), near_weight(t), near_weight(1.0 - t), far_weight(2.0 - t)]
+}
+
+const A: f64 = -0.75;
+
+fn near_weight(x: Num) -> Num {
+    ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
+}
+
+fn far_weight(x: Num) -> Num {
+    ((A * x - 5.0 * A) * x + 8.0 * A) * x - 4.0 * A
+}
+
+fn cubic(e: &mut Element, form: Form, index: &[Expr]) -> Expr {
+    let (kind, align) = (kind(e), form.align_corners(e.args));
+    let mut taps = Vec::new();
+    for axis in 0..form.axes {
+        let (input, _) = sizes(e, axis);
+        let scale = ratio(e, form, axis);
+        let real = e.calc([index[axis + 2]], |[o]| source(o, kind, scale, align));
+        let low = e.calc([real], |[x]| x.floor());
+        let after = e.calc([real, low], |[x, low]| x - low);
+        let axis_taps = (0..4).map(|tap| {
+            let at = e.calc([low], |[low]| (low.to_kind(Kind::Int) + (tap as f64 - 1.0)).clamp(0.0, (input - 1) as f64));
+            (at, e.calc([after], |[t]| cubic_weights(t)[tap]))
+        });
+        taps.push(axis_taps.collect());
+    }
+    let y = weighted(e, &taps, &mut index[..2].to_vec());
+    finish(e, y)
+}
+
+fn grid_type(cx: &mut Infer, axes: usize) -> Types {
+    not_quantized(cx)?;
+    let (input, grid) = (cx.tensor(0).clone(), cx.tensor(1).clone());
+    let (mode, border) = (cx.int(2)?, cx.int(3)?);
+    cx.bool(4)?;
+    if !(2..=3).contains(&axes) || input.rank() != axes + 2 || grid.rank() != axes + 2 {
+        return OpError::raise(format!("grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input {input} and grid {grid}"));
+    }
+    if input.dtype != grid.dtype {
+        return OpError::raise("grid_sampler(): expected input and grid to have same dtype");
+    }
+    if !input.dtype.is_float() {
+        return no_kernel("grid_sampler_2d_cpu", input.dtype);
+    }
+    if grid.dims[axes + 1] != Dim::Const(axes as i64) {
+        return OpError::raise(format!("grid_sampler(): expected grid to have size {axes} in last dimension, but got grid {grid}"));
+    }
+    if input.dims[2..].contains(&Dim::Const(0)) {
+        return OpError::raise("grid_sampler(): expected input to have non-empty spatial dimensions");
+    }
+    if !(0..=2).contains(&mode) || !(0..=2).contains(&border) || (mode == 2 && axes == 3) {
+        return OpError::raise("grid_sampler(): bicubic interpolation only supports 4D input");
+    }
+    let batch = if let (Some(a), Some(b)) = (input.dims[0].as_const(), grid.dims[0].as_const()) { a == b } else { input.dims[0] == grid.dims[0] };
+    if !batch {
+        return OpError::raise("grid_sampler(): expected grid and input to have same batch size");
+    }
+    let mut dims = input.dims[..2].to_vec();
+    dims.extend(&grid.dims[1..=axes]);
+    one(input.dtype, dims)
+}
+
+/// What a coordinate outside of the image stands for.
+#[derive(Clone, Copy, PartialEq)]
+enum Border {
+    Zeros,
+    Edge,
+    Mirror,
+}
+
+/// A coordinate moved inside as the border says.
+fn bring_inside<'a>(x: Num<'a>, size: Num<'a>, border: Border, align: bool) -> Num<'a> {
+    let last = size - 1.0;
+    match border {
+        Border::Zeros => x,
+        Border::Edge => x.clamp(0.0, last),
+        Border::Mirror => mirror(x, size, align).clamp(0.0, last),
+    }
+}
+
+fn mirror<'a>(x: Num<'a>, size: Num<'a>, align: bool) -> Num<'a> {
+    let (low, span) = if align { (size.like(0.0), size - 1.0) } else { (size.like(-0.5), size) };
+    let x = (x - low).abs();
+    let (extra, flips) = (x.rem(span), (x / span).floor());
+    let is_even = (flips * 0.5).floor().eq(flips * 0.5);
+    let y = is_even.select(extra + low, span - extra + low);
+    span.eq(0.0).select(span.like(0.0), y)
+}
+
+/// What sampling is done with.
+struct Sampling {
+    axes: usize,
+    border: Border,
+    align: bool,
+    kind: Kind,
+}
+
+fn grid(e: &mut Element, axes: usize, index: &[Expr]) -> Expr {
+    let border = [Border::Zeros, Border::Edge, Border::Mirror][e.const_int(3) as usize];
+    let sampling = Sampling { axes, border, align: e.const_bool(4), kind: kind(e) };
+    let mode = e.const_int(2);
+    let mut taps = Vec::new();
+    for axis in 0..axes {
+        // The grid names the last axis first.
+        let mut place = vec![index[0]];
+        place.extend(&index[2..]);
+        place.push(e.int((axes - 1 - axis) as i64));
+        let x = e.load(1, &place);
+        let real = sampling.unnormalise(e, axis, x, mode != 2);
+        taps.push(match mode {
+            0 => sampling.linear_taps(e, real),
+            1 => vec![(e.calc([real], |[x]| x.round()), e.constant(sampling.kind, 1.0))],
+            _ => sampling.cubic_taps(e, real),
+        });
+    }
+    let y = sampling.sum(e, mode == 2, &taps, &mut Vec::new(), index);
+    finish(e, y)
+}
+
+impl Sampling {
+    fn size(&self, e: &mut Element, axis: usize) -> Expr {
+        let size = e.tensor(0).dims[axis + 2];
+        let size = e.dim(size);
+        e.exprs().to_kind(self.kind, size)
+    }
+
+    /// From -1..1 to positions of the image.
+    fn unnormalise(&self, e: &mut Element, axis: usize, x: Expr, bring: bool) -> Expr {
+        let size = self.size(e, axis);
+        e.calc([x, size], |[x, size]| {
+            let real = if self.align { (x + 1.0) / 2.0 * (size - 1.0) } else { ((x + 1.0) * size - 1.0) / 2.0 };
+            if bring { bring_inside(real, size, self.border, self.align) } else { real }
+        })
+    }
+
+    fn linear_taps(&self, e: &mut Element, real: Expr) -> Vec<(Expr, Expr)> {
+        let low = e.calc([real], |[x]| x.floor());
+        let high = e.calc([low], |[low]| low + 1.0);
+        let (before, after) = (e.calc([high, real], |[high, x]| high - x), e.calc([real, low], |[x, low]| x - low));
+        vec![(low, before), (high, after)]
+    }
+
+    fn cubic_taps(&self, e: &mut Element, real: Expr) -> Vec<(Expr, Expr)> {
+        let low = e.calc([real], |[x]| x.floor());
+        let t = e.calc([real, low], |[x, low]| x - low);
+        (0..4).map(|tap| (e.calc([low], |[low]| low + (tap as f64 - 1.0)), e.calc([t], |[t]| cubic_weights(t)[tap]))).collect()
+    }
+
+    /// The weighted sum over all taps; positions are floats, and count nothing outside of the image.
+    fn sum(&self, e: &mut Element, bring: bool, taps: &[Vec<(Expr, Expr)>], places: &mut Vec<Expr>, index: &[Expr]) -> Expr {
+        let Some((first, rest)) = taps.split_first() else { return self.pixel(e, bring, places, index) };
+        let mut sum = None;
+        for &(at, weight) in first {
+            places.push(at);
+            let x = self.sum(e, bring, rest, places, index);
+            places.pop();
+            let part = e.binary(BinaryOp::Mul, x, weight);
+            sum = Some(sum.map_or(part, |sum| e.binary(BinaryOp::Add, sum, part)));
+        }
+        sum.expect("an axis has taps")
+    }
+
+    fn pixel(&self, e: &mut Element, bring: bool, places: &[Expr], index: &[Expr]) -> Expr {
+        let mut inside = e.exprs().bool(true);
+        let mut own = index[..2].to_vec();
+        for (axis, &x) in places.iter().enumerate().take(self.axes) {
+            let size = self.size(e, axis);
+            let x = if bring { e.calc([x, size], |[x, size]| bring_inside(x, size, self.border, self.align)) } else { x };
+            let within = e.calc([x, size], |[x, size]| x.ge(0.0) & x.lt(size));
+            inside = e.binary(BinaryOp::And, inside, within);
+            own.push(e.exprs().to_kind(Kind::Int, x));
+        }
+        let (x, zero) = (e.load(0, &own), e.constant(self.kind, 0.0));
+        e.select(inside, x, zero)
+    }
+}
