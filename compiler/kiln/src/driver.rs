@@ -1,12 +1,12 @@
 //! The stages of a compilation, in order:
 //!
 //! ```text
-//! read      archive bytes     -> object graph and syntax trees     (kiln-frontend)
-//! type      syntax trees      -> typed program                     (kiln-typing)
-//! specialise  program, types  -> residual model                    (kiln-passes)
-//! optimise  residual model    -> residual model                    (kiln-passes)
-//! schedule  residual model    -> plan                              (kiln-schedule)
-//! generate  plan              -> object                            (kiln-codegen)
+//! read       archive bytes     -> object graph and syntax trees     (kiln-frontend)
+//! type       syntax trees      -> typed program                     (kiln-typing)
+//! specialise program, types   -> residual model                    (kiln-passes)
+//! optimise   residual model    -> residual model                    (kiln-passes)
+//! schedule   residual model    -> plan                              (kiln-schedule)
+//! generate   plan              -> object                            (kiln-codegen)
 //! ```
 //!
 //! A [`Model`] has been read and typed; it can be asked for signatures and compiled any number of times. Each stage is

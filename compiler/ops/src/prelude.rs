@@ -30,7 +30,17 @@ macro_rules! prelude {
     };
 }
 
-prelude!["containers.py", "convolution.py", "linear.py", "loss.py", "norm.py", "pointwise.py", "recurrent.py"];
+prelude![
+    "containers.py",
+    "convolution.py",
+    "linear.py",
+    "loss.py",
+    "norm.py",
+    "pointwise.py",
+    "recurrent.py",
+    "shapes.py",
+    "statistics.py",
+];
 
 /// Where an operator's decomposition is: file number and function name.
 pub fn find(key: &str) -> Option<(usize, &'static str)> {

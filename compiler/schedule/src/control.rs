@@ -182,7 +182,9 @@ impl Lowering<'_> {
     /// A tensor object for a cell: the object that the tensor is in, or a new one.
     fn carried_object(&mut self, value: Value) -> R<Operand> {
         let known = self.bound.get(&value).copied();
-        if let Some(Bound::Tensor(Place::Object(object))) = known {
+        if let Some(Bound::Tensor(Place::Object(object))) = known
+            && !self.is_argument(value)
+        {
             self.take(value)?;
             return Ok(object);
         }

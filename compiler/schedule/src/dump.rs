@@ -1,12 +1,13 @@
 //! The text form of plans, for `kiln inspect --stage loops` and golden tests.
 
+use crate::kernels::Scheduled;
 use kiln_loops::plan::{Access, Data, Method, Operand, Plan, ScalarOp, Stmt};
 use kiln_loops::write::write_compute;
 use kiln_support::EntityId;
-use std::fmt::{Debug, Write};
+use std::fmt::Write;
 
 /// Writes a whole plan: methods, then computations, kernels and data.
-pub fn write_plan<K: Debug>(plan: &Plan<K>) -> String {
+pub fn write_plan(plan: &Plan<Scheduled>) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "arena {} bytes, {} state slots", plan.arena_bytes, plan.state_slots);
     for method in plan.methods.iter().chain([&plan.init]) {
@@ -17,7 +18,7 @@ pub fn write_plan<K: Debug>(plan: &Plan<K>) -> String {
         let _ = write!(out, "\n{id}: {}", write_compute(compute));
     }
     for (id, kernel) in plan.kernels.iter() {
-        let _ = writeln!(out, "\n{id}: {kernel:?}");
+        let _ = writeln!(out, "\n{id}: {} {:?}", kernel.kernel.name, kernel.desc);
     }
     for (id, data) in plan.data.iter() {
         let _ = write!(out, "\n{id}: {}", describe_data(data));

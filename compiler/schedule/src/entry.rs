@@ -136,6 +136,11 @@ impl<'m> Lowering<'m> {
         declared.dtype == ty.dtype && declared.rank() == ty.rank() && declared.dims.iter().zip(&ty.dims).all(fits)
     }
 
+    /// Whether a value is a tensor as the caller passed it: in the caller's memory, so that a copy is returned.
+    fn is_tensor_parameter(&self, value: Value) -> bool {
+        self.graph.ty(value).is_tensor() && self.graph.blocks[self.graph.entry].params.contains(&value)
+    }
+
     /// Whether a size is a result of the present node.
     fn is_read_here(&self, size: Value) -> bool {
         let node = self.graph.def_node(size);
@@ -146,6 +151,10 @@ impl<'m> Lowering<'m> {
         let (tag, bits) = match value {
             None => (Operand::Int(tag::NONE as i64), Operand::Int(0)),
             Some(value) if self.graph.ty(value).as_tensor().is_some() => (Operand::Int(tag::TENSOR as i64), self.tensor_object(value)?),
+            Some(value) if self.is_tensor_parameter(value) => {
+                let object = self.object_of(value)?;
+                (Operand::Int(tag::TENSOR as i64), self.try_call_for("tensor_clone", vec![object]))
+            }
             Some(value) => {
                 self.take(value)?;
                 self.words(value)?

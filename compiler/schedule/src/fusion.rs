@@ -19,8 +19,14 @@ use std::rc::Rc;
 /// Expressions of one computation before it is split.
 const SIZE_LIMIT: usize = 160;
 
-/// Readers that may each compute a few cheap operations again.
+/// Readers that may each compute a few cheap operations on one tensor again.
 const LIGHT_READERS: usize = 3;
+
+/// Whether an operator's kernels read an operand as memory, laid out as its type says.
+fn needs_memory(graph: &Graph, node: Node, arg: usize) -> bool {
+    let Op::Table(op) = graph.nodes[node].op else { return false };
+    arg == 0 && matches!(kiln_ops::table().key(op), "kiln::conv2d_nhwc" | "kiln::max_pool2d_nhwc" | "kiln::avg_pool2d_nhwc")
+}
 
 /// The decisions for a graph.
 #[derive(Default)]
@@ -71,6 +77,11 @@ struct Planner<'a> {
     clusters: Clusters,
 }
 
+/// Whether a node's kernel reads operand 0 as a channels-last image in memory.
+fn reads_pixels(graph: &Graph, node: Node) -> bool {
+    matches!(graph.nodes[node].op, Op::Table(op) if kiln_ops::table().key(op).ends_with("_nhwc"))
+}
+
 /// Finds groups of operators over the same rows.
 fn find_clusters(graph: &Graph, structure: &Structure) -> Clusters {
     let (mut blocks, mut built) = (vec![graph.entry], HashMap::new());
@@ -118,7 +129,9 @@ impl Planner<'_> {
     /// Whether a tensor is wanted as memory, where a flat view of other memory would do.
     fn is_pointer_wanted(&self, value: Value) -> bool {
         self.memory[value]
-            || self.readers(value).iter().any(|&(node, _)| matches!(body(self.graph, node), Some(Body::Extern { .. })))
+            || self.readers(value).iter().any(|&(node, at)| {
+                matches!(body(self.graph, node), Some(Body::Extern { .. })) || needs_memory(self.graph, node, at)
+            })
     }
 
     /// The nodes that have a tensor as operand, through lists, with the operand's position.
@@ -159,11 +172,14 @@ impl Planner<'_> {
         if self.clusters.inlined.contains(&value) {
             return true;
         }
+        let readers = self.readers(value);
+        if !is_flat && readers.iter().any(|&(reader, at)| at == 0 && reads_pixels(self.graph, reader)) {
+            return false;
+        }
         let own = self.full_profile(node);
         if own.size > SIZE_LIMIT {
             return false;
         }
-        let readers = self.readers(value);
         let home = self.structure.block_of(node);
         if own.cost > Cost::Free && readers.iter().any(|&(n, _)| self.structure.block_of(n) != home) {
             return false;
@@ -172,6 +188,7 @@ impl Planner<'_> {
         match own.cost {
             Cost::Free => !contracted || own.is_affine,
             _ if contracted => false,
+            Cost::Light if readers.len() > 1 && inputs(&own) > 1 => false,
             Cost::Light => readers.len() <= LIGHT_READERS && readers.iter().all(|&(n, _)| self.reads_once(n, value, false)),
             Cost::Medium => readers.len() == 1 && self.reads_once(readers[0].0, value, false),
             Cost::Heavy => readers.len() == 1 && self.takes_reduction(readers[0].0, value),
@@ -183,7 +200,7 @@ impl Planner<'_> {
         let is_yielded = |value: Value| self.structure.uses(value).iter().any(|u| matches!(u, Use::Yield(..)));
         is_yielded(value)
             || self.readers(value).iter().any(|&(node, at)| match body(self.graph, node) {
-                Some(Body::Tensor { .. } | Body::View { .. }) => false,
+                Some(Body::Tensor { .. } | Body::View { .. }) => needs_memory(self.graph, node, at),
                 Some(Body::Scatter { .. }) => at == 0,
                 Some(Body::Extern { .. }) => !is_flat,
                 _ => !(matches!(self.graph.nodes[node].op, Op::WriteView(_)) && at == 1),
@@ -210,7 +227,10 @@ impl Planner<'_> {
         if !has_one_element_fn(self.graph, reader) || is_taken {
             return false;
         }
-        let fits = self.own_profile(reader).cost < Cost::Heavy && self.reads_once(reader, value, true);
+        // A matrix product writes its result as it comes: what reorders it would make it a loop nest.
+        let profile = self.own_profile(reader);
+        let in_order = profile.reads.iter().filter(|r| r.value == value).all(|r| r.in_order);
+        let fits = in_order && profile.cost < Cost::Heavy && self.reads_once(reader, value, true);
         if fits {
             self.has_heavy.insert(reader);
         }
@@ -239,6 +259,11 @@ impl Planner<'_> {
         let inlined = |value| self.fusion.is_inlined(value);
         profile(&Builder::new(self.graph, &inlined).results(node, &[0]))
     }
+}
+
+/// How many tensors a computation reads.
+fn inputs(profile: &Profile) -> usize {
+    profile.reads.iter().map(|r| r.value).collect::<HashSet<Value>>().len()
 }
 
 fn has_element_fn(graph: &Graph, node: Node) -> bool {

@@ -3,6 +3,7 @@
 //! The one bridge between graphs and operators on one side and loops and kernels on the other. A method
 //! goes through these steps:
 //!
+//! 0. [`share`]: equal operators on equal operands become one.
 //! 1. [`sizes`]: what operators' rules compute of sizes becomes values of the graph.
 //! 2. [`structure`]: nesting, uses, needed nodes.
 //! 3. [`fusion`]: which tensors are expressions, which are memory.
@@ -31,6 +32,7 @@ mod rep;
 mod row_clusters;
 mod runtime_call;
 mod scalars;
+mod share;
 mod sizes;
 mod source;
 mod structure;
@@ -80,6 +82,7 @@ fn schedule_graph(
     shared: &mut Shared,
 ) -> Result<(Method, u64), Diagnostic> {
     let mut graph = graph.clone();
+    share::share(&mut graph);
     let sizes = sizes::resolve(&mut graph);
     let structure = Structure::new(&graph);
     let fusion = Fusion::new(&graph, &structure);

@@ -1,12 +1,13 @@
 //! The arena plan: offsets for buffers whose sizes are constant.
 //!
 //! A buffer lives from the first statement that names it to the last; where a loop names it that began
-//! after the buffer did, to the end of that loop. Buffers are placed largest first, each at the lowest
+//! after the buffer did, to the end of that loop. Naming a local or a stack slot that holds a buffer's address, such as
+//! a table of pointers, is naming the buffer. Buffers are placed largest first, each at the lowest
 //! offset where it fits between those already placed that live at the same time.
 
 use crate::lower::BufferId;
-use kiln_loops::plan::{Operand, Stmt};
-use std::collections::HashSet;
+use kiln_loops::plan::{Local, Operand, Slot, Stmt};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Alignment of buffers.
 const ALIGN: u64 = 64;
@@ -55,7 +56,7 @@ struct Life {
 /// Replaces buffer numbers in a method's statements by offsets. Returns the bytes needed; none where they do not fit
 /// in 63 bits.
 pub fn plan_arena(body: &mut [Stmt], buffers: &Buffers) -> Option<u64> {
-    let mut scan = Scan { at: 0, lives: vec![None; buffers.sizes.len()], loops: Vec::new() };
+    let mut scan = Scan { at: 0, lives: vec![None; buffers.sizes.len()], loops: Vec::new(), holders: HashMap::new() };
     scan.statements(body);
     let (offsets, total) = place(&buffers.sizes, &scan.lives)?;
     rewrite(body, &offsets);
@@ -67,18 +68,46 @@ struct Scan {
     lives: Vec<Option<Life>>,
     /// For each enclosing loop: where it began, and what it names.
     loops: Vec<(usize, Vec<usize>)>,
+    /// Buffers whose addresses a local or slot may hold.
+    holders: HashMap<Holder, BTreeSet<usize>>,
+}
+
+/// What holds an address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Holder {
+    Local(Local),
+    Slot(Slot),
+}
+
+fn holder(operand: Operand) -> Option<Holder> {
+    match operand {
+        Operand::Local(local) => Some(Holder::Local(local)),
+        Operand::Slot(slot, _) => Some(Holder::Slot(slot)),
+        _ => None,
+    }
 }
 
 impl Scan {
     fn statements(&mut self, body: &mut [Stmt]) {
         for stmt in body {
             self.at += 1;
-            let mut named = Vec::new();
-            for_operands(stmt, &mut |operand| {
-                if let Operand::Arena(buffer) = operand {
-                    named.push(*buffer as usize);
+            let mut named = BTreeSet::new();
+            for_operands(stmt, &mut |operand| match holder(*operand) {
+                Some(holder) => named.extend(self.holders.get(&holder).into_iter().flatten()),
+                None => {
+                    if let Operand::Arena(buffer) = operand {
+                        named.insert(*buffer as usize);
+                    }
                 }
             });
+            let holds = match stmt {
+                Stmt::Scalar { dst, .. } => Some(Holder::Local(*dst)),
+                Stmt::Store { base, .. } => holder(*base),
+                _ => None,
+            };
+            if let Some(holder) = holds.filter(|_| !named.is_empty()) {
+                self.holders.entry(holder).or_default().extend(&named);
+            }
             named.into_iter().for_each(|buffer| self.name(buffer));
             match stmt {
                 Stmt::If { then, orelse, .. } => {
@@ -213,6 +242,18 @@ mod tests {
         let mut body = vec![touch(0), copy(1, 0), copy(2, 1), copy(3, 2)];
         assert_eq!(plan_arena(&mut body, &buffers), Some(256));
         assert_eq!(offsets(&mut body), [0, 128, 0, 0, 128, 128, 0]);
+    }
+
+    #[test]
+    fn a_table_keeps_its_buffers_alive() {
+        let mut buffers = Buffers::default();
+        for _ in 0..2 {
+            buffers.add(64, true);
+        }
+        let table = Operand::Slot(Slot(0), 0);
+        let store = Stmt::Store { base: table, offset: 0, value: Operand::Arena(0), access: kiln_loops::plan::Access::Word };
+        let call = Stmt::Kernel { id: kiln_loops::plan::KernelId(0), args: vec![table, Operand::Arena(1)] };
+        assert_eq!(plan_arena(&mut [touch(0), store, call], &buffers), Some(128));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use crate::source::Built;
 use kiln_graph::Value;
-use kiln_loops::{Compute, Expr, ExprData, Extent};
+use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Extent, Scalar, scalar};
+use kiln_support::tensor::contiguous_strides;
 use std::collections::HashSet;
 
 /// What an element costs to compute again.
@@ -27,6 +28,8 @@ pub struct Read {
     pub is_once: bool,
     /// Whether it is read inside a reduction.
     pub in_reduction: bool,
+    /// Whether it is read in the order of its memory as the result is written in the order of its own.
+    pub in_order: bool,
 }
 
 /// The facts of a computation of one output.
@@ -111,7 +114,7 @@ impl Walk<'_> {
             return;
         }
         match self.compute.exprs.get(expr) {
-            ExprData::Load { input, .. } => self.read(*input as usize, reduced, guarded),
+            ExprData::Load { input, index } => self.read(*input as usize, index, reduced, guarded),
             ExprData::Reduce { axes, body, .. } => {
                 let inner = [reduced, axes].concat();
                 return self.visit(*body, &inner, guarded);
@@ -128,11 +131,43 @@ impl Walk<'_> {
         }
     }
 
-    fn read(&mut self, input: usize, reduced: &[u32], guarded: bool) {
+    fn read(&mut self, input: usize, index: &[Expr], reduced: &[u32], guarded: bool) {
         // A guarded load outside reductions is one arm of a concatenation or the inside of a padding: its conditions
         // exclude each other, and each element is read once.
         let is_once = (guarded && reduced.is_empty()) || self.covers_once(input, reduced);
-        self.reads.push(Read { value: self.built.inputs[input], is_once, in_reduction: !reduced.is_empty() });
+        let in_order = reduced.is_empty() && self.is_in_order(input, index);
+        self.reads.push(Read { value: self.built.inputs[input], is_once, in_reduction: !reduced.is_empty(), in_order });
+    }
+
+    /// Whether an input's flat address is the result's flat index.
+    fn is_in_order(&self, input: usize, index: &[Expr]) -> bool {
+        let compute = self.compute;
+        let axes = &compute.axes[..compute.rank];
+        let sizes = |extents: &[Extent]| -> Option<Vec<i64>> {
+            extents.iter().map(|e| if let Extent::Const(n) = e { Some(*n) } else { None }).collect()
+        };
+        let (Some(own), Some(dims)) = (sizes(axes), sizes(&compute.inputs[input].dims)) else {
+            // With open sizes: the very same axes.
+            return index.len() == axes.len()
+                && index.iter().enumerate().all(|(k, &e)| *compute.exprs.get(e) == ExprData::Axis(k as u32));
+        };
+        let (own_strides, strides) = (contiguous_strides(&own), contiguous_strides(&dims));
+        let at = |point: &[i64]| -> Option<i64> {
+            index.iter().zip(&strides).map(|(&e, s)| Some(evaluate(compute, e, point)? * s)).sum()
+        };
+        let mut point = vec![0; own.len()];
+        if at(&point) != Some(0) {
+            return false;
+        }
+        (0..own.len()).filter(|&k| own[k] > 1).all(|k| {
+            // The first step and the last one: an affine address is the same in between.
+            [1, own[k] - 1].into_iter().all(|step| {
+                point[k] = step;
+                let found = at(&point);
+                point[k] = 0;
+                found == Some(step * own_strides[k])
+            })
+        })
     }
 
     /// Whether the loops around a load run at most as often as the input has elements.
@@ -161,4 +196,21 @@ fn size(dims: &[Extent]) -> (i64, Vec<u32>) {
         }
     }
     (product, symbols)
+}
+
+/// An int expression at a point of the result, if it only depends on the axes.
+fn evaluate(compute: &Compute, expr: Expr, point: &[i64]) -> Option<i64> {
+    match compute.exprs.get(expr) {
+        ExprData::Const(scalar) => Some(scalar.as_int()),
+        ExprData::Axis(axis) => point.get(*axis as usize).copied(),
+        ExprData::Binary(op, a, b) => {
+            let (a, b) = (evaluate(compute, *a, point)?, evaluate(compute, *b, point)?);
+            let arithmetic = matches!(
+                op,
+                BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::FloorDiv | BinaryOp::Mod | BinaryOp::TruncDiv | BinaryOp::Rem
+            );
+            arithmetic.then(|| scalar::binary(*op, Scalar::Int(a), Scalar::Int(b)).as_int())
+        }
+        _ => None,
+    }
 }

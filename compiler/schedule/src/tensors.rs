@@ -434,7 +434,7 @@ impl Lowering<'_> {
             None => self.bound.get(&value).copied(),
         };
         if let Some(Bound::Tensor(Place::Object(object))) = bound {
-            if self.mutates_tensors && !self.is_fresh(value) {
+            if (self.mutates_tensors && !self.is_fresh(value)) || self.is_argument(value) {
                 return Ok(self.try_call_for("tensor_clone", vec![object]));
             }
             self.take(value)?;
@@ -444,6 +444,12 @@ impl Lowering<'_> {
         let to = self.place_pointer(Place::Object(object));
         self.copy_to(value, to)?;
         Ok(object)
+    }
+
+    /// Whether a tensor may be in memory of the caller, who may change or free it after the call.
+    pub fn is_argument(&self, value: Value) -> bool {
+        let unboxed = self.graph.def_node(value).filter(|&n| matches!(self.graph.nodes[n].op, Op::Unbox));
+        unboxed.is_some_and(|n| self.graph.blocks[self.graph.entry].params.contains(&self.graph.nodes[n].args[0]))
     }
 
     /// Whether a tensor's object was made for it alone and is given away by the present node.

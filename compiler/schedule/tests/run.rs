@@ -378,3 +378,38 @@ fn symbols_of_a_carried_tensor_may_change() {
     assert_eq!(compiled.call(&[vector(&[1.0, 2.0, 3.0]), 2.into()]), Ok(tensor(&[1], &[12.0])));
     assert_eq!(compiled.call(&[vector(&[1.0, 2.0, 3.0]), 0.into()]), Ok(tensor(&[3], &[1.0, 2.0, 3.0])));
 }
+
+#[test]
+fn a_method_may_only_raise() {
+    let mut b = Builder::new();
+    let n = b.param("n", Type::Int);
+    let message = b.str("never");
+    b.effect(Op::Raise("RuntimeError".into()), &[message]);
+    let mut model = b.model(n, Type::Int);
+    let entry = model.methods[0].graph.entry;
+    let block = &mut model.methods[0].graph.blocks[entry];
+    (block.yields, block.diverges) = (Vec::new(), true);
+    assert_eq!(compile(&model).call(&[1.into()]), Err("1: never".into()));
+}
+
+#[test]
+fn an_argument_is_copied_into_what_outlives_the_call() {
+    let mut b = Builder::new();
+    let x = b.input("x", &[2]);
+    let object = b.boxed(x);
+    let old = b.node(Op::StateLoad(kiln_graph::StateId(0)), &[], Type::TENSOR);
+    b.effect(Op::StateStore(kiln_graph::StateId(0)), &[object]);
+    let mut model = b.model(old, Type::TENSOR);
+    let mut init = Builder::new();
+    let zero = init.tensor(TensorData::from_f32(&[2], &[0.0, 0.0]));
+    let zero = init.boxed(zero);
+    init.effect(Op::StateStore(kiln_graph::StateId(0)), &[zero]);
+    model.init = init.graph;
+    model.state.push(kiln_graph::StateSlot { name: "last".into(), ty: Type::TENSOR });
+    let mut compiled = compile(&model);
+    let first = compiled.instance_call(&[vector(&[1.0, 2.0])]);
+    assert_eq!(first, Ok(tensor(&[2], &[0.0, 0.0])));
+    // The first argument's memory is gone by now.
+    assert_eq!(compiled.instance_call(&[vector(&[3.0, 4.0])]), Ok(tensor(&[2], &[1.0, 2.0])));
+    assert_eq!(compiled.instance_call(&[vector(&[5.0, 6.0])]), Ok(tensor(&[2], &[3.0, 4.0])));
+}

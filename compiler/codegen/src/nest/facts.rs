@@ -4,7 +4,6 @@
 use crate::arithmetic::is_call;
 use crate::error::CodegenError;
 use kiln_loops::{Compute, Expr, ExprData, Extent};
-use std::collections::BTreeSet;
 
 /// The most branches and reductions inside one another that are accepted.
 const MAX_DEPTH: usize = 500;
@@ -57,17 +56,26 @@ impl Facts {
         }
     }
 
+    /// Of what both sides need in any case and has effects, what nothing else of it needs.
     fn common_of(&self, compute: &Compute, yes: Expr, no: Expr) -> Vec<Expr> {
         let (yes, no) = (self.surely_evaluated(compute, yes), self.surely_evaluated(compute, no));
-        yes.intersection(&no).copied().collect()
+        let mut common: Vec<bool> = yes.iter().zip(&no).map(|(a, b)| *a && *b).collect();
+        // Operands come before what they are operands of.
+        for at in (0..common.len()).rev() {
+            if yes[at] && no[at] {
+                self.operands(compute, Expr(at as u32)).iter().for_each(|operand| common[operand.0 as usize] = false);
+            }
+        }
+        (0..common.len()).filter(|&at| common[at]).map(|at| Expr(at as u32)).collect()
     }
 
-    /// What has effects and is evaluated whenever `root` is, itself included.
-    fn surely_evaluated(&self, compute: &Compute, root: Expr) -> BTreeSet<Expr> {
-        let mut found = BTreeSet::new();
+    /// What has effects and is evaluated whenever `root` is, itself included, by number.
+    fn surely_evaluated(&self, compute: &Compute, root: Expr) -> Vec<bool> {
+        let mut found = vec![false; root.0 as usize + 1];
         let mut work = vec![root];
         while let Some(expr) = work.pop() {
-            if self.effect[expr.0 as usize] && found.insert(expr) {
+            let at = expr.0 as usize;
+            if self.effect[at] && !std::mem::replace(&mut found[at], true) {
                 work.extend(self.operands(compute, expr));
             }
         }

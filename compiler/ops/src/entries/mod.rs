@@ -4,6 +4,7 @@ mod activations;
 mod binary;
 mod create;
 mod index;
+mod linalg;
 mod linear;
 mod channels_last;
 mod containers;
@@ -62,6 +63,7 @@ const FAMILIES: &[&[Entry]] = &[
     index::ENTRIES,
     scatters::ENTRIES,
     order::ENTRIES,
+    linalg::ENTRIES,
     pooling::ENTRIES,
     sampling::RESIZE,
     sampling::GRID,

@@ -341,22 +341,32 @@ impl Compiled {
         }
         plain
     }
+
+    /// Calls `forward` without counting objects: what the state holds may change.
+    pub fn instance_call(&mut self, args: &[Arg]) -> Result<Got, String> {
+        call_uncounted(&mut self.instance, args)
+    }
 }
 
 fn call(instance: &mut Instance, args: &[Arg]) -> Result<Got, String> {
+    let before = live_objects(instance);
+    let got = call_uncounted(instance, args)?;
+    assert_eq!(live_objects(instance), before, "objects are left behind");
+    Ok(got)
+}
+
+fn call_uncounted(instance: &mut Instance, args: &[Arg]) -> Result<Got, String> {
     let descriptors: Vec<Vec<u64>> = args.iter().map(|a| if let Arg::Tensor(t) = a { descriptor(t) } else { vec![] }).collect();
     let words = args.iter().zip(&descriptors).map(|(arg, d)| match arg {
         Arg::Tensor(_) => Word::object(abi::tag::TENSOR, d.as_ptr()),
         Arg::Word(word) => *word,
     });
     let words = words.collect::<Vec<_>>();
-    let before = live_objects(instance);
     // SAFETY: the descriptors outlive the call.
     match unsafe { instance.call("forward", &words) } {
         Ok(word) => {
             let got = read(word);
             release(instance, word);
-            assert_eq!(live_objects(instance), before, "objects are left behind");
             Ok(got)
         }
         Err(CallError::Status { status, text }) => Err(format!("{status}: {text}")),

@@ -1,0 +1,7 @@
+//! The `kiln` command, as the tests run it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    kiln::cli::main()
+}

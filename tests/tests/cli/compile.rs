@@ -1,0 +1,81 @@
+//! `compile`: what it asks for, what it writes, and that the same input gives the same bytes.
+
+use super::{Outcome, Workspace, kiln, names, outcome};
+use kiln_tests::fixture;
+use std::path::Path;
+
+const SUM: &str = "def forward(self: __torch__.M,\n    a: Tensor,\n    b: Tensor,\n    n: int) -> Tensor:\n  return torch.add(a, b, alpha=n)";
+
+fn compile(workspace: &Workspace, args: &[&str]) -> Outcome {
+    outcome(kiln().arg("compile").arg(workspace.path("m.pt")).arg("-o").arg(workspace.path("out")).args(args))
+}
+
+#[test]
+fn types_that_are_missing_are_asked_for() {
+    let workspace = Workspace::new(SUM);
+    let found = compile(&workspace, &[]);
+    assert_eq!(found.status, Some(2), "{found:?}");
+    assert!(found.stderr.contains("add --input 'a=f32[...]' --input 'b=f32[...]'"), "{found:?}");
+    let one = compile(&workspace, &["--input", "a=f32[2]"]);
+    assert!(one.status == Some(2) && one.stderr.contains("add --input 'b=f32[...]'"), "{one:?}");
+    assert_eq!(workspace.names(), ["m.pt"], "nothing is written");
+}
+
+#[test]
+fn each_kind_of_file_is_written() {
+    let workspace = Workspace::new(SUM);
+    let inputs = ["--input", "a=f32[N,4]", "--input", "b=f32[N,4]", "--name", "sum"];
+    let emit = ["--emit", "obj,lib,header,manifest,rust,graph,clif,asm"];
+    let found = compile(&workspace, &[&inputs[..], &emit, &["--depfile", workspace.path("m.d").to_str().unwrap()]].concat());
+    assert_eq!(found.status, Some(0), "{found:?}");
+    assert_eq!(names(&workspace.path("out")), ["kiln.h", "libsum.a", "sum.clif", "sum.h", "sum.json", "sum.kir", "sum.o", "sum.rs", "sum.s"]);
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(workspace.path("out/sum.json")).unwrap()).unwrap();
+    assert_eq!(manifest["name"], "sum");
+    let depfile = std::fs::read_to_string(workspace.path("m.d")).unwrap();
+    assert!(depfile.contains("sum.o") && depfile.trim_end().ends_with("m.pt"), "{depfile}");
+}
+
+#[test]
+fn several_targets_have_a_folder_each() {
+    let workspace = Workspace::new(SUM);
+    let targets = ["x86_64-unknown-linux-gnu", "aarch64-linux-android", "aarch64-apple-ios", "aarch64-pc-windows-msvc"];
+    let mut args = vec!["--input", "a=f32[2]", "--input", "b=f32[2]", "--emit", "obj", "--name", "sum"];
+    args.extend(targets.iter().flat_map(|target| ["--target", target]));
+    let found = compile(&workspace, &args);
+    assert_eq!(found.status, Some(0), "{found:?}");
+    for target in targets {
+        let file = if target.ends_with("msvc") { "sum.obj" } else { "sum.o" };
+        assert_eq!(names(&workspace.path("out").join(target)), [file]);
+    }
+}
+
+fn bert(folder: &Path, target: &str) -> Vec<(String, Vec<u8>)> {
+    let (model, inputs) = (fixture("bert/bert.pt").canonicalize().unwrap(), fixture("bert/bert.json").canonicalize().unwrap());
+    let emit = ["--emit", "obj,header,manifest,clif,rust", "--target", target, "-o", "out"];
+    let found = outcome(kiln().current_dir(folder).arg("compile").arg(model).arg("--inputs").arg(inputs).args(emit));
+    assert_eq!(found.status, Some(0), "{found:?}");
+    let out = folder.join("out");
+    names(&out).into_iter().map(|name| (name.clone(), std::fs::read(out.join(name)).unwrap())).collect()
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    for target in ["x86_64-unknown-linux-gnu", "aarch64-apple-ios"] {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (a, b) = (bert(one.path(), target), bert(other.path(), target));
+        assert_eq!(a.len(), 6);
+        for ((name, a), (_, b)) in a.iter().zip(&b) {
+            assert!(a == b, "{target}: {name} differs");
+        }
+    }
+}
+
+#[test]
+fn timings_go_to_standard_error() {
+    let workspace = Workspace::new(SUM);
+    let found = compile(&workspace, &["--input", "a=f32[2]", "--input", "b=f32[2]", "--emit", "obj", "--timings"]);
+    assert_eq!((found.status, found.stdout.as_str()), (Some(0), ""), "{found:?}");
+    for stage in ["read", "type", "specialise", "schedule", "generate", "total"] {
+        assert!(found.stderr.contains(stage), "{stage}: {found:?}");
+    }
+}

@@ -1,0 +1,92 @@
+//! `run`, `verify`, `bench` and `inspect`.
+
+use super::{Workspace, kiln, outcome};
+use kiln_tests::fixture;
+
+const SCALE: &str = "def forward(self: __torch__.M,\n    x: Tensor,\n    factor: float=2.0) -> Tensor:\n  return torch.mul(x, factor)";
+
+/// Arguments of a call, without the braces around the file.
+const ARGS: &str = r#""args": [{"tensor": {"dtype": "float32", "shape": [2, 3], "data": [1, 2, 3, 4, 5, 6]}}]"#;
+
+#[test]
+fn results_are_printed_or_written() {
+    let workspace = Workspace::new(SCALE);
+    let printed = workspace.run(&format!("{{{ARGS}}}"));
+    assert_eq!(printed.status, Some(0), "{printed:?}");
+    let expected = r#"{"tensor":{"dtype":"float32","shape":[2,3],"data":[2.0,4.0,6.0,8.0,10.0,12.0]}}"#;
+    assert_eq!(printed.stdout.trim_end(), expected);
+
+    let run = outcome(kiln().arg("run").arg(workspace.path("m.pt")).arg("--inputs").arg(workspace.path("in.json")).arg("--outputs").arg(workspace.path("out.json")));
+    assert_eq!((run.status, run.stdout.as_str()), (Some(0), ""), "{run:?}");
+    assert_eq!(workspace.names(), ["in.json", "m.pt", "out.json", "out.safetensors"]);
+}
+
+#[test]
+fn symbolic_sizes_give_the_same() {
+    let workspace = Workspace::new(SCALE);
+    let fixed = workspace.run(&format!("{{{ARGS}}}"));
+    let free = outcome(kiln().arg("run").arg(workspace.path("m.pt")).arg("--inputs").arg(workspace.path("in.json")).arg("--symbolic"));
+    assert_eq!((free.status, free.stdout), (Some(0), fixed.stdout), "{}", free.stderr);
+}
+
+#[test]
+fn calls_of_a_sequence_are_written_as_one() {
+    let workspace = Workspace::new(SCALE);
+    let call = |x: f64| format!(r#"{{"args": [{{"tensor": {{"dtype": "float64", "shape": [], "data": {x}}}}}], "kwargs": {{"factor": {{"int": 3}}}}}}"#);
+    let found = workspace.run(&format!(r#"{{"calls": [{}, {}]}}"#, call(1.0), call(2.5)));
+    assert_eq!(found.status, Some(0), "{found:?}");
+    let lines: Vec<serde_json::Value> = found.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let values: Vec<f64> = lines.iter().map(|line| line["tensor"]["data"][0].as_f64().unwrap()).collect();
+    assert_eq!(values, [3.0, 7.5]);
+}
+
+fn recording(expected: &str) -> String {
+    format!(r#"{{{ARGS}, "expect": {{"tensor": {{"dtype": "float32", "shape": [2, 3], "data": {expected}}}}}, "rtol": 1e-5, "atol": 0}}"#)
+}
+
+#[test]
+fn verify_names_the_first_difference() {
+    let workspace = Workspace::new(SCALE);
+    let verify = |text: &str| {
+        let path = workspace.write("rec.json", text);
+        outcome(kiln().arg("verify").arg(workspace.path("m.pt")).arg("--recording").arg(path))
+    };
+    let same = verify(&recording("[2, 4, 6, 8, 10, 12]"));
+    assert_eq!(same.status, Some(0), "{same:?}");
+    assert!(same.stdout.contains("1 result compared"), "{same:?}");
+    let other = verify(&recording("[2, 4, 6, 8, 11, 12]"));
+    assert_eq!(other.status, Some(1), "{other:?}");
+    assert!(other.first_line().contains("result: 1 of 6 elements differ, first at [1, 1]: 10.0, expected 11.0"), "{other:?}");
+}
+
+#[test]
+fn verify_compares_what_submodules_give() {
+    let found = outcome(kiln().arg("verify").arg(fixture("bert/bert.pt")).arg("--recording").arg(fixture("bert/bert.json")));
+    assert_eq!(found.status, Some(0), "{found:?}");
+    assert!(found.stdout.contains("1 result compared, 42 values of submodules"), "{found:?}");
+}
+
+#[test]
+fn bench_prints_one_object() {
+    let workspace = Workspace::new(SCALE);
+    let found = outcome(kiln().arg("bench").arg(workspace.path("m.pt")).args(["--input", "x=f32[8,8]", "--min-time", "0", "--json"]));
+    assert_eq!(found.status, Some(0), "{found:?}");
+    let facts: serde_json::Value = serde_json::from_str(&found.stdout).unwrap();
+    let keys = ["median_ms", "min_ms", "first_call_ms", "compile_ms", "object_bytes", "text_bytes", "weights_bytes", "arena_bytes", "peak_rss_bytes", "threads"];
+    for key in keys {
+        assert!(facts[key].is_number(), "{key}: {facts}");
+    }
+    assert!(facts["target"].is_string() && facts["cpu"].is_string());
+    let open = outcome(kiln().arg("bench").arg(workspace.path("m.pt")).args(["--input", "x=f32[N,8]"]));
+    assert_eq!(open.status, Some(2), "{open:?}");
+}
+
+#[test]
+fn every_stage_can_be_inspected() {
+    let workspace = Workspace::new(SCALE);
+    for (stage, needle) in [("ast", "class"), ("typed", "aten::mul"), ("optimized", "aten::mul"), ("loops", "method forward"), ("clif", "function"), ("asm", "ret")] {
+        let found = outcome(kiln().arg("inspect").arg(workspace.path("m.pt")).args(["--stage", stage, "--input", "x=f32[2,3]"]));
+        assert_eq!(found.status, Some(0), "{stage}: {found:?}");
+        assert!(found.stdout.to_lowercase().contains(needle), "{stage}: {}", found.stdout);
+    }
+}
