@@ -174,15 +174,27 @@ fn write_bsd_member(out: &mut Vec<u8>, name: &str, mode: u32, bytes: &[u8]) {
     out.resize(end, 0);
 }
 
+fn damaged(error: object::Error) -> CodegenError {
+    CodegenError::BackEnd(format!("the object is not readable: {error}"))
+}
+
 /// The names in the symbol table of an object: the global symbols that it defines.
 fn global_symbols(bytes: &[u8]) -> Result<Vec<String>, CodegenError> {
-    let damaged = |error: object::Error| CodegenError::BackEnd(format!("the object is not readable: {error}"));
     let file = object::File::parse(bytes).map_err(damaged)?;
     let defined = file.symbols().filter(|s| s.is_global() && s.is_definition());
     defined.map(|symbol| symbol.name().map(str::to_owned).map_err(damaged)).collect()
 }
 
-/// A static library of a model's object, and of the runtime's object where that is given.
+/// Whether an object refers to the runtime: whether it cannot be linked without it.
+pub fn refers_to_runtime(object: &[u8]) -> Result<bool, CodegenError> {
+    let file = object::File::parse(object).map_err(damaged)?;
+    // Mach-O names begin with an underscore more.
+    let is_runtime = |name: &str| name.trim_start_matches('_').starts_with("kiln_rt");
+    Ok(file.symbols().any(|symbol| symbol.is_undefined() && symbol.name().is_ok_and(is_runtime)))
+}
+
+/// A static library of a model's object, and of the runtime's object where that is given. Several such libraries link
+/// into one app: the linker takes the runtime from the first that has it.
 pub fn static_library(name: &str, object: &[u8], runtime: Option<&[u8]>, triple: &Triple) -> Result<Vec<u8>, CodegenError> {
     let extension = if triple.binary_format == BinaryFormat::Coff { "obj" } else { "o" };
     let mut archive = Archive::new();

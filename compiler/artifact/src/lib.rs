@@ -11,7 +11,7 @@ mod model;
 mod runtime;
 mod rust_module;
 
-pub use archive::{Archive, Format, static_library};
+pub use archive::{Archive, Format, refers_to_runtime, static_library};
 pub use c_header::{KILN_H, c_header};
 pub use manifest::manifest;
 pub use model::{Facts, Model, ModelMethod};

@@ -125,11 +125,14 @@ fn code_for_ios_runs() {
 
 #[test]
 fn objects_say_for_which_system_they_are() {
-    for (triple, platform) in [("aarch64-apple-ios14.0", 2u32), ("aarch64-apple-ios14.0-sim", 7), ("aarch64-apple-macosx11.0.0", 1)] {
+    for (triple, platform) in
+        [("aarch64-apple-ios14.0", 2u32), ("aarch64-apple-ios14.0-sim", 7), ("aarch64-apple-macosx11.0.0", 1)]
+    {
         let (_, object, _) = build(&count_plan(), "count", triple, triple, None);
         let file = MachOFile64::<Endianness>::parse(&*object).expect("a Mach-O object");
         let mut commands = file.macho_load_commands().expect("load commands");
-        let version = std::iter::from_fn(|| commands.next().expect("a load command")).find_map(|c| c.build_version().expect("a command"));
+        let version =
+            std::iter::from_fn(|| commands.next().expect("a load command")).find_map(|c| c.build_version().expect("a command"));
         let version = version.expect("a build version");
         assert_eq!(version.platform.get(Endianness::Little), platform, "{triple}");
         assert!(version.minos.get(Endianness::Little) >= 11 << 16, "{triple}");

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{HOST, build, count_plan, has_tool, run_tool, scale_plan};
-use kiln_artifact::{Archive, Format, c_header, manifest, rust_module, static_library};
+use common::{HOST, build, count_plan, has_tool, print_plan, run_tool, scale_plan};
+use kiln_artifact::{Archive, Format, c_header, manifest, refers_to_runtime, rust_module, static_library};
 use object::read::archive::ArchiveFile;
 use std::process::Command;
 
@@ -81,4 +81,13 @@ fn tools_list_the_archives() {
 #[test]
 fn what_is_no_object_is_refused() {
     assert!(static_library("x", b"nothing", None, &HOST.parse().unwrap()).is_err());
+}
+
+#[test]
+fn only_models_that_refer_to_the_runtime_need_it() {
+    for triple in [HOST, "aarch64-apple-ios14.0", "x86_64-pc-windows-msvc"] {
+        let needs = |plan| refers_to_runtime(&build(plan, "model", triple, triple, None).1).unwrap();
+        assert!(!needs(&scale_plan()) && needs(&print_plan()), "{triple}");
+    }
+    assert!(refers_to_runtime(b"nothing").is_err());
 }

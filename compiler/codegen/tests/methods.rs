@@ -553,17 +553,64 @@ fn results_by_tensors_live_until_the_next_call() {
         // SAFETY: the views are of live memory: each result is the next argument.
         unsafe {
             for i in 1..=8 {
-                let mut out = View { data: std::ptr::null_mut(), dtype: 0, rank: 0, sizes: std::ptr::null(), strides: std::ptr::null() };
+                let mut out =
+                    View { data: std::ptr::null_mut(), dtype: 0, rank: 0, sizes: std::ptr::null(), strides: std::ptr::null() };
                 assert_eq!(function(instance.context(), &view, &mut out), 0);
                 assert_eq!(*out.data, i as f32);
                 // The list of held values, and the result in it; with state, a copy of the argument comes and goes.
                 assert_eq!((*instance.context()).live_objects, 2);
                 view = out;
             }
-            let mut out = View { data: std::ptr::null_mut(), dtype: 0, rank: 0, sizes: std::ptr::null(), strides: std::ptr::null() };
+            let mut out =
+                View { data: std::ptr::null_mut(), dtype: 0, rank: 0, sizes: std::ptr::null(), strides: std::ptr::null() };
             assert_eq!(function(instance.context(), &view, &mut out), 1);
             assert_eq!(*view.data, 8.0, "a failed call leaves the last result alone");
             assert_eq!((*instance.context()).live_objects, 2);
         }
+    }
+}
+
+#[test]
+fn control_that_never_reaches_the_end() {
+    let mut w = Writer::new("forward", 1);
+    let x = w.arg(0);
+    let test = w.local(LocalType::Bool);
+    let returns = |value: i64| {
+        let mut body = store_value(Operand::Result, tag::INT, Operand::Int(value)).to_vec();
+        body.push(Stmt::Return);
+        body
+    };
+    w.method.body.push(Stmt::Loop {
+        body: vec![
+            binary(test, BinaryOp::Gt, Operand::Local(x), Operand::Int(0)),
+            Stmt::If { test: Operand::Local(test), then: returns(1), orelse: returns(-1) },
+            // Not reached, nor is anything behind the loop.
+            Stmt::Break,
+        ],
+    });
+    let plan = plan_of(w.method);
+    let mut instance = instance_of(&generate_here(&plan));
+    for (x, sign) in [(5, 1), (-5, -1)] {
+        assert_eq!(call(&mut instance, "forward", &[Value::int(x)]).unwrap().as_int(), sign);
+    }
+}
+
+/// A failure that the plan did not test for leaves a text in the runtime's memory; a raise after it must not lose it.
+#[test]
+fn raising_after_an_untested_failure() {
+    let mut w = Writer::new("forward", 0);
+    let mut data = PrimaryMap::new();
+    let message = data.push(text("raised"));
+    let ignored = w.local(LocalType::Int);
+    let args = vec![Operand::Context, Operand::Int(1), Operand::Int(0)];
+    w.method.body.push(Stmt::Runtime { name: "int_floor_div", args, result: Some(ignored), fallible: false });
+    w.method.body.push(Stmt::Raise { text: message });
+    let mut plan = plan_of(w.method);
+    plan.data = data;
+    let mut instance = instance_of(&generate_here(&plan));
+    for _ in 0..3 {
+        assert_eq!(status_of(call(&mut instance, "forward", &[])), (1, "raised".into()));
+        // SAFETY: the context lives as long as the instance.
+        assert_eq!(unsafe { (*instance.context()).live_bytes }, 0);
     }
 }

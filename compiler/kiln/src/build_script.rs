@@ -14,6 +14,7 @@
 
 use crate::driver::{Listings, Model, Timings, operators};
 use crate::error::{Error, Result};
+use crate::fix::fix;
 use crate::input_types::{InputType, Size, method, parse_input};
 use crate::target::Target;
 use kiln_support::{DType, Diagnostic};
@@ -115,13 +116,14 @@ impl Build {
     }
 
     fn build(&self, name: &str, target: &Target, methods: &[String]) -> Result<Built> {
-        let model = Model::open(&self.model, methods)?;
+        let mut model = Model::open(&self.model, methods)?;
         let mut exports = Vec::new();
         for name in methods {
             let signature = model.signature(name)?;
             let own = |input: &&(String, InputType)| methods.len() == 1 || signature.params().iter().any(|p| p.name == input.0);
             let inputs: Vec<(String, InputType)> = self.inputs.iter().filter(own).cloned().collect();
-            exports.push(method(&signature, &inputs).map_err(|error| model.error(error))?);
+            let (method, values) = method(&signature, &inputs).map_err(|error| model.error(error))?;
+            exports.push(fix(&mut model.program, &method, &values));
         }
         let mut timings = Timings::default();
         let residual = model.residual(&exports, &mut timings)?;

@@ -18,11 +18,31 @@ pub struct Tolerance {
 }
 
 impl Tolerance {
+    /// For the inside of a model, where small numbers are what is left of large ones: a number may also be off by `rtol` of
+    /// the largest number of the value.
+    pub fn of_scale(self, value: &InputValue) -> Tolerance {
+        Tolerance { atol: self.atol.max(self.rtol * largest(value)), ..self }
+    }
+
     fn admits(self, found: f64, expected: f64) -> bool {
         if found.is_nan() || expected.is_nan() {
             return found.is_nan() && expected.is_nan();
         }
         found == expected || (found.is_finite() && expected.is_finite() && (found - expected).abs() <= self.atol + self.rtol * expected.abs())
+    }
+}
+
+/// The largest finite magnitude of a floating-point number in a value.
+fn largest(value: &InputValue) -> f64 {
+    match value {
+        InputValue::Float(x) if x.is_finite() => x.abs(),
+        InputValue::Tensor(tensor) if tensor.dtype.is_float() => {
+            tensor.numbers().map(|n| n.as_f64().abs()).filter(|x| x.is_finite()).fold(0.0, f64::max)
+        }
+        InputValue::List(items) | InputValue::Tuple(items) => items.iter().map(largest).fold(0.0, f64::max),
+        InputValue::Dict(items) => items.iter().map(|(_, item)| largest(item)).fold(0.0, f64::max),
+        InputValue::NamedTuple { fields, .. } => fields.iter().map(|(_, item)| largest(item)).fold(0.0, f64::max),
+        _ => 0.0,
     }
 }
 
@@ -135,6 +155,15 @@ mod tests {
         assert!(text.contains("1 of 4 elements differ, first at [1, 1]: 5.0, expected 4.0"), "{text}");
         assert!(differ(InputValue::Float(f64::INFINITY), InputValue::Float(1e300)).is_some());
         assert!(differ(InputValue::Float(f64::NAN), InputValue::Float(1.0)).is_some());
+    }
+
+    #[test]
+    fn the_inside_of_a_model_is_measured_by_its_scale() {
+        let (found, expected) = (tensor(&[2], &[100.0, 0.001]), tensor(&[2], &[100.0, 0.002]));
+        let strict = Tolerance { rtol: 1e-4, atol: 1e-5 };
+        assert!(difference(&found, &expected, strict).is_some());
+        assert_eq!(difference(&found, &expected, strict.of_scale(&expected)), None);
+        assert!(difference(&tensor(&[1], &[100.1]), &tensor(&[1], &[100.0]), strict.of_scale(&expected)).is_some());
     }
 
     #[test]

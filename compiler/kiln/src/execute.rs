@@ -6,6 +6,7 @@
 use crate::driver::{Compiled, Listings, Model, Timings};
 use crate::error::Result;
 use crate::example::Examples;
+use crate::fix::{fix, is_plain};
 use crate::target::Target;
 use crate::values::Heap;
 use kiln_frontend::tensors_file::{Call, InputValue};
@@ -13,7 +14,7 @@ use kiln_graph::Type;
 use kiln_loader::{CallError, Instance, Value};
 use kiln_passes::specialise::Method;
 use kiln_rt::abi::status;
-use kiln_support::Diagnostic;
+use kiln_support::{Diagnostic, Failure};
 use std::sync::Arc;
 
 /// The symbol prefix of models that are loaded right away.
@@ -68,6 +69,31 @@ fn prepare_with(model: &Model, calls: &[Call], is_symbolic: bool) -> Result<Prep
 }
 
 impl Prepared {
+    /// The same calls with every argument that holds no tensor fixed; none where there is no such argument.
+    fn fixed(&self, model: &mut Model) -> Option<Prepared> {
+        if !self.calls.iter().any(|call| call.args.iter().any(|(value, _)| is_plain(value))) {
+            return None;
+        }
+        let mut fixed = Prepared { methods: Vec::new(), calls: Vec::new(), refused: None };
+        let mut known: Vec<(usize, Vec<Option<InputValue>>, Method)> = Vec::new();
+        for call in &self.calls {
+            let values: Vec<Option<InputValue>> = call.args.iter().map(|(value, _)| is_plain(value).then(|| value.clone())).collect();
+            let same = known.iter().find(|(method, other, _)| *method == call.method && *other == values);
+            let method = match same {
+                Some((_, _, method)) => method.clone(),
+                None => {
+                    let method = fix(&mut model.program, &self.methods[call.method], &values);
+                    known.push((call.method, values, method.clone()));
+                    method
+                }
+            };
+            let method = fixed.export(method);
+            let args = call.args.iter().filter(|(value, _)| !is_plain(value)).cloned().collect();
+            fixed.calls.push(BoundCall { method, args });
+        }
+        Some(fixed)
+    }
+
     /// The number of a method, exported if no other has its signature.
     fn export(&mut self, mut method: Method) -> usize {
         let same = self.methods.iter().position(|m| m.func == method.func && m.inputs == method.inputs);
@@ -81,6 +107,37 @@ impl Prepared {
     }
 }
 
+/// Compiles and loads what some calls need. Where a model can only be compiled for the very numbers, strings and lists
+/// that the calls pass, those become a part of the compiled code, and are taken out of the calls.
+pub fn open(model: &mut Model, prepared: &mut Prepared, target: &Target, timings: &mut Timings) -> Result<Opened> {
+    let error = match Session::open(model, &prepared.methods, target, timings) {
+        Ok((session, compiled)) => return Ok(Opened { session, compiled, is_fixed: false }),
+        Err(error) => error,
+    };
+    if error.failure() != Failure::Unsupported {
+        return Err(error);
+    }
+    let Some(fixed) = prepared.fixed(model) else { return Err(error) };
+    // The first error says what is missing in the model as it stands.
+    let (session, compiled) = Session::open(model, &fixed.methods, target, timings).map_err(|second| match second.failure() {
+        Failure::Unsupported => error,
+        _ => second,
+    })?;
+    prepared.methods = fixed.methods;
+    prepared.calls = fixed.calls;
+    Ok(Opened { session, compiled, is_fixed: true })
+}
+
+/// A loaded model, and how it was compiled.
+pub struct Opened {
+    /// The model.
+    pub session: Session,
+    /// Its object.
+    pub compiled: Compiled,
+    /// Whether arguments without tensors are a part of the code.
+    pub is_fixed: bool,
+}
+
 /// A loaded model.
 pub struct Session {
     instance: Instance,
@@ -90,7 +147,7 @@ pub struct Session {
 
 impl Session {
     /// Compiles methods for this machine and loads them.
-    pub fn open(model: &Model, methods: &[Method], target: &Target, timings: &mut Timings) -> Result<(Session, Compiled)> {
+    fn open(model: &Model, methods: &[Method], target: &Target, timings: &mut Timings) -> Result<(Session, Compiled)> {
         let compiled = model.compile(methods, target, &Listings::none(PREFIX), timings)?;
         let session = timings.stage("load", || Session::load(&compiled.object, methods))?;
         Ok((session, compiled))

@@ -45,7 +45,8 @@ pub const CODES: &[(&str, &str)] = &[
         --input x=f32[N,3,H,W]        names are symbolic sizes: any size, the same wherever the name is the same\n\
         --input x=f32[N<=8,128]       a symbolic size with a bound\n\
         --input n=int                 int, float, bool, str\n\
-        --input xs=list[f32[N,3]]     list[T], dict[K,V], (T1,T2), optional[T]\n\n\
+        --input xs=list[f32[N,3]]     list[T], dict[K,V], (T1,T2), optional[T]\n\
+        --input 'dims==[0,1]'         a value: the input becomes a constant of the compiled code\n\n\
         Element types are f16 bf16 f32 f64 i8 i16 i32 i64 u8 bool. --inputs FILE takes the types from the values in a file."),
     ("input-type-needed", "An archive says only that an input is a Tensor. To compile it, kiln has to know the element type and the number of dimensions, and is faster where it knows the sizes. \
         The message lists what has to be added to the command; replace `f32[...]` by the type, such as f32[1,3,224,224] or, with a symbolic batch size, f32[N,3,224,224]."),

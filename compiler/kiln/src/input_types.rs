@@ -3,13 +3,16 @@
 //! ```text
 //! TYPE  = DTYPE [ SIZE, .. ] | int | float | bool | str | none
 //!       | list [ TYPE ] | dict [ TYPE , TYPE ] | optional [ TYPE ] | ( TYPE, .. )
+//!       | = VALUE                       (JSON: a number, true, false, null, a string, a list of these)
 //! SIZE  = number | NAME | NAME <= number
 //! ```
 //!
-//! A name in place of a size is a symbol: the same name is the same size in all inputs of a method. In: such texts, and
-//! a signature. Out: the rich types that specialisation takes.
+//! A name in place of a size is a symbol: the same name is the same size in all inputs of a method. A value (`dim==1`) makes
+//! the input a constant of the compiled code. In: such texts, and a signature. Out: the rich types that specialisation
+//! takes, and the constants.
 
-use crate::arguments::Signature;
+use crate::arguments::{Signature, convert};
+use kiln_frontend::tensors_file::InputValue;
 use kiln_graph::{ClassKind, Dim, Literal, Param, Program, Type, Value};
 use kiln_passes::specialise::Method;
 use kiln_support::{DType, Diagnostic};
@@ -18,7 +21,7 @@ use kiln_support::{DType, Diagnostic};
 const MAX_DEPTH: usize = 32;
 
 /// A type as written.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum InputType {
     /// A tensor.
     Tensor(DType, Vec<Size>),
@@ -32,6 +35,8 @@ pub enum InputType {
     Dict(Box<InputType>, Box<InputType>),
     /// `(T, ..)`.
     Tuple(Vec<InputType>),
+    /// `=VALUE`: the input always has this value.
+    Value(InputValue),
 }
 
 /// A size as written.
@@ -53,9 +58,26 @@ pub fn parse_input(text: &str) -> Result<(String, InputType), Diagnostic> {
 
 /// Reads a type.
 pub fn parse_type(text: &str) -> Result<InputType, Diagnostic> {
+    if let Some(json) = text.trim_start().strip_prefix('=') {
+        let value = serde_json::from_str(json).ok().as_ref().and_then(constant);
+        return value.map(InputType::Value).ok_or_else(|| bad_type(text, &format!("`{json}` is not a value")));
+    }
     let mut parser = Parser { rest: text.trim_start() };
     let parsed = parser.ty(0).and_then(|ty| if parser.rest.is_empty() { Ok(ty) } else { Err(format!("`{}` is left over", parser.rest)) });
     parsed.map_err(|why| bad_type(text, &why))
+}
+
+/// A value as JSON writes it.
+fn constant(json: &serde_json::Value) -> Option<InputValue> {
+    use serde_json::Value as J;
+    Some(match json {
+        J::Null => InputValue::None,
+        J::Bool(b) => InputValue::Bool(*b),
+        J::Number(n) => n.as_i64().map(InputValue::Int).or(n.as_f64().map(InputValue::Float))?,
+        J::String(text) => InputValue::Str(text.clone()),
+        J::Array(items) => InputValue::List(items.iter().map(constant).collect::<Option<_>>()?),
+        J::Object(_) => return None,
+    })
 }
 
 fn bad_type(text: &str, why: &str) -> Diagnostic {
@@ -178,11 +200,11 @@ impl Symbols {
     }
 }
 
-/// A method with the types that the user gave for its inputs.
+/// A method with the types that the user gave for its inputs, and the values of those that are constants.
 ///
 /// # Errors
 /// A type that does not fit the signature; or, where a tensor's type is not given, the `--input` lines that are needed.
-pub fn method(signature: &Signature, given: &[(String, InputType)]) -> Result<Method, Diagnostic> {
+pub fn method(signature: &Signature, given: &[(String, InputType)]) -> Result<(Method, Vec<Option<InputValue>>), Diagnostic> {
     let params = signature.params();
     if let Some((name, _)) = given.iter().find(|(name, _)| !params.iter().any(|p| p.name == *name)) {
         let names: Vec<&str> = params.iter().map(|p| p.name.as_str()).collect();
@@ -190,8 +212,10 @@ pub fn method(signature: &Signature, given: &[(String, InputType)]) -> Result<Me
         return Err(Diagnostic::usage("input-type", message).help(format!("its inputs are: {}", names.join(", "))));
     }
     let (mut symbols, mut inputs, mut missing) = (Symbols::default(), Vec::new(), Vec::new());
-    for param in params {
+    let values = params.iter().map(|param| fixed_value(param, given, signature.program)).collect::<Result<Vec<_>, _>>()?;
+    for (param, value) in params.iter().zip(&values) {
         match given.iter().find(|(name, _)| *name == param.name) {
+            Some(_) if value.is_some() => inputs.push(param.ty.clone()),
             Some((_, ty)) => inputs.push(fit(param, &param.ty, ty, &mut symbols, signature.program)?),
             None if param.default == Some(Literal::None) => inputs.push(Type::None),
             None if is_open(&param.ty) => missing.push(needed_line(param, signature.program)),
@@ -200,10 +224,34 @@ pub fn method(signature: &Signature, given: &[(String, InputType)]) -> Result<Me
     }
     if missing.is_empty() {
         let method = Method { name: signature.name.into(), func: signature.func, is_method: true, inputs, symbols: symbols.names };
-        return Ok(method);
+        return Ok((method, values));
     }
     let message = format!("the types of some inputs of `{}` are not known", signature.name);
     Err(Diagnostic::usage("input-type-needed", message).note(signature.declaration()).help(format!("add {}", missing.join(" "))))
+}
+
+/// The value of an input that is a constant, as a value of its declared type.
+fn fixed_value(param: &Param, given: &[(String, InputType)], program: &Program) -> Result<Option<InputValue>, Diagnostic> {
+    let Some((_, InputType::Value(value))) = given.iter().find(|(name, _)| *name == param.name) else { return Ok(None) };
+    match convert(value, &param.ty, program) {
+        Some(value) => Ok(Some(value)),
+        None => {
+            let message = format!("`--input {}=={}` does not fit the declared type {}", param.name, plain_json(value), param.ty.display(program));
+            Err(Diagnostic::usage("input-type", message))
+        }
+    }
+}
+
+/// A constant as it was written.
+fn plain_json(value: &InputValue) -> serde_json::Value {
+    match value {
+        InputValue::Bool(b) => (*b).into(),
+        InputValue::Int(i) => (*i).into(),
+        InputValue::Float(f) => (*f).into(),
+        InputValue::Str(text) => text.as_str().into(),
+        InputValue::List(items) => items.iter().map(plain_json).collect(),
+        _ => serde_json::Value::Null,
+    }
 }
 
 /// Whether a declared type leaves open what has to be known: element type and rank of a tensor.
@@ -271,6 +319,7 @@ fn rich(given: &InputType, symbols: &mut Symbols) -> Type {
     match given {
         InputType::Tensor(dtype, sizes) => Type::tensor(*dtype, sizes.iter().map(|size| symbols.dim(size)).collect()),
         InputType::Plain(ty) => ty.clone(),
+        InputType::Value(_) => Type::Any,
         InputType::Optional(inner) => Type::optional(rich(inner, symbols)),
         InputType::List(elem) => Type::list(rich(elem, symbols)),
         InputType::Dict(key, value) => Type::dict(rich(key, symbols), rich(value, symbols)),
@@ -331,7 +380,7 @@ mod tests {
         let (program, func) = with_params(&[("a", Type::TENSOR, None), ("b", Type::list(Type::TENSOR), None), ("n", Type::Int, None)]);
         let signature = Signature { program: &program, name: "forward", func };
         let given = [parse_input("a=f32[M,N]").unwrap(), parse_input("b=list[i64[N]]").unwrap()];
-        let method = method(&signature, &given).unwrap();
+        let (method, _) = method(&signature, &given).unwrap();
         assert_eq!(method.symbols, ["M", "N"]);
         let size = |n| Dim::Value(Value(n));
         let expected = [
@@ -340,6 +389,19 @@ mod tests {
             Type::Int,
         ];
         assert_eq!(method.inputs, expected);
+    }
+
+    #[test]
+    fn a_value_makes_an_input_a_constant() {
+        let (program, func) = with_params(&[("x", Type::TENSOR, None), ("dims", Type::list(Type::Int), None), ("p", Type::Float, None)]);
+        let signature = Signature { program: &program, name: "forward", func };
+        let given = ["x=f32[2]", "dims==[0, -1]", "p==2"].map(|text| parse_input(text).unwrap());
+        let (_, values) = method(&signature, &given).unwrap();
+        let dims = InputValue::List(vec![InputValue::Int(0), InputValue::Int(-1)]);
+        assert_eq!(values, [None, Some(dims), Some(InputValue::Float(2.0))]);
+        let misfit = method(&signature, &["x=f32[2]", "dims==\"a\"", "p==2"].map(|text| parse_input(text).unwrap())).unwrap_err();
+        assert_eq!(misfit.message, "`--input dims==\"a\"` does not fit the declared type List[int]");
+        assert!(parse_input("dims==[").unwrap_err().message.contains("is not a value"));
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub mod error;
 pub mod example;
 pub mod execute;
 pub mod explain;
+mod fix;
 pub mod input_types;
 mod prelude;
 mod runtime;

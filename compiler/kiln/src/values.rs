@@ -337,7 +337,7 @@ fn tag_of(ty: &Type, program: &Program) -> u64 {
 }
 
 /// The type of the elements of a list of which nothing is declared.
-fn element_type(items: &[InputValue]) -> Type {
+pub fn element_type(items: &[InputValue]) -> Type {
     let of = |item: &InputValue| match item {
         InputValue::Bool(_) => Type::Bool,
         InputValue::Int(_) => Type::Int,

@@ -110,8 +110,33 @@ impl Sum {
         }
     }
 
+    /// Puts `(a / n) * n + a % n` together to `a` again: what the reshape of a reshape leaves.
+    fn rejoin(&mut self, exprs: &Exprs) {
+        while let Some((quotient, rest, whole)) = self.split_pair(exprs) {
+            let factor = self.terms[rest].1;
+            let (first, second) = (quotient.max(rest), quotient.min(rest));
+            self.terms.remove(first);
+            self.terms.remove(second);
+            self.add(exprs, whole, factor);
+        }
+        self.terms.sort();
+    }
+
+    /// Positions of `(a / n)` with factor `f * n` and of `a % n` with factor `f`, and `a`.
+    fn split_pair(&self, exprs: &Exprs) -> Option<(usize, usize, Expr)> {
+        self.terms.iter().enumerate().find_map(|(rest, (expr, factor))| {
+            let ExprData::Binary(BinaryOp::Mod, a, n) = exprs.get(*expr) else { return None };
+            let whole_factor = factor.checked_mul(exprs.as_int(*n)?)?;
+            let quotient = self.terms.iter().position(|(other, f)| {
+                *f == whole_factor && matches!(exprs.get(*other), ExprData::Binary(BinaryOp::FloorDiv, b, m) if b == a && m == n)
+            })?;
+            Some((quotient, rest, *a))
+        })
+    }
+
     /// The expression: terms in order of creation, then the constant.
-    fn build(self, exprs: &mut Exprs) -> Expr {
+    fn build(mut self, exprs: &mut Exprs) -> Expr {
+        self.rejoin(exprs);
         let mut result = None;
         for (term, factor) in self.terms.into_iter().filter(|(_, f)| *f != 0) {
             let factor_expr = exprs.int(factor);
@@ -271,7 +296,8 @@ mod tests {
     use super::*;
 
     fn axes(extents: &[i64]) -> (Exprs, Vec<Expr>) {
-        let mut exprs = Exprs { axis_extents: extents.iter().map(|&n| Some(n)).collect(), ..Exprs::default() };
+        let mut exprs = Exprs::default();
+        exprs.axis_extents = extents.iter().map(|&n| Some(n)).collect();
         let indices = (0..extents.len()).map(|i| exprs.intern(ExprData::Axis(i as u32))).collect();
         (exprs, indices)
     }
@@ -289,6 +315,21 @@ mod tests {
         let three = x.int(3);
         let expected = { let a = x.mul(i[0], three); let b = x.binary(BinaryOp::FloorDiv, i[1], two); x.add(a, b) };
         assert_eq!(half, expected);
+    }
+
+    #[test]
+    fn quotient_and_rest_join_again() {
+        let (mut x, i) = axes(&[12]);
+        let (four, three) = (x.int(4), x.int(3));
+        let quotient = x.binary(BinaryOp::FloorDiv, i[0], four);
+        let rest = x.binary(BinaryOp::Mod, i[0], four);
+        let rows = x.mul(quotient, four);
+        assert_eq!(x.add(rows, rest), i[0]);
+        // With a common factor.
+        let twelve = x.int(12);
+        let (a, b) = (x.mul(quotient, twelve), x.mul(rest, three));
+        let joined = x.add(a, b);
+        assert_eq!(joined, x.mul(i[0], three));
     }
 
     #[test]

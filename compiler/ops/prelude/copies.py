@@ -85,12 +85,6 @@ def reshape_copy(self: Tensor, size: List[int]) -> Tensor:
     return self.clone().reshape(size)
 
 
-@op("aten::detach_copy")
-def detach_copy(self: Tensor) -> Tensor:
-    """A copy."""
-    return self.clone()
-
-
 @op("aten::narrow_copy")
 def narrow_copy(self: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A copy of a range of an axis."""

@@ -31,11 +31,17 @@ macro_rules! prelude {
 }
 
 prelude![
+    "comparisons.py",
     "containers.py",
     "convolution.py",
+    "copies.py",
+    "factors.py",
+    "linalg.py",
     "linear.py",
+    "lists.py",
     "loss.py",
     "norm.py",
+    "order.py",
     "pointwise.py",
     "recurrent.py",
     "shapes.py",

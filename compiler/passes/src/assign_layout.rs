@@ -27,6 +27,7 @@ impl Rule for AssignLayout {
         let Op::Table(op) = node.op else { return None };
         match table().key(op) {
             "aten::convolution" => convolution(rw, node, args).map(|v| vec![v]),
+            "aten::max_pool2d" => max_pool(rw, node, args).map(|v| vec![v]),
             _ => None,
         }
     }
@@ -47,6 +48,25 @@ fn convolution(rw: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Val
     let operands = vec![last, args[1], args[2], attributes[0], attributes[1], attributes[2], args[8]];
     let ty = permuted(&out, &TO_LAST);
     let result = rw.table("kiln::conv2d_nhwc", operands, tensor(ty), node);
+    Some(permute(rw, result, &TO_FIRST, node))
+}
+
+/// A two-dimensional max pool of a batch of images.
+fn max_pool(rw: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Value> {
+    let (image, out) = (rw.facts(args[0])?.clone(), rw.result_facts(node)?);
+    if image.rank() != 4 || image.dtype != DType::F32 {
+        return None;
+    }
+    let both = |rw: &Rewriter, value| rw.const_ints(value).map(|v| if v.len() == 1 { vec![v[0], v[0]] } else { v });
+    let (kernel, padding, dilation) = (both(rw, args[1])?, both(rw, args[3])?, both(rw, args[4])?);
+    // Without a stride, windows stand side by side.
+    let stride = both(rw, args[2]).filter(|s| !s.is_empty()).unwrap_or_else(|| kernel.clone());
+    let size: Option<Vec<i64>> = out.dims[2..].iter().map(|d| d.as_const()).collect();
+    let size = size?;
+    let last = permute(rw, args[0], &TO_LAST, node);
+    let attributes = [rw.ints(&kernel), rw.ints(&stride), rw.ints(&padding), rw.ints(&dilation), rw.ints(&size)];
+    let operands = [last].into_iter().chain(attributes).collect();
+    let result = rw.table("kiln::max_pool2d_nhwc", operands, tensor(permuted(&out, &TO_LAST)), node);
     Some(permute(rw, result, &TO_FIRST, node))
 }
 

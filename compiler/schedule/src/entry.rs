@@ -6,7 +6,7 @@
 
 use crate::lower::{Bound, Lowering, R, internal, unsupported};
 use crate::rep::{Rep, rep, tag_of};
-use kiln_graph::{ClassKind, Dim, Graph, Program, ResidualMethod, TensorType, Type, Value};
+use kiln_graph::{ClassKind, Dim, Graph, Op, Program, ResidualMethod, TensorType, Type, Value};
 use kiln_loops::BinaryOp;
 use kiln_loops::plan::{Access, DimDesc, LocalType, Operand, ParamDesc, ScalarOp, Stmt, TypeDesc};
 use kiln_rt::abi::{self, status, tag};
@@ -19,7 +19,24 @@ const VALUE: usize = size_of::<abi::Value>();
 
 /// The name of a symbolic size.
 fn symbol(graph: &Graph, size: Value) -> String {
-    graph.values[size].name.clone().unwrap_or_else(|| size.to_string())
+    graph.values.get(size).and_then(|data| data.name.clone()).unwrap_or_else(|| size.to_string())
+}
+
+/// A parameter's declared type with its symbols as they are in the graph: those of the unboxed tensor. Where the graph
+/// does not unbox the parameter, its sizes are symbols of their own.
+fn present_type(graph: &Graph, param: Value, declared: &Type) -> Type {
+    let Type::Tensor(Some(facts)) = declared else { return declared.clone() };
+    let unboxed = graph.blocks[graph.entry].nodes.iter().find_map(|&node| {
+        let data = &graph.nodes[node];
+        let is_own = matches!(data.op, Op::Unbox) && data.args[0] == param;
+        is_own.then(|| graph.ty(data.results[0]).as_tensor()).flatten()
+    });
+    let Some(unboxed) = unboxed.filter(|u| u.rank() == facts.rank()) else { return declared.clone() };
+    let dims = facts.dims.iter().zip(&unboxed.dims).map(|(own, now)| match own {
+        Dim::Const(_) => *own,
+        Dim::Value(_) => *now,
+    });
+    Type::tensor(facts.dtype, dims.collect())
 }
 
 /// `[1, 3, N]`.
@@ -89,24 +106,22 @@ struct Check {
 /// Sizes of symbols that arguments have defined so far.
 type Symbols = HashMap<String, Operand>;
 
-impl<'m> Lowering<'m> {
+impl Lowering<'_> {
     /// Checks and binds the arguments, lowers the body, and writes the result.
-    pub fn lower_method(&mut self, method: &'m ResidualMethod) -> R<()> {
-        self.method.name = method.name.clone();
-        self.method.params = method
-            .params
-            .iter()
-            .map(|(name, ty)| ParamDesc { name: name.clone(), ty: describe(self.graph, &self.model.program, ty) })
-            .collect();
-        self.method.result = describe(self.graph, &self.model.program, &method.result);
+    pub fn lower_method(&mut self, method: &ResidualMethod) -> R<()> {
         let entry = &self.graph.blocks[self.graph.entry];
         if entry.params.len() != method.params.len() {
             return Err(internal("the parameters of a method do not fit its graph", self.span()));
         }
+        let types: Vec<Type> = method.params.iter().zip(&entry.params).map(|((_, ty), &p)| present_type(self.graph, p, ty)).collect();
+        let describe = |ty: &Type| describe(self.graph, &self.model.program, ty);
+        self.method.name = method.name.clone();
+        self.method.params = method.params.iter().zip(&types).map(|((name, _), ty)| ParamDesc { name: name.clone(), ty: describe(ty) }).collect();
+        self.method.result = describe(&method.result);
         let mut symbols = Symbols::new();
-        self.declared = entry.params.iter().copied().zip(method.params.iter().map(|(_, ty)| ty)).collect();
-        for (at, ((name, ty), &param)) in method.params.iter().zip(&entry.params).enumerate() {
-            self.argument(at, name, ty, param, &mut symbols)?;
+        self.declared = entry.params.iter().copied().zip(types.iter().cloned()).collect();
+        for (at, ((name, _), ty)) in method.params.iter().zip(&types).enumerate() {
+            self.argument(at, name, ty, entry.params[at], &mut symbols)?;
         }
         self.block(self.graph.entry)?;
         if !entry.diverges {

@@ -90,7 +90,7 @@ pub struct Lowering<'m> {
     pub shared: &'m mut Shared,
     pub method: Method,
     /// Types of the arguments as the outside sees them, which the entry checks.
-    pub declared: HashMap<Value, &'m Type>,
+    pub declared: HashMap<Value, Type>,
     code: Vec<Vec<Stmt>>,
     pub bound: HashMap<Value, Bound>,
     /// Values that hold a reference which has not been given away.

@@ -1,13 +1,22 @@
 //! Equal pure operators on equal operands become one: what passes that wrap and move operators leave behind.
 
-use kiln_graph::{Block, Dim, Graph, Node, Op, TensorType, Type, Value};
+use crate::source::body;
+use crate::structure::takes_attributes;
+use kiln_graph::{Block, Dim, Graph, Literal, Node, Op, TensorType, Type, Value};
 use kiln_ops::Body;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Makes later equal nodes' users use the first one's results. The later nodes stay, without uses.
 pub fn share(graph: &mut Graph) {
-    let mut sharing = Sharing { known: HashMap::new(), renamed: HashMap::new() };
+    let mut objects = HashSet::new();
+    graph.visit(graph.entry, &mut |_, node| {
+        if !takes_attributes(graph, node) {
+            objects.extend(&graph.nodes[node].args);
+        }
+        graph.nodes[node].blocks.iter().for_each(|&block| objects.extend(&graph.blocks[block].yields));
+    });
+    let mut sharing = Sharing { objects, known: HashMap::new(), renamed: HashMap::new() };
     sharing.block(graph, graph.entry);
 }
 
@@ -15,6 +24,8 @@ pub fn share(graph: &mut Graph) {
 type Key = (String, Vec<Value>, Vec<Type>);
 
 struct Sharing {
+    /// What is used as a run-time object: a list among it has an identity.
+    objects: HashSet<Value>,
     /// Nodes of the block and those around it.
     known: HashMap<Key, Node>,
     renamed: HashMap<Value, Value>,
@@ -34,7 +45,7 @@ impl Sharing {
             for inner in graph.nodes[node].blocks.clone() {
                 self.block(graph, inner);
             }
-            let Some(key) = key(graph, node) else { continue };
+            let Some(key) = self.key(graph, node) else { continue };
             match self.known.get(&key) {
                 Some(&first) => {
                     let pairs = graph.nodes[node].results.iter().zip(&graph.nodes[first].results);
@@ -71,20 +82,21 @@ impl Sharing {
             graph.values[value].ty = Type::Tensor(Some(Arc::new(TensorType { dtype, dims })));
         }
     }
-}
 
-/// The key of a node that may be shared.
-fn key(graph: &Graph, node: Node) -> Option<Key> {
-    let data = &graph.nodes[node];
-    let text = match &data.op {
-        Op::Table(op) => {
-            let is_pure = matches!(crate::source::body(graph, node), Some(Body::Tensor { .. } | Body::View { .. } | Body::Scalar(_)));
-            is_pure.then(|| format!("op {}", op.0))?
-        }
-        Op::Const(kiln_graph::Literal::Tensor(_)) => return None,
-        Op::Const(literal) => format!("const {literal}"),
-        _ => return None,
-    };
-    let types = data.results.iter().map(|&r| graph.ty(r).clone()).collect();
-    Some((text, data.args.clone(), types))
+    /// The key of a node that may be shared.
+    fn key(&self, graph: &Graph, node: Node) -> Option<Key> {
+        let data = &graph.nodes[node];
+        let text = match &data.op {
+            Op::Table(op) => {
+                let is_pure = matches!(body(graph, node), Some(Body::Tensor { .. } | Body::View { .. } | Body::Scalar(_)));
+                is_pure.then(|| format!("op {}", op.0))?
+            }
+            Op::Const(Literal::Tensor(_)) => return None,
+            Op::Const(Literal::List(_)) if self.objects.contains(&graph.result(node)) => return None,
+            Op::Const(literal) => format!("const {literal}"),
+            _ => return None,
+        };
+        let types = data.results.iter().map(|&r| graph.ty(r).clone()).collect();
+        Some((text, data.args.clone(), types))
+    }
 }

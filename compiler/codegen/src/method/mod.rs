@@ -159,10 +159,9 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         self.code.b.seal_block(bad);
         self.code.b.switch_to_block(bad);
         self.code.b.set_cold_block(bad);
-        self.clear_error()?;
         let id = self.code.linker.text(text)?;
         let address = self.code.address(id);
-        self.fail(layout::BAD_ARGUMENT, Some((address, text.len())));
+        self.fail(layout::BAD_ARGUMENT, Some((address, text.len())))?;
         self.code.b.switch_to_block(good);
         Ok(())
     }
@@ -186,12 +185,17 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         self.code.b.ins().store(MemFlagsData::trusted(), len, self.ctx, layout::ERROR_LEN);
     }
 
-    /// Ends the method with a status and a constant text.
-    fn fail(&mut self, status: i64, text: Option<(Value, usize)>) {
+    /// Ends the method with a status and a constant text; without one, what text there is stays.
+    fn fail(&mut self, status: i64, text: Option<(Value, usize)>) -> Result<(), CodegenError> {
+        if text.is_some() {
+            // A text of the runtime's is in memory that it must free.
+            self.clear_error()?;
+            self.set_error_text(text);
+        }
         let status = self.code.b.ins().iconst(types::I32, status);
         self.code.b.ins().store(MemFlagsData::trusted(), status, self.ctx, layout::STATUS);
-        self.set_error_text(text);
         self.code.b.ins().jump(self.failed, &[status.into()]);
+        Ok(())
     }
 
     fn succeed(&mut self) {
@@ -261,12 +265,12 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
             }
             Stmt::Raise { text } => {
                 let text = self.constant_text(*text)?;
-                self.fail(layout::RAISED, Some(text));
+                self.fail(layout::RAISED, Some(text))?;
                 return Ok(false);
             }
             Stmt::Fail { status, text } => {
                 let text = text.map(|id| self.constant_text(id)).transpose()?;
-                self.fail(i64::from(*status), text);
+                self.fail(i64::from(*status), text)?;
                 return Ok(false);
             }
             Stmt::Return => {
@@ -376,7 +380,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
                 (self.code.address(id), text.len())
             }
         };
-        self.fail(layout::RAISED, Some(text));
+        self.fail(layout::RAISED, Some(text))?;
         self.code.b.switch_to_block(good);
         Ok(())
     }

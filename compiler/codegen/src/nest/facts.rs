@@ -109,7 +109,9 @@ fn depth(compute: &Compute, expr: Expr, depths: &[usize]) -> Result<usize, Codeg
     let below = compute.exprs.operands(expr).iter().map(|e| depths[e.0 as usize]).max().unwrap_or(0);
     let own = matches!(compute.exprs.get(expr), ExprData::Select(..) | ExprData::Reduce { .. });
     match below + usize::from(own) {
-        depth if depth > MAX_DEPTH => Err(CodegenError::rule(format!("more than {MAX_DEPTH} branches and reductions inside one another"))),
+        depth if depth > MAX_DEPTH => {
+            Err(CodegenError::rule(format!("more than {MAX_DEPTH} branches and reductions inside one another")))
+        }
         depth => Ok(depth),
     }
 }

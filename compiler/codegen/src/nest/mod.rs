@@ -304,7 +304,8 @@ impl<'a, 'f, 'm> Nest<'a, 'f, 'm> {
         }
         pending.sort();
         for expr in pending {
-            self.budget = self.budget.checked_sub(1).ok_or_else(|| CodegenError::rule("branches share too much of what they evaluate"))?;
+            self.budget =
+                self.budget.checked_sub(1).ok_or_else(|| CodegenError::rule("branches share too much of what they evaluate"))?;
             let value = self.emit(expr)?;
             self.values[expr.0 as usize] = Some(value);
             self.log.push(expr);

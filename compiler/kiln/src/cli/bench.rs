@@ -5,7 +5,8 @@ use super::methods::Given;
 use super::run::host_target;
 use crate::driver::{Compiled, Model};
 use crate::error::Result;
-use crate::execute::{BoundCall, Prepared, Session, prepare};
+use crate::execute::{BoundCall, Opened, Prepared, Session, open, prepare};
+use crate::input_types;
 use crate::synthetic;
 use crate::target::Target;
 use kiln_frontend::tensors_file::Call;
@@ -26,9 +27,9 @@ pub fn bench(flags: &BenchFlags) -> Result<()> {
         Given::Types(_) => "forward",
     };
     let mut timings = super::progress::timings();
-    let model = Model::open(&flags.model.path, &[method.to_owned()])?;
-    let prepared = calls(&model, &given, method)?;
-    let (mut session, compiled) = Session::open(&model, &prepared.methods, &target, &mut timings)?;
+    let mut model = Model::open(&flags.model.path, &[method.to_owned()])?;
+    let mut prepared = calls(&model, &given, method)?;
+    let Opened { mut session, compiled, .. } = open(&mut model, &mut prepared, &target, &mut timings)?;
     let times = timings.stage("measure", || measure(&mut session, &model, &prepared.calls[0], flags.min_time))?;
     let compile = model.timings.total() + timings.before("load");
     report(flags, &target, &compiled, compile, &times);
@@ -52,10 +53,14 @@ fn check_flags(flags: &BenchFlags) -> Result<()> {
 fn calls(model: &Model, given: &Given, method: &str) -> Result<Prepared> {
     let call = match given {
         Given::Calls(calls) => calls.first().cloned().ok_or_else(|| Diagnostic::usage("inputs", "the inputs file has no call"))?,
-        Given::Types(_) => {
-            let methods = given.methods(model, &[method.to_owned()])?;
+        Given::Types(types) => {
             let signature = model.signature(method)?;
-            let values = signature.params().iter().zip(&methods[0].inputs).map(|(p, ty)| Ok((p.name.clone(), synthetic::value(&p.name, ty)?)));
+            let (typed, fixed) = input_types::method(&signature, types).map_err(|error| model.error(error))?;
+            let value = |at: usize, name: &str| match &fixed[at] {
+                Some(value) => Ok(value.clone()),
+                None => synthetic::value(name, &typed.inputs[at]),
+            };
+            let values = signature.params().iter().enumerate().map(|(at, p)| Ok((p.name.clone(), value(at, &p.name)?)));
             Call::forward(Vec::new(), values.collect::<Result<_>>()?)
         }
     };

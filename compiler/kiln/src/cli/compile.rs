@@ -19,7 +19,7 @@ pub fn compile(flags: &CompileFlags) -> Result<()> {
     let mut timings = super::progress::timings();
     let mut model = Model::open(&flags.model.path, &flags.methods)?;
     timings.stages.append(&mut model.timings.stages);
-    let methods = given.methods(&model, &flags.methods)?;
+    let methods = given.methods(&mut model, &flags.methods)?;
     let residual = model.residual(&methods, &mut timings)?;
     let mut outputs = Vec::new();
     for target in &targets {

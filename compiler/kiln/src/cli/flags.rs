@@ -53,7 +53,7 @@ pub struct ModelFlags {
 #[derive(Args, Debug, Default)]
 pub struct InputFlags {
     /// The type of an input: x=f32[N,3,224,224], n=int, xs=list[f32[N,3]], d=dict[str,f32[N]], p=(f32[2],i64[N]). A name
-    /// in place of a size is a symbol, optionally bounded: N<=8.
+    /// in place of a size is a symbol, optionally bounded: N<=8. A value makes the input a constant: dim==1, dims==[0,1].
     #[arg(long = "input", value_name = "NAME=TYPE")]
     pub types: Vec<String>,
     /// Takes the types from the values in this file (.json, .npz, .safetensors).

@@ -18,7 +18,7 @@ pub fn inspect(flags: &InspectFlags) -> Result<()> {
     let parsed = Parsed::open(&flags.model.path)?;
     let text = match flags.stage {
         Stage::Ast => trees(&parsed),
-        _ => typed_stage(&parsed.typed(&flags.methods)?, flags)?,
+        _ => typed_stage(&mut parsed.typed(&flags.methods)?, flags)?,
     };
     super::print(&text);
     Ok(())
@@ -32,7 +32,7 @@ fn trees(parsed: &Parsed) -> String {
     out
 }
 
-fn typed_stage(model: &Model, flags: &InspectFlags) -> Result<String> {
+fn typed_stage(model: &mut Model, flags: &InspectFlags) -> Result<String> {
     if flags.stage == Stage::Typed {
         return Ok(functions(&model.program));
     }

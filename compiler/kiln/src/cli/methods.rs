@@ -4,6 +4,7 @@ use super::flags::InputFlags;
 use crate::driver::Model;
 use crate::error::Result;
 use crate::execute::{Prepared, prepare};
+use crate::fix::fix;
 use crate::input_types::{InputType, method, parse_input};
 use kiln_frontend::tensors_file::{Call, read_inputs};
 use kiln_passes::specialise::Method;
@@ -34,7 +35,7 @@ impl Given {
     }
 
     /// The methods to compile: those named, with the given types.
-    pub fn methods(&self, model: &Model, names: &[String]) -> Result<Vec<Method>> {
+    pub fn methods(&self, model: &mut Model, names: &[String]) -> Result<Vec<Method>> {
         match self {
             Given::Types(types) => named(model, names, types),
             Given::Calls(calls) => {
@@ -63,7 +64,7 @@ fn one_each(methods: Vec<Method>) -> Result<Vec<Method>> {
     Ok(methods)
 }
 
-fn named(model: &Model, names: &[String], types: &[(String, InputType)]) -> Result<Vec<Method>> {
+fn named(model: &mut Model, names: &[String], types: &[(String, InputType)]) -> Result<Vec<Method>> {
     let mut methods = Vec::new();
     for name in names {
         let signature = model.signature(name)?;
@@ -72,7 +73,8 @@ fn named(model: &Model, names: &[String], types: &[(String, InputType)]) -> Resu
             1 => types.to_vec(),
             _ => types.iter().filter(|(input, _)| signature.params().iter().any(|p| p.name == *input)).cloned().collect(),
         };
-        methods.push(method(&signature, &own).map_err(|error| model.error(error))?);
+        let (method, values) = method(&signature, &own).map_err(|error| model.error(error))?;
+        methods.push(fix(&mut model.program, &method, &values));
     }
     Ok(methods)
 }

@@ -4,7 +4,7 @@ use super::flags::{RunFlags, TargetFlags};
 use super::output::write_results;
 use crate::driver::Model;
 use crate::error::Result;
-use crate::execute::{Session, prepare};
+use crate::execute::{Opened, open, prepare};
 use crate::target::Target;
 use kiln_frontend::tensors_file::{Case, InputValue, read_inputs};
 use kiln_support::Diagnostic;
@@ -13,8 +13,8 @@ use kiln_support::Diagnostic;
 pub fn run(flags: &RunFlags) -> Result<()> {
     let target = host_target(&flags.target)?;
     let case = read_inputs(&flags.inputs)?;
-    let model = Model::open(&flags.model.path, &methods(&case))?;
-    let results = call_all(&model, &case, &target, flags.symbolic)?;
+    let mut model = Model::open(&flags.model.path, &methods(&case))?;
+    let results = call_all(&mut model, &case, &target, flags.symbolic)?;
     match &flags.outputs {
         Some(path) => write_results(path, &results, case.is_sequence),
         None => {
@@ -33,18 +33,26 @@ pub fn methods(case: &Case) -> Vec<String> {
 }
 
 /// Makes all calls of a case on one instance.
-fn call_all(model: &Model, case: &Case, target: &Target, is_symbolic: bool) -> Result<Vec<InputValue>> {
-    let prepared = prepare(model, &case.calls, is_symbolic)?;
+fn call_all(model: &mut Model, case: &Case, target: &Target, is_symbolic: bool) -> Result<Vec<InputValue>> {
+    let mut prepared = prepare(model, &case.calls, is_symbolic)?;
     let mut results = Vec::new();
     if !prepared.calls.is_empty() {
-        let (mut session, _) = Session::open(model, &prepared.methods, target, &mut super::progress::timings())?;
+        let mut opened = open(model, &mut prepared, target, &mut super::progress::timings())?;
         for call in &prepared.calls {
-            results.push(session.call(model, call)?);
+            results.push(opened.session.call(model, call)?);
         }
+        say_if_fixed(&opened);
     }
     match prepared.refused {
         Some(error) => Err(error),
         None => Ok(results),
+    }
+}
+
+/// Says where values of the calls became a part of the code.
+pub fn say_if_fixed(opened: &Opened) {
+    if opened.is_fixed {
+        super::print_error("note: the numbers, strings and lists among the arguments are a part of the compiled code");
     }
 }
 

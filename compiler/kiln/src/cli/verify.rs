@@ -4,11 +4,11 @@
 //! model is then compiled a second time so that it gives those too, and the first value that differs is named.
 
 use super::flags::VerifyFlags;
-use super::run::{host_target, methods};
+use super::run::{host_target, methods, say_if_fixed};
 use crate::compare::{Tolerance, difference};
 use crate::driver::Model;
 use crate::error::{Error, Result};
-use crate::execute::{BoundCall, Prepared, RAISED, Session, prepare};
+use crate::execute::{BoundCall, Prepared, RAISED, Session, open, prepare};
 use crate::target::Target;
 use crate::trace::instrument;
 use kiln_frontend::tensors_file::{Call, Case, Expected, InputValue, Intermediate, read_case};
@@ -30,7 +30,7 @@ pub fn verify(flags: &VerifyFlags) -> Result<()> {
     let case = read_case(&flags.recording)?;
     let mut model = Model::open(&flags.model.path, &methods(&case))?;
     let mut tally = Tally::default();
-    let results = compare_results(&model, &case, &target, flags.symbolic, &mut tally);
+    let results = compare_results(&mut model, &case, &target, flags.symbolic, &mut tally);
     if results.as_ref().err().is_none_or(|error| is_difference(error)) && case.calls.iter().any(|call| !call.intermediates.is_empty()) {
         compare_intermediates(&mut model, &case, &target, flags.symbolic, &mut tally)?;
     }
@@ -59,13 +59,14 @@ fn count(n: usize, what: &str) -> String {
 }
 
 /// Makes all calls and compares their results.
-fn compare_results(model: &Model, case: &Case, target: &Target, is_symbolic: bool, tally: &mut Tally) -> Result<()> {
-    let prepared = prepare(model, &case.calls, is_symbolic)?;
+fn compare_results(model: &mut Model, case: &Case, target: &Target, is_symbolic: bool, tally: &mut Tally) -> Result<()> {
+    let mut prepared = prepare(model, &case.calls, is_symbolic)?;
     if !prepared.calls.is_empty() {
-        let (mut session, _) = Session::open(model, &prepared.methods, target, &mut super::progress::timings())?;
+        let mut opened = open(model, &mut prepared, target, &mut super::progress::timings())?;
         for (at, bound) in prepared.calls.iter().enumerate() {
-            tally.results += compare_call(&mut session, model, bound, &case.calls[at], case).map_err(|error| in_call(error, at, case))?;
+            tally.results += compare_call(&mut opened.session, model, bound, &case.calls[at], case).map_err(|error| in_call(error, at, case))?;
         }
+        say_if_fixed(&opened);
     }
     if let Some(error) = prepared.refused {
         tally.results += usize::from(check_raised(&case.calls[prepared.calls.len()], error)?);
@@ -114,9 +115,8 @@ fn check_raised(call: &Call, error: Error) -> Result<bool> {
 fn compare_intermediates(model: &mut Model, case: &Case, target: &Target, is_symbolic: bool, tally: &mut Tally) -> Result<()> {
     let mut prepared = prepare(model, &case.calls, is_symbolic)?;
     trace_methods(model, &mut prepared);
-    let opened = Session::open(model, &prepared.methods, target, &mut super::progress::timings());
-    let mut session = match opened {
-        Ok((session, _)) => session,
+    let mut session = match open(model, &mut prepared, target, &mut super::progress::timings()) {
+        Ok(opened) => opened.session,
         Err(error) if error.failure() == Failure::Unsupported => {
             let why = &error.diagnostics()[0].message;
             tally.remark = Some(format!("the values of submodules are not compared: {why}"));
@@ -153,7 +153,7 @@ fn compare_values(found: &[InputValue], recorded: &[Intermediate], case: &Case, 
         return Ok(());
     }
     for (value, expected) in found.iter().zip(recorded) {
-        if let Some(text) = difference(value, &expected.value, tolerance(case)) {
+        if let Some(text) = difference(value, &expected.value, tolerance(case).of_scale(&expected.value)) {
             return Err(Diagnostic::model("differs", format!("the result of `{}`: {text}", expected.name)).into());
         }
         tally.intermediates += 1;

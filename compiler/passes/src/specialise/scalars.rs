@@ -171,7 +171,10 @@ impl Specialiser<'_> {
         let kinds: Option<Vec<Type>> = args.iter().map(scalar_type).collect();
         let Some(kinds) = kinds else { return Ok(None) };
         let lifted: Vec<Type> = kinds.iter().map(|k| if *k == Type::Bool { Type::Int } else { k.clone() }).collect();
-        for wanted in [&kinds, &lifted] {
+        // Ints beside floats: all as floats.
+        let floats = vec![Type::Float; kinds.len()];
+        let candidates = if kinds.contains(&Type::Float) { vec![&kinds, &lifted, &floats] } else { vec![&kinds, &lifted] };
+        for wanted in candidates {
             let twin = table().overloads(&schema.name).iter().copied().find(|&other| {
                 let candidate = table().schema(other);
                 other != op
