@@ -86,7 +86,7 @@ fn what_is_no_object_is_refused() {
 #[test]
 fn only_models_that_refer_to_the_runtime_need_it() {
     for triple in [HOST, "aarch64-apple-ios14.0", "x86_64-pc-windows-msvc"] {
-        let needs = |plan| refers_to_runtime(&build(plan, "model", triple, triple, None).1).unwrap();
+        let needs = |plan: &common::PlainPlan| refers_to_runtime(&build(plan, "model", triple, triple, None).1).unwrap();
         assert!(!needs(&scale_plan()) && needs(&print_plan()), "{triple}");
     }
     assert!(refers_to_runtime(b"nothing").is_err());

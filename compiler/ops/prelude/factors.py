@@ -142,25 +142,6 @@ def linalg_matmul(self: Tensor, other: Tensor) -> Tensor:
     return torch.matmul(self, other)
 
 
-@op("aten::linalg_vander")
-def linalg_vander(x: Tensor, *, N: Optional[int] = None) -> Tensor:
-    """Powers 0 .. N - 1 of the last axis's elements"""
-    x = torch.atleast_1d(x)
-    n = 0
-    if N is not None:
-        n = N
-    elif x.dim() > 0:
-        n = x.size(-1)
-    if n <= 0:
-        raise RuntimeError("N must be greater than 1.")
-    base = x.to(torch.long) if x.dtype == torch.bool else x
-    wide = base if base.is_floating_point() or base.dtype == torch.long else base.to(torch.long)
-    columns: List[Tensor] = [torch.ones_like(wide)]
-    for i in range(n - 1):
-        columns.append(columns[i] * wide)
-    return torch.stack(columns, -1)
-
-
 @op("aten::vander")
 def vander(x: Tensor, N: Optional[int] = None, increasing: bool = False) -> Tensor:
     """Powers of a vector's elements, the highest first"""

@@ -240,12 +240,6 @@ def linalg_qr(A: Tensor, mode: str = "reduced") -> Tuple[Tensor, Tensor]:
     return torch.empty([0], dtype=A.dtype) if mode == "r" else q, r
 
 
-@op("aten::qr")
-def qr(self: Tensor, some: bool = True) -> Tuple[Tensor, Tensor]:
-    """Q and R with self = Q R"""
-    return torch.ops.kiln.qr(self, not some)
-
-
 @op("aten::linalg_eigh")
 def linalg_eigh(self: Tensor, UPLO: str = "L") -> Tuple[Tensor, Tensor]:
     """Eigenvalues in ascending order and eigenvectors of a symmetric matrix"""

@@ -4,14 +4,18 @@
 @op("aten::batch_norm")
 def batch_norm(input: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], running_mean: Optional[Tensor], running_var: Optional[Tensor], training: bool, momentum: float, eps: float, cudnn_enabled: bool) -> Tensor:
     """(input - mean) / sqrt(var + eps) * weight + bias, per channel (axis 1)."""
+    if input.dim() < 2 and input.numel() == 0:
+        return input.clone()
     shape = [1] * input.dim()
     shape[1] = input.size(1)
+    half = input.dtype == torch.half or input.dtype == torch.bfloat16
+    x = input.to(torch.float) if half else input
     if training or running_mean is None or running_var is None:
         axes: List[int] = [0]
         for i in range(input.dim() - 2):
             axes.append(i + 2)
-        mean = input.mean(axes)
-        variance = ((input - mean.reshape(shape)) * (input - mean.reshape(shape))).mean(axes)
+        mean = x.mean(axes)
+        variance = ((x - mean.reshape(shape)) * (x - mean.reshape(shape))).mean(axes)
         if training and running_mean is not None and running_var is not None:
             count = input.numel() // input.size(1)
             if count <= 1:
@@ -19,8 +23,8 @@ def batch_norm(input: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], 
             running_mean.copy_(running_mean * (1.0 - momentum) + mean * momentum)
             running_var.copy_(running_var * (1.0 - momentum) + variance * (momentum * count / (count - 1)))
     else:
-        mean = running_mean
-        variance = running_var
+        mean = running_mean.to(x.dtype)
+        variance = running_var.to(x.dtype)
     # One scale and one shift: constants in inference, which fold into a convolution before.
     scale = 1.0 / torch.sqrt(variance + eps)
     if weight is not None:
@@ -28,7 +32,7 @@ def batch_norm(input: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], 
     shift = -mean * scale
     if bias is not None:
         shift = shift + bias
-    return (input * scale.reshape(shape) + shift.reshape(shape)).to(input.dtype)
+    return (x * scale.reshape(shape) + shift.reshape(shape)).to(input.dtype)
 
 
 @op("aten::layer_norm")
@@ -87,8 +91,10 @@ def instance_norm(input: Tensor, weight: Optional[Tensor], bias: Optional[Tensor
     for i in range(input.dim() - 2):
         axes.append(i + 2)
         count = count * input.size(i + 2)
-    mean = input.mean(axes, True)
-    centred = input - mean
+    half = input.dtype == torch.half or input.dtype == torch.bfloat16
+    x = input.to(torch.float) if half else input
+    mean = x.mean(axes, True)
+    centred = x - mean
     variance = (centred * centred).mean(axes, True)
     if running_mean is not None and running_var is not None:
         channels = input.size(1)
@@ -96,7 +102,7 @@ def instance_norm(input: Tensor, weight: Optional[Tensor], bias: Optional[Tensor
         batch_var = variance.reshape([input.size(0), channels]).mean([0])
         running_mean.copy_(running_mean * (1.0 - momentum) + batch_mean * momentum)
         running_var.copy_(running_var * (1.0 - momentum) + batch_var * (momentum * count / (count - 1)))
-    return affine(centred * torch.rsqrt(variance + eps), weight, bias)
+    return affine(centred * torch.rsqrt(variance + eps), weight, bias).to(input.dtype)
 
 
 @op("aten::rms_norm")

@@ -301,7 +301,7 @@ def cov(self: Tensor, *, correction: int = 1, fweights: Optional[Tensor] = None,
         freedom = total - correction * (weight * aweights).sum() / total
     product = torch.mm(centred * weight, centred.t())
     out = product / torch.where(freedom > 0, freedom, torch.zeros_like(freedom))
-    return out.reshape([]) if self.dim() < 2 else out
+    return out.reshape([]) if x.size(0) == 1 else out
 
 
 @op("aten::corrcoef")

@@ -31,20 +31,24 @@ macro_rules! prelude {
 }
 
 prelude![
+    "classification.py",
     "comparisons.py",
     "containers.py",
     "convolution.py",
     "copies.py",
     "factors.py",
+    "indexing.py",
     "linalg.py",
     "linear.py",
     "lists.py",
     "loss.py",
     "norm.py",
+    "norm_native.py",
     "order.py",
     "pointwise.py",
     "recurrent.py",
-    "shapes.py",
+    "shapes.py", "signals.py",
+    "special.py",
     "statistics.py",
 ];
 

@@ -62,6 +62,24 @@ impl Fusion {
     pub fn flat_base(&self, value: Value) -> Option<Value> {
         self.flat.get(&value).copied()
     }
+
+    /// The tensor in memory whose sizes alone an inlined view changes; the value itself where it is no such view.
+    pub fn memory_of(&self, value: Value) -> Value {
+        let mut value = value;
+        while self.is_inlined(value) {
+            match self.flat_base(value) {
+                Some(base) => value = base,
+                None => return value,
+            }
+        }
+        value
+    }
+
+    /// Whether computations take a tensor for an expression. A view that is memory under other sizes is loaded in its own
+    /// sizes instead: its index arithmetic would only hide that.
+    pub fn is_expression(&self, value: Value) -> bool {
+        self.is_inlined(value) && self.is_inlined(self.memory_of(value))
+    }
 }
 
 struct Planner<'a> {
@@ -184,6 +202,12 @@ impl Planner<'_> {
         if own.cost > Cost::Free && readers.iter().any(|&(n, _)| self.structure.block_of(n) != home) {
             return false;
         }
+        // A producer is not computed through a view that merges axes: the view is its memory under other sizes.
+        let merges = |n: Node| self.graph.nodes[n].results.iter().any(|r| self.fusion.flat.contains_key(r));
+        let merged: Vec<Node> = readers.iter().map(|r| r.0).filter(|&n| merges(n)).collect();
+        if own.cost > Cost::Free && merged.into_iter().any(|n| !self.own_profile(n).is_affine) {
+            return false;
+        }
         let contracted = readers.iter().any(|&(n, _)| self.is_contraction(n));
         match own.cost {
             Cost::Free => !contracted || own.is_affine,
@@ -256,7 +280,7 @@ impl Planner<'_> {
 
     /// The profile of a node with everything inlined that is so far.
     fn full_profile(&self, node: Node) -> Profile {
-        let inlined = |value| self.fusion.is_inlined(value);
+        let inlined = |value| self.fusion.is_expression(value);
         profile(&Builder::new(self.graph, &inlined).results(node, &[0]))
     }
 }

@@ -90,7 +90,7 @@ struct Group<'s, 'a> {
 impl Group<'_, '_> {
     fn accepts(&mut self, operator: &Operator) -> bool {
         let Some(readers) = self.readers(operator.value) else { return false };
-        if operator.ty.dtype != DType::F32 || operator.ty.rank() != self.full.len() {
+        if operator.ty.dtype != DType::F32 || operator.ty.rank() != self.full.len() || !operator.profile.is_affine {
             return false;
         }
         let is_reduction = operator.profile.cost == Cost::Heavy;

@@ -1,6 +1,7 @@
 //! Scalar operators: expressions of ints, floats and bools become statements.
 
 use crate::facts;
+use crate::source::Built;
 use crate::lower::{Bound, Lowering, R, internal, local_type, unsupported};
 use kiln_graph::{Dim, Node, Value};
 use kiln_loops::plan::{LocalType, Operand, ScalarOp, Stmt};
@@ -32,6 +33,12 @@ impl Lowering<'_> {
         let operand = tree.lower(self, value)?;
         self.bind(result, Bound::Scalar(operand));
         Ok(())
+    }
+
+    /// An expression of a computation's parameters alone.
+    pub fn invariant(&mut self, built: &Built, expr: Expr) -> R<Operand> {
+        let operands = built.params.iter().map(|&v| self.scalar_of(v)).collect::<R<Vec<_>>>()?;
+        Tree { exprs: &built.compute.exprs, operands: &operands, known: HashMap::new() }.lower(self, expr)
     }
 
     fn scalar_argument(&mut self, value: Value, exprs: &mut Exprs, operands: &mut Vec<Operand>) -> R<Expr> {

@@ -36,7 +36,7 @@ impl Lowering<'_> {
 
     fn compute_results(&mut self, node: Node, group: &[usize]) -> R<()> {
         let (graph, fusion) = (self.graph, self.fusion);
-        let inline = |v| fusion.is_inlined(v);
+        let inline = |v| fusion.is_expression(v);
         let built = Builder::new(graph, &inline).results(node, group);
         let results: Vec<Value> = group.iter().map(|&i| graph.nodes[node].results[i]).collect();
         if !graph.ty(results[0]).is_tensor() {
@@ -149,7 +149,7 @@ impl Lowering<'_> {
     fn is_free(&self, hint: &Hint, built: Option<&Built>) -> bool {
         let Some(until) = hint.until else { return true };
         let last = self.live.last_use(until);
-        last < self.here.1 || (last == self.here.1 && built.is_some_and(|b| is_in_place(b, until)))
+        last < self.here.1 || (last == self.here.1 && built.is_some_and(|b| self.may_overwrite(b, until)))
     }
 
     /// The buffer of an input that dies here and is read only at the index that is written.
@@ -157,12 +157,18 @@ impl Lowering<'_> {
         let built = built?;
         built.inputs.iter().find_map(|&input| match self.bound.get(&input) {
             Some(Bound::Tensor(Place::Arena(buffer)))
-                if self.dies_here(input) && self.buffers.is_reusable(*buffer) && is_in_place(built, input) =>
+                if self.dies_here(input) && self.buffers.is_reusable(*buffer) && self.may_overwrite(built, input) =>
             {
                 Some(*buffer)
             }
             _ => None,
         })
+    }
+
+    /// Whether a computation may write its result over an input, which it reads under no other sizes.
+    fn may_overwrite(&self, built: &Built, input: Value) -> bool {
+        let is_alias = |&v: &Value| v != input && self.fusion.memory_of(v) == input;
+        is_in_place(built, input) && !built.inputs.iter().any(is_alias)
     }
 
     /// Whether a tensor is boxed or carried as an object where it is defined, so that it is best computed into one.
@@ -211,10 +217,16 @@ impl Lowering<'_> {
     pub fn copy_to(&mut self, value: Value, to: Operand) -> R<()> {
         let ty = tensor_facts(self.graph, value, self.span())?;
         let is_splat = crate::facts::const_tensor(self.graph, value).is_some_and(|t| crate::facts::splat(t).is_some());
-        let is_expression = self.fusion.is_inlined(value) && self.fusion.flat_base(value).is_none();
-        if is_splat || is_expression {
+        if let Some(data) = crate::facts::const_tensor(self.graph, value)
+            && data.bytes.iter().all(|&b| b == 0)
+        {
+            let bytes = self.bytes(&ty)?;
+            self.push(Stmt::ZeroBytes { to, bytes });
+            return Ok(());
+        }
+        if is_splat || (self.fusion.is_expression(value) && !self.bound.contains_key(&value)) {
             let fusion = self.fusion;
-            let inline = |v| fusion.is_inlined(v);
+            let inline = |v| fusion.is_expression(v);
             let built = Builder::new(self.graph, &inline).copy(value, &ty);
             return self.emit(built, vec![to]);
         }
@@ -232,10 +244,16 @@ impl Lowering<'_> {
         };
         self.take_steps(steps)?;
         let (graph, fusion) = (self.graph, self.fusion);
-        let inline = |v| fusion.is_inlined(v);
+        let inline = |v| fusion.is_expression(v);
         let built = Builder::new(graph, &inline).scatter(node, scatter, domain);
-        let is_in_place = !built.inputs[1..].contains(&built.inputs[0]);
+        let is_in_place = !self.reads_target(&built);
         self.emit_scatter(node, built, is_in_place)
+    }
+
+    /// Whether a scatter also reads the tensor that its target starts as.
+    fn reads_target(&self, built: &Built) -> bool {
+        let base = self.fusion.memory_of(built.inputs[0]);
+        built.inputs[1..].iter().any(|&v| self.fusion.memory_of(v) == base)
     }
 
     pub fn write_view(&mut self, node: Node, view: OpId) -> R<()> {
@@ -245,8 +263,8 @@ impl Lowering<'_> {
         };
         let (graph, fusion) = (self.graph, self.fusion);
         let value = graph.nodes[node].args[1];
-        let built = Builder::new(graph, &|v| fusion.is_inlined(v)).write_view(node, view, *element);
-        let reads_base = built.inputs[1..].contains(&built.inputs[0]);
+        let built = Builder::new(graph, &|v| fusion.is_expression(v)).write_view(node, view, *element);
+        let reads_base = self.reads_target(&built);
         if !reads_base || !fusion.is_inlined(value) {
             return self.emit_scatter(node, built, !reads_base);
         }
@@ -267,7 +285,7 @@ impl Lowering<'_> {
                 Some(object)
             }
         };
-        let built = Builder::new(graph, &|v| v != value && fusion.is_inlined(v)).write_view(node, view, *element);
+        let built = Builder::new(graph, &|v| v != value && fusion.is_expression(v)).write_view(node, view, *element);
         self.emit_scatter(node, built, true)?;
         self.bound.remove(&value);
         if let Some(object) = object {

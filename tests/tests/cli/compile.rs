@@ -79,3 +79,18 @@ fn timings_go_to_standard_error() {
         assert!(found.stderr.contains(stage), "{stage}: {found:?}");
     }
 }
+
+const SUM_OVER: &str = "def forward(self: __torch__.M,\n    x: Tensor,\n    dims: List[int],\n    keep: bool) -> Tensor:\n  return torch.sum(x, dims, keep)";
+
+#[test]
+fn an_input_can_be_a_constant() {
+    let workspace = Workspace::new(SUM_OVER);
+    let free = compile(&workspace, &["--input", "x=f32[2,3]", "--emit", "obj"]);
+    assert_eq!(free.status, Some(3), "{free:?}");
+    let fixed = compile(&workspace, &["--input", "x=f32[2,3]", "--input", "dims==[0]", "--input", "keep==false", "--emit", "manifest"]);
+    assert_eq!(fixed.status, Some(0), "{fixed:?}");
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(workspace.path("out/m.json")).unwrap()).unwrap();
+    assert_eq!(manifest["methods"][0]["inputs"].as_array().map(Vec::len), Some(1), "{manifest}");
+    let misfit = compile(&workspace, &["--input", "x=f32[2,3]", "--input", "dims==0.5"]);
+    assert_eq!(misfit.status, Some(2), "{misfit:?}");
+}

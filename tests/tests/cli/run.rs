@@ -90,3 +90,17 @@ fn every_stage_can_be_inspected() {
         assert!(found.stdout.to_lowercase().contains(needle), "{stage}: {}", found.stdout);
     }
 }
+
+#[test]
+fn values_become_constants_where_they_must() {
+    let workspace = Workspace::new("def forward(self: __torch__.M,\n    x: Tensor,\n    dims: List[int]) -> Tensor:\n  return torch.sum(x, dims)");
+    let inputs = format!("{{{ARGS}}}").replace("]}}]", r#"]}}, {"list": [{"int": 1}]}]"#);
+    let found = workspace.run(&inputs);
+    assert_eq!(found.status, Some(0), "{found:?}");
+    assert_eq!(found.stdout.trim_end(), r#"{"tensor":{"dtype":"float32","shape":[2],"data":[6.0,15.0]}}"#);
+    assert!(found.stderr.starts_with("note: "), "{found:?}");
+    // A failure begins with its error all the same.
+    let outside = workspace.run(&inputs.replace(r#"{"int": 1}"#, r#"{"int": 2}"#));
+    assert_eq!(outside.status, Some(1), "{outside:?}");
+    assert!(outside.first_line().starts_with("error: "), "{outside:?}");
+}

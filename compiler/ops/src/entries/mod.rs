@@ -3,6 +3,8 @@
 mod activations;
 mod binary;
 mod create;
+mod einsum;
+mod fourier;
 mod index;
 mod linalg;
 mod linear;
@@ -67,6 +69,9 @@ const FAMILIES: &[&[Entry]] = &[
     pooling::ENTRIES,
     sampling::RESIZE,
     sampling::GRID,
+    sampling::FILTERED,
+    einsum::ENTRIES,
+    fourier::ENTRIES,
 ];
 
 /// The entry of a core operator.

@@ -184,21 +184,24 @@ fn logit(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
     let eps = if e.is_none(1) { None } else { Some(e.number(1, kind(e))) };
     let z = match eps {
         None => x,
-        Some(eps) => e.calc([x, eps], |[x, eps]| x.clamp(eps, 1.0 - eps)),
+        Some(eps) => e.calc([x, eps], |[x, eps]| x.lt(eps).select(eps, x.gt(1.0 - eps).select(1.0 - eps, x))),
     };
     let y = e.calc([z], |[z]| (z / (1.0 - z)).math("log"));
     finish(e, y)
 }
 
 fn round_decimals(e: &mut Element, index: &[Expr]) -> Expr {
-    let decimals = e.const_int(1).clamp(-400, 400) as i32;
-    map(e, index, |x| {
-        if x.kind() == Kind::Int || decimals == 0 {
-            return if x.kind() == Kind::Int { x } else { x.round() };
+    let (x, decimals) = (own(e, 0, index), e.number(1, Kind::Int));
+    let y = e.calc([x, decimals], |[x, decimals]| {
+        if x.kind() == Kind::Int {
+            return x;
         }
-        let scale = 10f64.powi(decimals.abs());
-        if decimals > 0 { (x * scale).round() / scale } else { (x / scale).round() * scale }
-    })
+        let ten = decimals.to_kind(Kind::F64).like(10.0);
+        let scale = ten.pow(decimals.abs().to_kind(Kind::F64)).to_kind(x.kind());
+        let (fine, coarse) = ((x * scale).round() / scale, (x / scale).round() * scale);
+        decimals.eq(0.0).select(x.round(), decimals.gt(0.0).select(fine, coarse))
+    });
+    finish(e, y)
 }
 
 /// Largest finite value of a floating-point type.
@@ -229,7 +232,7 @@ fn nan_to_num(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
 }
 
 fn polygamma_type(cx: &mut Infer) -> Types {
-    if cx.int(0)? < 0 {
+    if cx.dim(0)?.as_const().is_some_and(|n| n < 0) {
         return OpError::raise("polygamma(n, x) does not support negative n.");
     }
     let ty = cx.tensor(1).clone();
@@ -237,16 +240,12 @@ fn polygamma_type(cx: &mut Infer) -> Types {
 }
 
 fn polygamma(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
-    let n = e.const_int(0);
-    let x = operand(e, 1, index);
-    let y = e.calc([x], |[x]| match n {
-        0 => x.math("digamma"),
-        1 => x.math("trigamma"),
-        _ => {
-            let factorial = (1..=n.min(200)).fold(1.0, |p, k| p * k as f64);
-            let sign = if n % 2 == 1 { 1.0 } else { -1.0 };
-            sign * factorial * x.like(n as f64 + 1.0).math2("zeta", x)
-        }
+    let (n, x) = (e.number(0, Kind::Int), operand(e, 1, index));
+    let y = e.calc([n, x], |[n, x]| {
+        let order = n.to_kind(x.kind()) + 1.0;
+        let sign = (n & 1.0).eq(0.0).select(x.like(-1.0), 1.0);
+        let general = sign * order.math("lgamma").math("exp") * order.math2("zeta", x);
+        n.eq(0.0).select(x.math("digamma"), n.eq(1.0).select(x.math("trigamma"), general))
     });
     finish(e, y)
 }

@@ -399,3 +399,75 @@ impl Sampling {
         e.select(inside, x, zero)
     }
 }
+
+/// Resizing with a filter as wide as the input positions that one position of the result stands for.
+pub const FILTERED: &[Entry] = resize! {
+    "aten::_upsample_bilinear2d_aa" "aten::_upsample_bilinear2d_aa.vec" "resized by linear interpolation, averaged where it shrinks" 2 true
+        |e, f, i| filtered(e, f, i, 1.0, triangle);
+    "aten::_upsample_bicubic2d_aa" "aten::_upsample_bicubic2d_aa.vec" "resized by cubic convolution, averaged where it shrinks" 2 true
+        |e, f, i| filtered(e, f, i, 2.0, cubic_filter);
+};
+
+fn triangle(x: Num) -> Num {
+    let x = x.abs();
+    x.lt(1.0).select(1.0 - x, 0.0)
+}
+
+/// Cubic convolution with a = -0.5.
+fn cubic_filter(x: Num) -> Num {
+    let x = x.abs();
+    let near = (1.5 * x - 2.5) * x * x + 1.0;
+    let far = (((x - 5.0) * x + 8.0) * x - 4.0) * -0.5;
+    x.lt(1.0).select(near, x.lt(2.0).select(far, 0.0))
+}
+
+/// The positions that a filter covers along an axis: the first, their number, and the weight of one.
+struct Cover {
+    first: Expr,
+    count: Expr,
+    longest: Dim,
+    center: Expr,
+    inverse: f64,
+}
+
+fn cover(e: &mut Element, form: Form, axis: usize, at: Expr, reach: f64) -> Cover {
+    let (kind, (input, _)) = (kind(e), sizes(e, axis));
+    let scale = ratio(e, form, axis);
+    let support = if scale >= 1.0 { reach * scale } else { reach };
+    let center = e.calc([at], |[o]| (o.to_kind(kind) + 0.5) * scale);
+    let first = e.calc([center], |[c]| (c - support + 0.5).to_kind(Kind::Int).max(0.0));
+    let count = e.calc([center, first], |[c, first]| (c + support + 0.5).to_kind(Kind::Int).min(input as f64) - first);
+    let longest = Dim::Const((support.ceil() as i64 * 2 + 1).min(input));
+    Cover { first, count, longest, center, inverse: if scale >= 1.0 { 1.0 / scale } else { 1.0 } }
+}
+
+fn filtered(e: &mut Element, form: Form, index: &[Expr], reach: f64, filter: for<'a> fn(Num<'a>) -> Num<'a>) -> Expr {
+    let kind = kind(e);
+    let covers: Vec<Cover> = (0..form.axes).map(|axis| cover(e, form, axis, index[axis + 2], reach)).collect();
+    let weight = |e: &mut Element, cover: &Cover, j: Expr| {
+        e.calc([j, cover.first, cover.center, cover.count], |[j, first, center, count]| {
+            let x = ((j + first).to_kind(kind) - center + 0.5) * cover.inverse;
+            j.lt(count).select(filter(x), 0.0)
+        })
+    };
+    let longest: Vec<Dim> = covers.iter().map(|c| c.longest).collect();
+    let sum = e.reduce(kiln_loops::ReduceOp::Sum, &longest, &mut |e, j| {
+        let mut place = index[..2].to_vec();
+        let mut product = e.constant(kind, 1.0);
+        for (axis, (cover, &j)) in covers.iter().zip(j).enumerate() {
+            let own = weight(e, cover, j);
+            product = e.binary(BinaryOp::Mul, product, own);
+            let last = sizes(e, axis).0 - 1;
+            place.push(e.calc([cover.first, j], |[first, j]| (first + j).min(last as f64)));
+        }
+        let x = e.load(0, &place);
+        e.binary(BinaryOp::Mul, product, x)
+    });
+    let mut total = e.constant(kind, 1.0);
+    for cover in &covers {
+        let all = e.reduce(kiln_loops::ReduceOp::Sum, &[cover.longest], &mut |e, j| weight(e, cover, j[0]));
+        total = e.binary(BinaryOp::Mul, total, all);
+    }
+    let y = e.binary(BinaryOp::Div, sum, total);
+    finish(e, y)
+}

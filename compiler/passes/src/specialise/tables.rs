@@ -193,6 +193,10 @@ impl Specialiser<'_> {
         let Some(Abs::Tensor(target)) = args.first().cloned() else { return Ok(None) };
         let Some(results) = self.apply_table(twin, args.to_vec(), types)? else { return Ok(Some(None)) };
         let Abs::Tensor(new) = results[0] else { return Ok(None) };
+        if new != target && self.heap.tensors[new].storage == self.heap.tensors[target].storage {
+            self.become_view(target, new);
+            return Ok(Some(Some(vec![Abs::Tensor(target)])));
+        }
         self.store_result(target, new).map(Some)
     }
 

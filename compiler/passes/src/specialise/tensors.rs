@@ -116,6 +116,21 @@ impl Specialiser<'_> {
         self.heap.tensors.push(Tensor { ty, strides, storage, view, value: None, data: None, element: None, version, requires_grad })
     }
 
+    /// An in-place view operator (`unsqueeze_`): the tensor itself becomes the window `view` on what it was.
+    pub(super) fn become_view(&mut self, id: TensorId, view: TensorId) {
+        let old = self.heap.tensors.push(self.heap.tensors[id].clone());
+        for (_, tensor) in self.heap.tensors.iter_mut() {
+            if let Some(own) = tensor.view.as_mut().filter(|v| v.base == id) {
+                own.base = old;
+            }
+        }
+        let storage = self.heap.tensors[id].storage;
+        if self.heap.storages[storage].base == id {
+            self.heap.storages[storage].base = old;
+        }
+        self.heap.tensors[id] = self.heap.tensors[view].clone();
+    }
+
     /// A copy of an argument that no later mutation reaches.
     fn frozen(&mut self, abs: &Abs) -> Abs {
         use super::value::{Contents, HeapItem};

@@ -3,18 +3,21 @@
 
 use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Exprs, Extent, Scalar};
 
-/// `offset + sum of axis * stride`, in elements.
+/// `offset + sum of axis * stride + sum of term * factor`, in elements.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Affine {
     /// One stride for each axis of the computation.
     pub strides: Vec<i64>,
     /// The constant.
     pub offset: i64,
+    /// Ints known only at run time, the same for the whole computation, with their factors.
+    pub terms: Vec<(Expr, i64)>,
 }
 
 impl Affine {
-    fn constant(axes: usize, offset: i64) -> Affine {
-        Affine { strides: vec![0; axes], offset }
+    /// A sum that is constant.
+    pub fn constant(axes: usize, offset: i64) -> Affine {
+        Affine { strides: vec![0; axes], offset, terms: Vec::new() }
     }
 
     fn combine(mut self, other: &Affine, factor: i64) -> Option<Affine> {
@@ -22,6 +25,9 @@ impl Affine {
             *own = own.checked_add(more.checked_mul(factor)?)?;
         }
         self.offset = self.offset.checked_add(other.offset.checked_mul(factor)?)?;
+        for (term, own) in &other.terms {
+            self.terms.push((*term, own.checked_mul(factor)?));
+        }
         Some(self)
     }
 }
@@ -37,11 +43,21 @@ pub fn affine(exprs: &Exprs, axes: usize, expr: Expr) -> Option<Affine> {
         }
         ExprData::Binary(BinaryOp::Add, a, b) => affine(exprs, axes, *a)?.combine(&affine(exprs, axes, *b)?, 1),
         ExprData::Binary(BinaryOp::Sub, a, b) => affine(exprs, axes, *a)?.combine(&affine(exprs, axes, *b)?, -1),
-        ExprData::Binary(BinaryOp::Mul, a, b) => {
+        ExprData::Binary(BinaryOp::Mul, a, b) if exprs.as_int(*b).is_some() => {
             let factor = exprs.as_int(*b)?;
             Affine::constant(axes, 0).combine(&affine(exprs, axes, *a)?, factor)
         }
+        _ if is_invariant(exprs, expr) => Some(Affine { terms: vec![(expr, 1)], ..Affine::constant(axes, 0) }),
         _ => None,
+    }
+}
+
+/// Whether an expression is made of parameters and constants only.
+fn is_invariant(exprs: &Exprs, expr: Expr) -> bool {
+    match exprs.get(expr) {
+        ExprData::Const(_) | ExprData::Param(..) => true,
+        ExprData::Axis(_) | ExprData::Load { .. } | ExprData::Reduce { .. } | ExprData::Math(..) => false,
+        _ => exprs.operands(expr).iter().all(|&e| is_invariant(exprs, e)),
     }
 }
 

@@ -178,6 +178,10 @@ fn emit(cx: &mut Lowering, built: &Built, product: &Product, desc: GemmDesc, epi
     if kiln_kernels::kernels::emit(&KernelDesc::Gemm(desc.clone()), &target).is_err() {
         return Ok(false);
     }
+    let is_fixed = |f: &Factor| f.address.terms.is_empty();
+    if (b.is_some() && !is_fixed(&product.b)) || (row_step(compute, product).is_none() && !is_fixed(&product.a)) {
+        return Ok(false);
+    }
     let weights = match b {
         Some(data) => packed_weights(cx, compute, product, &desc, data),
         None => pack_at_run_time(cx, built, product, &desc)?,

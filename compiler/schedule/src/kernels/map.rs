@@ -31,7 +31,7 @@ pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> 
     let mut streams = Streams::new(compute);
     let Some(expr) = expression(&mut streams) else { return Ok(false) };
     let Some(own) = output_strides(compute) else { return Ok(false) };
-    let out = Affine { strides: padded(own, compute), offset: 0 };
+    let out = Affine { strides: padded(own, compute), ..Affine::constant(0, 0) };
     let mut moving: Vec<&Affine> = vec![&out];
     moving.extend((0..streams.sources.len()).filter_map(|i| streams.load(i)));
     let Some(split) = split(compute, &moving) else { return Ok(false) };

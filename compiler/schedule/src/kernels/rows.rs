@@ -61,7 +61,7 @@ pub fn select(cx: &mut Lowering, built: &Built, output: Operand) -> R<bool> {
 
 fn padded(mut strides: Vec<i64>, compute: &Compute) -> Affine {
     strides.resize(compute.axes.len(), 0);
-    Affine { strides, offset: 0 }
+    Affine { strides, ..Affine::constant(0, 0) }
 }
 
 /// All expressions under the output, in order of creation: operands first.

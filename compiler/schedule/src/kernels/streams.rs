@@ -6,7 +6,7 @@ use crate::lower::{Lowering, R};
 use crate::source::Built;
 use kiln_kernels::vexpr::{NodeId, VExpr};
 use kiln_loops::plan::{LocalType, Operand, ScalarOp};
-use kiln_loops::{Compute, Expr, ExprData, Kind};
+use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Kind};
 use kiln_support::DType;
 
 /// Where an input of a kernel's expression comes from.
@@ -89,7 +89,12 @@ fn renamed(mut address: Affine, rename: &[(usize, usize)]) -> Affine {
 
 /// An input of the computation at an address.
 pub fn stream(cx: &mut Lowering, built: &Built, input: u32, address: &Affine, outer: &[usize]) -> R<Stream> {
-    let base = cx.pointer(built.inputs[input as usize])?;
+    let mut base = cx.pointer(built.inputs[input as usize])?;
+    for &(term, factor) in &address.terms {
+        let at = cx.invariant(built, term)?;
+        let bytes = cx.int_binary(BinaryOp::Mul, at, Operand::Int(factor * size_of::<f32>() as i64));
+        base = cx.int_binary(BinaryOp::Add, base, bytes);
+    }
     let outer = outer.iter().map(|&axis| address.strides[axis]).collect();
     Ok(Stream { base, offset: address.offset, outer })
 }

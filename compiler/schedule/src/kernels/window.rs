@@ -142,8 +142,8 @@ struct AxisGeometry {
 
 /// Reads `out * stride + tap * dilation - padding`.
 fn axis_geometry(compute: &Compute, index: Expr, image: Extent, out: usize, tap: usize, guarded: bool) -> Option<AxisGeometry> {
-    let Affine { strides, offset } = affine(&compute.exprs, compute.axes.len(), index)?;
-    if strides.iter().enumerate().any(|(axis, &s)| s != 0 && axis != out && axis != tap) || offset > 0 {
+    let Affine { strides, offset, terms } = affine(&compute.exprs, compute.axes.len(), index)?;
+    if strides.iter().enumerate().any(|(axis, &s)| s != 0 && axis != out && axis != tap) || offset > 0 || !terms.is_empty() {
         return None;
     }
     let (kernel, output) = (constant(compute.axes[tap])?, constant(compute.axes[out])?);
