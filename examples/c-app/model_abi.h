@@ -1,7 +1,8 @@
 /* The compiled model as the rest of this program sees it: open, run, look at the result, close.
  *
  * Everything that depends on kiln's C interface is in this file. MODEL is the name given to `kiln compile --name`, and
- * MODEL_HEADER the header it wrote; both come from the compiler's command line (see run.sh).
+ * MODEL_HEADER the header it wrote; both come from the compiler's command line (see run.sh). With MODEL_TENSORS the model
+ * takes and gives tensors only, and is called by views; else arguments and the result are values of any type.
  */
 #ifndef MODEL_ABI_H
 #define MODEL_ABI_H
@@ -14,9 +15,10 @@
 
 #define JOIN2(a, b) a##b
 #define JOIN(a, b) JOIN2(a, b)
-typedef MODEL model;
+typedef kiln_context model;
 #define MODEL_CREATE JOIN(MODEL, _create)
 #define MODEL_FORWARD JOIN(MODEL, _forward)
+#define MODEL_FORWARD_TENSORS JOIN(MODEL, _forward_tensors)
 #define MODEL_DESTROY JOIN(MODEL, _destroy)
 #define MODEL_LAST_ERROR JOIN(MODEL, _last_error)
 
@@ -38,40 +40,86 @@ static const char *model_error(model *instance) {
     return instance ? MODEL_LAST_ERROR(instance) : "the instance could not be created";
 }
 
-/* Makes an argument that refers to the memory of `tensor`. */
-static int32_t model_argument(model *instance, const app_tensor *tensor, kiln_value *out) {
-    return kiln_value_tensor(instance, tensor->data, tensor->dtype, tensor->rank, tensor->sizes, out);
+/* A view of a tensor of the app, which must stay. */
+static kiln_tensor view_of(const app_tensor *tensor) {
+    kiln_tensor view;
+    view.data = tensor->data;
+    view.dtype = (int32_t)tensor->dtype;
+    view.rank = (int32_t)tensor->rank;
+    view.sizes = tensor->sizes;
+    view.strides = NULL;
+    return view;
 }
 
-static void model_release(model *instance, kiln_value *value) { kiln_value_release(instance, value); }
+/* The tensor of a view; 0 if it has too many dimensions. */
+static int tensor_of(const kiln_tensor *view, app_tensor *out) {
+    if (view->rank > 8) return 0;
+    out->data = view->data;
+    out->dtype = (uint32_t)view->dtype;
+    out->rank = (uint32_t)view->rank;
+    memcpy(out->sizes, view->sizes, (size_t)view->rank * sizeof(int64_t));
+    return 1;
+}
 
-static int32_t model_run(model *instance, const kiln_value *args, size_t count, kiln_value *result) {
+#ifdef MODEL_TENSORS
+
+enum { MAX_OUTPUTS = 16 };
+typedef kiln_tensor model_argument_value;
+typedef struct {
+    kiln_tensor outputs[MAX_OUTPUTS];
+} model_result;
+
+static int32_t model_argument(model *instance, const app_tensor *tensor, model_argument_value *out) {
+    (void)instance;
+    *out = view_of(tensor);
+    return 0;
+}
+
+static void model_release_argument(model *instance, model_argument_value *value) { (void)instance, (void)value; }
+
+static void model_release_result(model *instance, model_result *result) { (void)instance, (void)result; }
+
+static int32_t model_run(model *instance, const model_argument_value *args, size_t count, model_result *result) {
+    (void)count;
+    return MODEL_FORWARD_TENSORS(instance, args, result->outputs);
+}
+
+/* The first tensor of the result, which is the instance's until the next call. */
+static int model_first_tensor(const model_result *result, app_tensor *out) { return tensor_of(&result->outputs[0], out); }
+
+#else
+
+typedef kiln_value model_argument_value;
+typedef kiln_value model_result;
+
+static int32_t model_argument(model *instance, const app_tensor *tensor, model_argument_value *out) {
+    kiln_tensor view = view_of(tensor);
+    return (int32_t)kiln_value_make_tensor(instance, &view, 0, out);
+}
+
+static void model_release_argument(model *instance, model_argument_value *value) { kiln_value_release(instance, value); }
+
+static void model_release_result(model *instance, model_result *result) { kiln_value_release(instance, result); }
+
+static int32_t model_run(model *instance, const model_argument_value *args, size_t count, model_result *result) {
     return MODEL_FORWARD(instance, args, count, result);
 }
 
 /* The first tensor in `value`, looking into tuples, lists and dicts. 1 if there is one; `out` borrows its memory. */
-static int model_first_tensor(const kiln_value *value, app_tensor *out) {
-    switch (value->tag) {
-    case KILN_TENSOR: {
-        kiln_tensor_view view;
-        if (kiln_value_as_tensor(value, &view) != 0 || view.rank > 8) return 0;
-        out->data = view.data;
-        out->dtype = view.dtype;
-        out->rank = view.rank;
-        memcpy(out->sizes, view.sizes, view.rank * sizeof(int64_t));
-        return 1;
+static int model_first_tensor(const model_result *value, app_tensor *out) {
+    kiln_tensor view;
+    kiln_value key, item;
+    uint64_t position = 0;
+    if (kiln_value_tensor(value, &view)) return tensor_of(&view, out);
+    for (int64_t i = 0; kiln_value_item(value, i, &item); i++) {
+        if (model_first_tensor(&item, out)) return 1;
     }
-    case KILN_LIST:
-    case KILN_TUPLE:
-    case KILN_DICT:
-        for (uint64_t i = 0; i < kiln_value_len(value); i++) {
-            kiln_value item = kiln_value_item(value, i);
-            if (model_first_tensor(&item, out)) return 1;
-        }
-        return 0;
-    default:
-        return 0;
+    while (value->tag == KILN_TAG_DICT && kiln_value_entry(value, &position, &key, &item)) {
+        if (model_first_tensor(&item, out)) return 1;
     }
+    return 0;
 }
+
+#endif
 
 #endif

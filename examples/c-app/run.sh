@@ -61,7 +61,11 @@ build() {
         $(input_flags "$model" "$models/$model.json") ${KILN_FLAGS:---cpu native} > "$out/log" 2>&1 ||
         die "kiln compile: $(grep -m 1 ^error "$out/log" || tail -n 1 "$out/log")"
     end=$(date +%s.%N)
-    ${CC:-cc} -O2 -std=c11 -Wall -Wextra -I "${KILN_INCLUDE:-$root/runtime-stub/include}" -I "$out" \
+    # A model of tensors only is called by views and needs nothing else; others through values of any type.
+    tensors=
+    if grep -q "${ident}_forward_tensors" "$out/$ident.h"; then tensors=-DMODEL_TENSORS; fi
+    # shellcheck disable=SC2086  # empty or one flag
+    ${CC:-cc} $tensors -O2 -std=c11 -Wall -Wextra -I "${KILN_INCLUDE:-$root/runtime-stub/include}" -I "$out" \
         -DMODEL="$ident" -DMODEL_HEADER="\"$ident.h\"" "$here/runner.c" "$out/lib$ident.a" \
         -s -Wl,--gc-sections -lpthread -lm -o "$out/runner.new" >> "$out/log" 2>&1 ||
         die "linking: $(grep -m 1 -i error "$out/log")"

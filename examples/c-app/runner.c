@@ -33,7 +33,7 @@ typedef struct {
 /* The model with its arguments, ready to be called any number of times. */
 typedef struct {
     model *instance;
-    kiln_value args[MAX_INPUTS];
+    model_argument_value args[MAX_INPUTS];
     size_t count;
 } session;
 
@@ -169,14 +169,14 @@ static void open_session(session *s, const options *o, const char *json) {
     }
 }
 
-static void call(session *s, kiln_value *result) {
+static void call(session *s, model_result *result) {
     if (model_run(s->instance, s->args, s->count, result) != 0) fail("forward: ", model_error(s->instance));
 }
 
 static void call_and_drop(session *s) {
-    kiln_value result;
+    model_result result;
     call(s, &result);
-    model_release(s->instance, &result);
+    model_release_result(s->instance, &result);
 }
 
 static void warm_up(session *s) {
@@ -230,7 +230,7 @@ static comparison compare(const app_tensor *got, const app_tensor *want) {
 }
 
 /* Compares the first tensor of `result` with MODEL.out0.bin. */
-static comparison compare_with_expected(const options *o, const char *json, const kiln_value *result) {
+static comparison compare_with_expected(const options *o, const char *json, const model_result *result) {
     app_tensor got, expected[MAX_INPUTS];
     if (read_specs(json, "\"outputs\"", expected) == 0) fail("MODEL.json has no outputs", "");
     load_tensor(o, "out", 0, &expected[0]);
@@ -289,20 +289,20 @@ int main(int argc, char **argv) {
     open_session(&s, &o, json);
 
     double loaded = now();
-    kiln_value first;
+    model_result first;
     call(&s, &first);
     printf("FIRST_OUTPUT {\"load_ms\": %.4f, \"first_ms\": %.4f}\n", (loaded - start) * 1e3, (now() - loaded) * 1e3);
     fflush(stdout);
 
     comparison c = {0};
     if (!o.once) c = compare_with_expected(&o, json, &first);
-    model_release(s.instance, &first);
+    model_release_result(s.instance, &first);
     if (!o.once) {
         warm_up(&s);
         measure(&s, &o, &t);
         report(&t, &c);
     }
-    for (size_t i = 0; i < s.count; i++) model_release(s.instance, &s.args[i]);
+    for (size_t i = 0; i < s.count; i++) model_release_argument(s.instance, &s.args[i]);
     model_close(s.instance);
     return 0;
 }

@@ -92,6 +92,7 @@ const FAMILIES: &[(&str, &[Symbol])] = &[
     ("Algorithms: searching and counting", algorithms::search::EXPORTS),
     ("Algorithms: masks and indices", algorithms::gather::EXPORTS),
     ("Algorithms: scatter", algorithms::scatter::EXPORTS),
+    ("Algorithms: boxes", algorithms::boxes::EXPORTS),
     ("Linear algebra: LU", linalg::lu::EXPORTS),
     ("Linear algebra: Cholesky and triangles", linalg::cholesky::EXPORTS),
     ("Linear algebra: QR", linalg::qr::EXPORTS),

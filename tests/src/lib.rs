@@ -22,7 +22,8 @@ pub fn archive(methods: &str) -> Vec<u8> {
 /// An archive with this pickle and this code.
 pub fn archive_of(pickle: &[u8], code: &[u8]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    let records: [(&str, &[u8]); 4] = [("version", b"3\n"), ("data.pkl", pickle), ("constants.pkl", NO_CONSTANTS), ("code/__torch__.py", code)];
+    let records: [(&str, &[u8]); 4] =
+        [("version", b"3\n"), ("data.pkl", pickle), ("constants.pkl", NO_CONSTANTS), ("code/__torch__.py", code)];
     for (name, bytes) in records {
         zip.start_file(format!("m/{name}"), SimpleFileOptions::default()).expect("names are valid");
         zip.write_all(bytes).expect("memory can be written");

@@ -10,6 +10,7 @@ mod manifest;
 mod model;
 mod runtime;
 mod rust_module;
+mod transcode;
 
 pub use archive::{Archive, Format, refers_to_runtime, static_library};
 pub use c_header::{KILN_H, c_header};
@@ -17,3 +18,4 @@ pub use manifest::manifest;
 pub use model::{Facts, Model, ModelMethod};
 pub use runtime::{runtime_object, runtime_triples};
 pub use rust_module::rust_module;
+pub use transcode::elf_from_mach_o;

@@ -8,6 +8,7 @@
 pub mod graph;
 pub mod literal;
 pub mod program;
+pub mod read;
 pub mod residual;
 pub mod types;
 pub mod verify;

@@ -14,7 +14,6 @@
 
 use crate::driver::{Listings, Model, Timings, operators};
 use crate::error::{Error, Result};
-use crate::fix::fix;
 use crate::input_types::{InputType, Size, method, parse_input};
 use crate::target::Target;
 use kiln_support::{DType, Diagnostic};
@@ -122,8 +121,8 @@ impl Build {
             let signature = model.signature(name)?;
             let own = |input: &&(String, InputType)| methods.len() == 1 || signature.params().iter().any(|p| p.name == input.0);
             let inputs: Vec<(String, InputType)> = self.inputs.iter().filter(own).cloned().collect();
-            let (method, values) = method(&signature, &inputs).map_err(|error| model.error(error))?;
-            exports.push(fix(&mut model.program, &method, &values));
+            let typed = method(&signature, &inputs).map_err(|error| model.error(error))?;
+            exports.push(typed.into_method(&mut model.program));
         }
         let mut timings = Timings::default();
         let residual = model.residual(&exports, &mut timings)?;
@@ -132,7 +131,8 @@ impl Build {
         compiled.description.facts.operators = operators(&residual);
         let runtime = kiln_artifact::runtime_object(&target.name);
         let library = kiln_artifact::static_library(name, &compiled.object, runtime, &target.triple);
-        let library = library.map_err(|error| Diagnostic::unsupported("emit", format!("the static library cannot be written: {error}")))?;
+        let library =
+            library.map_err(|error| Diagnostic::unsupported("emit", format!("the static library cannot be written: {error}")))?;
         let mut module = kiln_artifact::rust_module(&compiled.description);
         if runtime.is_none() && compiled.description.uses_runtime {
             // Cargo then compiles the runtime for the target, as any other crate.
@@ -164,7 +164,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 fn on_a_large_stack<T: Send>(run: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(crate::STACK_BYTES).spawn_scoped(scope, run);
-        let thread = thread.map_err(|error| Error::from(Diagnostic::model("memory", format!("no thread can be started: {error}"))))?;
+        let thread =
+            thread.map_err(|error| Error::from(Diagnostic::model("memory", format!("no thread can be started: {error}"))))?;
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -28,7 +28,8 @@ impl Tolerance {
         if found.is_nan() || expected.is_nan() {
             return found.is_nan() && expected.is_nan();
         }
-        found == expected || (found.is_finite() && expected.is_finite() && (found - expected).abs() <= self.atol + self.rtol * expected.abs())
+        found == expected
+            || (found.is_finite() && expected.is_finite() && (found - expected).abs() <= self.atol + self.rtol * expected.abs())
     }
 }
 
@@ -68,14 +69,19 @@ impl Comparison {
             (V::NamedTuple { name: a, fields: x }, V::NamedTuple { name: b, fields: y }) => {
                 let names = |fields: &[(String, V)]| fields.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
                 if (a, names(x)) != (b, names(y)) {
-                    return Some(format!("{place}: a named tuple {a}({}), expected {b}({})", names(x).join(", "), names(y).join(", ")));
+                    return Some(format!(
+                        "{place}: a named tuple {a}({}), expected {b}({})",
+                        names(x).join(", "),
+                        names(y).join(", ")
+                    ));
                 }
                 x.iter().zip(y).find_map(|((field, a), (_, b))| self.values(a, b, &format!("{place}.{field}")))
             }
             _ if std::mem::discriminant(found) != std::mem::discriminant(expected) => {
                 Some(format!("{place}: a value of type {}, expected {}", python_type(found), python_type(expected)))
             }
-            _ => (found != expected).then(|| format!("{place}: {}, expected {}", found.to_inline_json(), expected.to_inline_json())),
+            _ => (found != expected)
+                .then(|| format!("{place}: {}, expected {}", found.to_inline_json(), expected.to_inline_json())),
         }
     }
 
@@ -102,13 +108,20 @@ impl Comparison {
             (Number::Float(a), Number::Float(b)) => self.tolerance.admits(*a, *b),
             (a, b) => a == b,
         };
-        let bad: Vec<(usize, Number, Number)> =
-            found.numbers().zip(expected.numbers()).enumerate().filter(|(_, (a, b))| !is_same(a, b)).map(|(i, (a, b))| (i, a, b)).collect();
+        let bad: Vec<(usize, Number, Number)> = found
+            .numbers()
+            .zip(expected.numbers())
+            .enumerate()
+            .filter(|(_, (a, b))| !is_same(a, b))
+            .map(|(i, (a, b))| (i, a, b))
+            .collect();
         let &(at, a, b) = bad.first()?;
         let largest = bad.iter().map(|(_, a, b)| (a.as_f64() - b.as_f64()).abs()).fold(0.0, f64::max);
         let (a, b, index) = (number(a), number(b), position(at, &found.shape));
         let (count, len) = (bad.len(), found.len());
-        Some(format!("{place}: {count} of {len} elements differ, first at {index:?}: {a}, expected {b}; largest difference {largest:e}"))
+        Some(format!(
+            "{place}: {count} of {len} elements differ, first at {index:?}: {a}, expected {b}; largest difference {largest:e}"
+        ))
     }
 }
 

@@ -109,7 +109,9 @@ impl Parsed {
 
     /// The names of the root module's methods.
     pub fn methods(&self) -> Vec<String> {
-        let Some(HeapItem::Object { class, .. }) = self.archive.root.map(|root| &self.archive.heap[root]) else { return Vec::new() };
+        let Some(HeapItem::Object { class, .. }) = self.archive.root.map(|root| &self.archive.heap[root]) else {
+            return Vec::new();
+        };
         let (path, name) = class.rsplit_once('.').unwrap_or(("", class));
         let items = self.archive.code.get(path).map_or(&[][..], |file| &file.module.items);
         let class = items.iter().find_map(|item| match item {
@@ -181,7 +183,13 @@ impl Model {
     }
 
     /// The object of a plan.
-    pub fn generate(&self, plan: &Plan<Scheduled>, target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
+    pub fn generate(
+        &self,
+        plan: &Plan<Scheduled>,
+        target: &Target,
+        options: &Listings,
+        timings: &mut Timings,
+    ) -> Result<Compiled> {
         let facts = Facts {
             prefix: options.prefix.into(),
             target: target.name.clone(),
@@ -190,7 +198,8 @@ impl Model {
             kiln_version: env!("CARGO_PKG_VERSION").into(),
         };
         let describe = |span: Span| self.describe(span);
-        let wanted = kiln_codegen::Options { prefix: options.prefix, clif: options.clif, asm: options.asm, describe: Some(&describe) };
+        let wanted =
+            kiln_codegen::Options { prefix: options.prefix, clif: options.clif, asm: options.asm, describe: Some(&describe) };
         let compiled = timings.stage("generate", || {
             let generated = kiln_codegen::generate(plan, &Kernels, &target.codegen(), &wanted)?;
             let object = generated.write()?;

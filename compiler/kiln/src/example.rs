@@ -90,7 +90,8 @@ impl<'p> Examples<'p> {
     }
 
     fn tensors(&self, values: &[&InputValue]) -> Type {
-        let tensors: Vec<&TensorData> = values.iter().filter_map(|v| if let InputValue::Tensor(t) = v { Some(t) } else { None }).collect();
+        let tensors: Vec<&TensorData> =
+            values.iter().filter_map(|v| if let InputValue::Tensor(t) = v { Some(t) } else { None }).collect();
         let Some(first) = tensors.first() else { return Type::Never };
         if tensors.iter().any(|t| t.dtype != first.dtype || t.shape.len() != first.shape.len()) {
             return Type::TENSOR;

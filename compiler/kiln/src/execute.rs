@@ -1,9 +1,11 @@
-//! Runs a model in this process: compiles it for the types of some calls, loads the object, makes the calls.
+//! Runs a model: compiles it for the types of some calls, loads the object into this process (or, for another machine,
+//! links it with a program to emulate), makes the calls.
 //!
 //! Calls share one instance, so that state is kept between them. Each distinct signature (the types that a call's
 //! arguments show) is exported as a method of its own over the one state.
 
 use crate::driver::{Compiled, Listings, Model, Timings};
+use crate::emulate::Emulated;
 use crate::error::Result;
 use crate::example::Examples;
 use crate::fix::{fix, is_plain};
@@ -28,6 +30,13 @@ pub struct BoundCall {
     /// Which of [`Prepared::methods`] it calls.
     method: usize,
     args: Vec<(InputValue, Type)>,
+}
+
+impl BoundCall {
+    /// The method's number and the arguments.
+    fn plain(&self) -> (usize, Vec<&InputValue>) {
+        (self.method, self.args.iter().map(|(value, _)| value).collect())
+    }
 }
 
 /// Calls, and the methods to compile for them.
@@ -61,7 +70,8 @@ fn prepare_with(model: &Model, calls: &[Call], is_symbolic: bool) -> Result<Prep
         let inputs = signature.params().iter().zip(&bound).map(|(p, value)| examples.argument(&p.name, &p.ty, value)).collect();
         let types = signature.params().iter().map(|p| p.ty.clone());
         let args = bound.into_iter().zip(types).collect();
-        let method = Method { name: call.method.clone(), func: signature.func, is_method: true, inputs, symbols: examples.symbols };
+        let method =
+            Method { name: call.method.clone(), func: signature.func, is_method: true, inputs, symbols: examples.symbols };
         let method = prepared.export(method);
         prepared.calls.push(BoundCall { method, args });
     }
@@ -77,12 +87,13 @@ impl Prepared {
         let mut fixed = Prepared { methods: Vec::new(), calls: Vec::new(), refused: None };
         let mut known: Vec<(usize, Vec<Option<InputValue>>, Method)> = Vec::new();
         for call in &self.calls {
-            let values: Vec<Option<InputValue>> = call.args.iter().map(|(value, _)| is_plain(value).then(|| value.clone())).collect();
+            let values: Vec<Option<InputValue>> =
+                call.args.iter().map(|(value, _)| is_plain(value).then(|| value.clone())).collect();
             let same = known.iter().find(|(method, other, _)| *method == call.method && *other == values);
             let method = match same {
                 Some((_, _, method)) => method.clone(),
                 None => {
-                    let method = fix(&mut model.program, &self.methods[call.method], &values);
+                    let method = fix(&mut model.program, &self.methods[call.method], &values, &[]);
                     known.push((call.method, values, method.clone()));
                     method
                 }
@@ -110,7 +121,7 @@ impl Prepared {
 /// Compiles and loads what some calls need. Where a model can only be compiled for the very numbers, strings and lists
 /// that the calls pass, those become a part of the compiled code, and are taken out of the calls.
 pub fn open(model: &mut Model, prepared: &mut Prepared, target: &Target, timings: &mut Timings) -> Result<Opened> {
-    let error = match Session::open(model, &prepared.methods, target, timings) {
+    let error = match Session::open(model, prepared, target, timings) {
         Ok((session, compiled)) => return Ok(Opened { session, compiled, is_fixed: false }),
         Err(error) => error,
     };
@@ -119,7 +130,7 @@ pub fn open(model: &mut Model, prepared: &mut Prepared, target: &Target, timings
     }
     let Some(fixed) = prepared.fixed(model) else { return Err(error) };
     // The first error says what is missing in the model as it stands.
-    let (session, compiled) = Session::open(model, &fixed.methods, target, timings).map_err(|second| match second.failure() {
+    let (session, compiled) = Session::open(model, &fixed, target, timings).map_err(|second| match second.failure() {
         Failure::Unsupported => error,
         _ => second,
     })?;
@@ -138,30 +149,58 @@ pub struct Opened {
     pub is_fixed: bool,
 }
 
-/// A loaded model.
-pub struct Session {
+/// A model that can be called.
+pub enum Session {
+    /// In this process.
+    Loaded(Loaded),
+    /// For another machine. Its calls are those that it was opened for, each once and in order.
+    Emulated(Emulated),
+}
+
+impl Session {
+    /// Compiles what some calls need, and loads or links it.
+    fn open(model: &Model, prepared: &Prepared, target: &Target, timings: &mut Timings) -> Result<(Session, Compiled)> {
+        let compiled = model.compile(&prepared.methods, target, &Listings::none(PREFIX), timings)?;
+        let session = timings.stage("load", || match target.is_host() {
+            true => Loaded::load(&compiled.object, &prepared.methods).map(Session::Loaded),
+            false => {
+                let calls: Vec<_> = prepared.calls.iter().map(BoundCall::plain).collect();
+                Emulated::new(&compiled, &symbols(&prepared.methods), &calls, target).map(Session::Emulated)
+            }
+        })?;
+        Ok((session, compiled))
+    }
+
+    /// Makes a call; its result as plain data.
+    pub fn call(&mut self, model: &Model, call: &BoundCall) -> Result<InputValue> {
+        match self {
+            Session::Loaded(loaded) => loaded.call(model, call),
+            Session::Emulated(emulated) => emulated.call(),
+        }
+    }
+}
+
+/// The symbols of methods, without the prefix.
+fn symbols(methods: &[Method]) -> Vec<String> {
+    methods.iter().map(|m| kiln_codegen::method_symbol(PREFIX, &m.name)[PREFIX.len() + 1..].to_owned()).collect()
+}
+
+/// A model that is loaded into this process.
+pub struct Loaded {
     instance: Instance,
     heap: Heap,
     symbols: Vec<String>,
 }
 
-impl Session {
-    /// Compiles methods for this machine and loads them.
-    fn open(model: &Model, methods: &[Method], target: &Target, timings: &mut Timings) -> Result<(Session, Compiled)> {
-        let compiled = model.compile(methods, target, &Listings::none(PREFIX), timings)?;
-        let session = timings.stage("load", || Session::load(&compiled.object, methods))?;
-        Ok((session, compiled))
-    }
-
-    fn load(object: &[u8], methods: &[Method]) -> Result<Session> {
+impl Loaded {
+    fn load(object: &[u8], methods: &[Method]) -> Result<Loaded> {
         let library = kiln_loader::load(object).unwrap_or_else(|error| panic!("the compiled object cannot be loaded: {error}"));
         // SAFETY: the object was made by kiln, for this version of the runtime.
         let instance = unsafe { Instance::create(&Arc::new(library), PREFIX, None) };
         let instance = instance.map_err(failed_call)?;
         // SAFETY: the context is the instance's, which lives as long as the session.
         let heap = unsafe { Heap::new(instance.context()) };
-        let symbol = |name: &str| kiln_codegen::method_symbol(PREFIX, name)[PREFIX.len() + 1..].to_owned();
-        Ok(Session { instance, heap, symbols: methods.iter().map(|m| symbol(&m.name)).collect() })
+        Ok(Loaded { instance, heap, symbols: symbols(methods) })
     }
 
     /// Makes a call; its result as plain data.
@@ -176,7 +215,7 @@ impl Session {
         result
     }
 
-    /// The arguments of a call as runtime values, to be given back to [`Session::finish`].
+    /// The arguments of a call as runtime values, to be given back to [`Loaded::finish`].
     pub fn arguments(&mut self, model: &Model, call: &BoundCall) -> Result<Vec<Value>> {
         let built = call.args.iter().map(|(value, ty)| self.heap.build(value, ty, &model.program));
         let args = built.collect::<std::result::Result<Vec<Value>, Diagnostic>>()?;
@@ -209,10 +248,13 @@ impl Session {
     }
 }
 
-fn failed_call(error: CallError) -> crate::error::Error {
+/// Why a call gave no result, as a diagnostic. What only a bug in kiln brings about is a panic.
+pub(crate) fn failed_call(error: CallError) -> crate::error::Error {
     match error {
         CallError::Status { status: status::RAISED, text } => Diagnostic::model(RAISED, text).into(),
-        CallError::Status { status: status::OUT_OF_MEMORY, .. } => Diagnostic::model("memory", "there is not enough memory for this call").into(),
+        CallError::Status { status: status::OUT_OF_MEMORY, .. } => {
+            Diagnostic::model("memory", "there is not enough memory for this call").into()
+        }
         CallError::Status { status: status::BAD_ARGUMENT, text } => Diagnostic::model("arguments", text).into(),
         error => panic!("{error}"),
     }

@@ -1,7 +1,8 @@
-//! Fixed arguments: a method in which some arguments have values known when compiling.
+//! What is known of a method's arguments beyond their types: fixed values, and bounds of symbolic sizes.
 //!
-//! In: a method and the values of some of its arguments. Out: a method of the same program that takes the others, and
-//! calls the first with the fixed ones as constants. An axis, a padding or a mode is then as good as written in the model.
+//! In: a method, the values of some of its arguments, and bounds. Out: a method of the same program that takes the other
+//! arguments, checks the bounds, and calls the first with the fixed ones as constants. An axis, a padding or a mode is
+//! then as good as written in the model.
 
 use crate::values::element_type;
 use kiln_frontend::tensors_file::InputValue;
@@ -20,17 +21,31 @@ pub fn is_plain(value: &InputValue) -> bool {
     }
 }
 
-/// The method that takes the arguments of `method` for which `values` has none. The values are of the declared types.
-pub fn fix(program: &mut Program, method: &Method, values: &[Option<InputValue>]) -> Method {
-    if values.iter().all(Option::is_none) {
+/// The most that a size of a tensor argument may be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bound {
+    /// Number of the parameter, the receiver not counted.
+    pub param: usize,
+    /// Which size.
+    pub axis: usize,
+    /// The size's name.
+    pub name: String,
+    /// The bound.
+    pub most: i64,
+}
+
+/// The method that takes the arguments of `method` for which `values` has none, and raises where a size is above its bound. The
+/// values are of the declared types.
+pub fn fix(program: &mut Program, method: &Method, values: &[Option<InputValue>], bounds: &[Bound]) -> Method {
+    if values.iter().all(Option::is_none) && bounds.is_empty() {
         return method.clone();
     }
-    let func = wrapper(program, method.func, values);
+    let func = wrapper(program, method.func, values, bounds);
     let inputs = method.inputs.iter().zip(values).filter(|(_, value)| value.is_none()).map(|(ty, _)| ty.clone());
     Method { func, inputs: inputs.collect(), ..method.clone() }
 }
 
-fn wrapper(program: &mut Program, func: FuncId, values: &[Option<InputValue>]) -> FuncId {
+fn wrapper(program: &mut Program, func: FuncId, values: &[Option<InputValue>], bounds: &[Bound]) -> FuncId {
     let inner = &program.funcs[func];
     let (params, returns, span) = (inner.params.clone(), inner.returns.clone(), inner.span);
     let name = format!("{}.fixed", inner.name);
@@ -47,6 +62,9 @@ fn wrapper(program: &mut Program, func: FuncId, values: &[Option<InputValue>]) -
                 constants.graph.add_param(block, param.ty.clone(), Some(&param.name))
             }
         });
+    }
+    for bound in bounds {
+        constants.check(block, args[bound.param + 1], &params[bound.param + 1].name, bound);
     }
     let mut graph = constants.graph;
     let result = graph.add_value(block, Op::Call(func), args, returns.clone(), span);
@@ -86,8 +104,29 @@ impl Constants {
                 self.graph.add_value(block, Op::Dict, items, Type::dict(types.0, types.1), Span::NONE)
             }
             InputValue::Tuple(items) => self.tuple(block, &items.iter().collect::<Vec<_>>(), &ty),
-            InputValue::NamedTuple { fields, .. } => self.tuple(block, &fields.iter().map(|(_, item)| item).collect::<Vec<_>>(), &ty),
+            InputValue::NamedTuple { fields, .. } => {
+                self.tuple(block, &fields.iter().map(|(_, item)| item).collect::<Vec<_>>(), &ty)
+            }
         }
+    }
+
+    /// Raises where a size of a tensor is above its bound.
+    fn check(&mut self, block: Block, tensor: Value, name: &str, bound: &Bound) {
+        let axis = self.literal(block, Literal::Int(bound.axis as i64), Type::Int);
+        let most = self.literal(block, Literal::Int(bound.most), Type::Int);
+        let size = self.operator(block, "aten::size.int", vec![tensor, axis], Type::Int);
+        let is_above = self.operator(block, "aten::gt.int", vec![size, most], Type::Bool);
+        let node = self.graph.add_node(block, Op::If, vec![is_above], Vec::new(), Span::NONE);
+        let (above, within) = (self.graph.add_block(), self.graph.add_block());
+        let text = format!("argument `{name}`: size {} is above its bound of {}", bound.name, bound.most);
+        let text = self.literal(above, Literal::Str(text), Type::Str);
+        self.graph.add_node(above, Op::Raise("builtins.ValueError".into()), vec![text], Vec::new(), Span::NONE);
+        self.graph.blocks[above].diverges = true;
+        self.graph.nodes[node].blocks = vec![above, within];
+    }
+
+    fn operator(&mut self, block: Block, key: &str, args: Vec<Value>, ty: Type) -> Value {
+        self.graph.add_value(block, Op::Table(kiln_ops::table().get(key)), args, ty, Span::NONE)
     }
 
     fn tuple(&mut self, block: Block, items: &[&InputValue], ty: &Type) -> Value {
@@ -113,14 +152,20 @@ mod tests {
         let param = |name: &str, ty: Type| Param { name: name.into(), ty, default: None, keyword_only: false };
         let params = vec![param("self", Type::TENSOR), param("x", Type::TENSOR), param("dims", Type::list(Type::Int))];
         let mut program = Program::default();
-        let func = program.funcs.push(Function { name: "f".into(), params, returns: Type::TENSOR, body: Graph::new(), span: Span::NONE });
+        let func = program.funcs.push(Function {
+            name: "f".into(),
+            params,
+            returns: Type::TENSOR,
+            body: Graph::new(),
+            span: Span::NONE,
+        });
         let inputs = vec![Type::TENSOR, Type::list(Type::Int)];
         let method = Method { name: "f".into(), func, is_method: true, inputs, symbols: Vec::new() };
-        assert_eq!(fix(&mut program, &method, &[None, None]).func, func);
+        assert_eq!(fix(&mut program, &method, &[None, None], &[]).func, func);
 
         let dims = InputValue::List(vec![InputValue::Int(0), InputValue::Int(2)]);
         assert!(is_plain(&dims));
-        let fixed = fix(&mut program, &method, &[None, Some(dims)]);
+        let fixed = fix(&mut program, &method, &[None, Some(dims)], &[]);
         assert_eq!(fixed.inputs, [Type::TENSOR]);
         let wrapper = &program.funcs[fixed.func];
         assert_eq!(wrapper.params.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["self", "x"]);

@@ -12,6 +12,7 @@
 //! takes, and the constants.
 
 use crate::arguments::{Signature, convert};
+use crate::fix::{Bound, fix};
 use kiln_frontend::tensors_file::InputValue;
 use kiln_graph::{ClassKind, Dim, Literal, Param, Program, Type, Value};
 use kiln_passes::specialise::Method;
@@ -63,7 +64,8 @@ pub fn parse_type(text: &str) -> Result<InputType, Diagnostic> {
         return value.map(InputType::Value).ok_or_else(|| bad_type(text, &format!("`{json}` is not a value")));
     }
     let mut parser = Parser { rest: text.trim_start() };
-    let parsed = parser.ty(0).and_then(|ty| if parser.rest.is_empty() { Ok(ty) } else { Err(format!("`{}` is left over", parser.rest)) });
+    let parsed =
+        parser.ty(0).and_then(|ty| if parser.rest.is_empty() { Ok(ty) } else { Err(format!("`{}` is left over", parser.rest)) });
     parsed.map_err(|why| bad_type(text, &why))
 }
 
@@ -200,11 +202,29 @@ impl Symbols {
     }
 }
 
-/// A method with the types that the user gave for its inputs, and the values of those that are constants.
+/// What the user says of a method's inputs.
+#[derive(Debug)]
+pub struct Typed {
+    /// The method with its inputs' types.
+    pub method: Method,
+    /// Values of the inputs that are constants.
+    pub values: Vec<Option<InputValue>>,
+    /// Bounds of symbolic sizes.
+    pub bounds: Vec<Bound>,
+}
+
+impl Typed {
+    /// The method to compile: constants and bounds are in its code.
+    pub fn into_method(self, program: &mut Program) -> Method {
+        fix(program, &self.method, &self.values, &self.bounds)
+    }
+}
+
+/// A method with what the user says of its inputs.
 ///
 /// # Errors
 /// A type that does not fit the signature; or, where a tensor's type is not given, the `--input` lines that are needed.
-pub fn method(signature: &Signature, given: &[(String, InputType)]) -> Result<(Method, Vec<Option<InputValue>>), Diagnostic> {
+pub fn method(signature: &Signature, given: &[(String, InputType)]) -> Result<Typed, Diagnostic> {
     let params = signature.params();
     if let Some((name, _)) = given.iter().find(|(name, _)| !params.iter().any(|p| p.name == *name)) {
         let names: Vec<&str> = params.iter().map(|p| p.name.as_str()).collect();
@@ -223,11 +243,41 @@ pub fn method(signature: &Signature, given: &[(String, InputType)]) -> Result<(M
         }
     }
     if missing.is_empty() {
-        let method = Method { name: signature.name.into(), func: signature.func, is_method: true, inputs, symbols: symbols.names };
-        return Ok((method, values));
+        let method =
+            Method { name: signature.name.into(), func: signature.func, is_method: true, inputs, symbols: symbols.names };
+        return Ok(Typed { method, values, bounds: bounds(params, given)? });
     }
     let message = format!("the types of some inputs of `{}` are not known", signature.name);
     Err(Diagnostic::usage("input-type-needed", message).note(signature.declaration()).help(format!("add {}", missing.join(" "))))
+}
+
+/// The bounds of symbolic sizes.
+fn bounds(params: &[Param], given: &[(String, InputType)]) -> Result<Vec<Bound>, Diagnostic> {
+    let mut bounds = Vec::new();
+    for (name, ty) in given {
+        let Some(param) = params.iter().position(|p| p.name == *name) else { continue };
+        if let InputType::Tensor(_, sizes) = ty {
+            for (axis, size) in sizes.iter().enumerate() {
+                if let Size::Symbol(name, Some(most)) = size {
+                    bounds.push(Bound { param, axis, name: name.clone(), most: *most });
+                }
+            }
+        } else if has_bound(ty) {
+            let message = format!("`--input {name}=...`: only a size of a tensor that is an input by itself can have a bound");
+            return Err(Diagnostic::usage("input-type", message));
+        }
+    }
+    Ok(bounds)
+}
+
+fn has_bound(ty: &InputType) -> bool {
+    match ty {
+        InputType::Tensor(_, sizes) => sizes.iter().any(|size| matches!(size, Size::Symbol(_, Some(_)))),
+        InputType::Optional(inner) | InputType::List(inner) => has_bound(inner),
+        InputType::Dict(key, value) => has_bound(key) || has_bound(value),
+        InputType::Tuple(items) => items.iter().any(has_bound),
+        InputType::Plain(_) | InputType::Value(_) => false,
+    }
 }
 
 /// The value of an input that is a constant, as a value of its declared type.
@@ -236,7 +286,12 @@ fn fixed_value(param: &Param, given: &[(String, InputType)], program: &Program) 
     match convert(value, &param.ty, program) {
         Some(value) => Ok(Some(value)),
         None => {
-            let message = format!("`--input {}=={}` does not fit the declared type {}", param.name, plain_json(value), param.ty.display(program));
+            let message = format!(
+                "`--input {}=={}` does not fit the declared type {}",
+                param.name,
+                plain_json(value),
+                param.ty.display(program)
+            );
             Err(Diagnostic::usage("input-type", message))
         }
     }
@@ -295,7 +350,9 @@ fn fit(param: &Param, declared: &Type, given: &InputType, symbols: &mut Symbols,
         (Type::Optional(inner), InputType::Optional(given)) => Type::optional(fit(param, inner, given, symbols, program)?),
         (Type::Optional(inner), given) => fit(param, inner, given, symbols, program)?,
         (Type::Union(members), given) => {
-            let fitting = members.iter().find_map(|member| fit(param, member, given, &mut Symbols::default(), program).ok().map(|_| member));
+            let fitting = members
+                .iter()
+                .find_map(|member| fit(param, member, given, &mut Symbols::default(), program).ok().map(|_| member));
             fit(param, fitting.ok_or_else(misfit)?, given, symbols, program)?
         }
         (Type::Number, InputType::Plain(Type::Int | Type::Float | Type::Bool)) => rich(given, symbols),
@@ -369,7 +426,8 @@ mod tests {
             default: default.clone(),
             keyword_only: false,
         });
-        let function = Function { name: "f".into(), params: params.collect(), returns: Type::None, body: Graph::new(), span: Span::NONE };
+        let function =
+            Function { name: "f".into(), params: params.collect(), returns: Type::None, body: Graph::new(), span: Span::NONE };
         let mut program = Program::default();
         let func = program.funcs.push(function);
         (program, func)
@@ -377,31 +435,40 @@ mod tests {
 
     #[test]
     fn symbols_of_one_name_are_one_size() {
-        let (program, func) = with_params(&[("a", Type::TENSOR, None), ("b", Type::list(Type::TENSOR), None), ("n", Type::Int, None)]);
+        let (program, func) =
+            with_params(&[("a", Type::TENSOR, None), ("b", Type::list(Type::TENSOR), None), ("n", Type::Int, None)]);
         let signature = Signature { program: &program, name: "forward", func };
         let given = [parse_input("a=f32[M,N]").unwrap(), parse_input("b=list[i64[N]]").unwrap()];
-        let (method, _) = method(&signature, &given).unwrap();
+        let method = method(&signature, &given).unwrap().method;
         assert_eq!(method.symbols, ["M", "N"]);
         let size = |n| Dim::Value(Value(n));
-        let expected = [
-            Type::tensor(DType::F32, vec![size(0), size(1)]),
-            Type::list(Type::tensor(DType::I64, vec![size(1)])),
-            Type::Int,
-        ];
+        let expected =
+            [Type::tensor(DType::F32, vec![size(0), size(1)]), Type::list(Type::tensor(DType::I64, vec![size(1)])), Type::Int];
         assert_eq!(method.inputs, expected);
     }
 
     #[test]
     fn a_value_makes_an_input_a_constant() {
-        let (program, func) = with_params(&[("x", Type::TENSOR, None), ("dims", Type::list(Type::Int), None), ("p", Type::Float, None)]);
+        let (program, func) =
+            with_params(&[("x", Type::TENSOR, None), ("dims", Type::list(Type::Int), None), ("p", Type::Float, None)]);
         let signature = Signature { program: &program, name: "forward", func };
         let given = ["x=f32[2]", "dims==[0, -1]", "p==2"].map(|text| parse_input(text).unwrap());
-        let (_, values) = method(&signature, &given).unwrap();
+        let values = method(&signature, &given).unwrap().values;
         let dims = InputValue::List(vec![InputValue::Int(0), InputValue::Int(-1)]);
         assert_eq!(values, [None, Some(dims), Some(InputValue::Float(2.0))]);
         let misfit = method(&signature, &["x=f32[2]", "dims==\"a\"", "p==2"].map(|text| parse_input(text).unwrap())).unwrap_err();
         assert_eq!(misfit.message, "`--input dims==\"a\"` does not fit the declared type List[int]");
         assert!(parse_input("dims==[").unwrap_err().message.contains("is not a value"));
+    }
+
+    #[test]
+    fn bounds_belong_to_inputs() {
+        let (program, func) = with_params(&[("x", Type::TENSOR, None), ("xs", Type::list(Type::TENSOR), None)]);
+        let signature = Signature { program: &program, name: "forward", func };
+        let typed = |xs: &str| method(&signature, &[parse_input("x=f32[2,N<=8]").unwrap(), parse_input(xs).unwrap()]);
+        let bound = Bound { param: 0, axis: 1, name: "N".into(), most: 8 };
+        assert_eq!(typed("xs=list[f32[N]]").unwrap().bounds, [bound]);
+        assert!(typed("xs=list[f32[N<=8]]").unwrap_err().message.contains("only a size of a tensor"));
     }
 
     #[test]

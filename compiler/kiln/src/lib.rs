@@ -2,9 +2,10 @@
 //!
 //! * [`driver`]: the stages from an archive to an object, and [`execute`]: running what they give.
 //! * [`arguments`], [`example`], [`values`]: calls, between files of inputs and the model's own types.
+//! * `emulate`: running it for another machine, by the tools found.
 //! * [`Build`]: compiling in a build script.
 //! * [`target`]: the table of targets.
-//! * [`cli`]: the command line. It alone prints and exits; it and the driver alone touch the file system.
+//! * [`cli`]: the command line. It alone prints and exits; it, the driver and `emulate` alone touch the file system.
 
 pub mod arguments;
 mod build_script;
@@ -12,6 +13,7 @@ pub mod check;
 pub mod cli;
 pub mod compare;
 pub mod driver;
+mod emulate;
 pub mod error;
 pub mod example;
 pub mod execute;

@@ -15,11 +15,10 @@ macro_rules! functions {
 
         impl Functions {
             fn find() -> Functions {
-                $(const _: () = assert!(size_of::<unsafe extern "C" fn($($arg),*) $(-> $result)?>() == 8);)*
                 Functions {
                     // SAFETY: the table gives the address of the function of this name, which has this signature
                     // (the number of its parameters is tested below).
-                    $($name: unsafe { std::mem::transmute::<*const (), _>(address(stringify!($name))) },)*
+                    $($name: unsafe { std::mem::transmute::<*const (), unsafe extern "C" fn($($arg),*) $(-> $result)?>(address(stringify!($name))) },)*
                 }
             }
         }

@@ -13,7 +13,9 @@ const MAX_ELEMENTS: i64 = 1 << 30;
 
 /// A value of a rich type.
 pub fn value(name: &str, ty: &Type) -> Result<InputValue, Diagnostic> {
-    let open = |what: &str| Diagnostic::usage("input-type-needed", format!("input `{name}`: {what}")).help("give its values with --inputs");
+    let open = |what: &str| {
+        Diagnostic::usage("input-type-needed", format!("input `{name}`: {what}")).help("give its values with --inputs")
+    };
     Ok(match ty {
         Type::None | Type::Optional(_) => InputValue::None,
         Type::Bool => InputValue::Bool(true),

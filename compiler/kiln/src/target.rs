@@ -3,7 +3,7 @@
 //! Everything is in two tables, [`TRIPLES`] and [`CPUS`]; `kiln targets` prints them. What code generation and vector
 //! kernels need to know of a target follows from its features.
 
-use kiln_kernels::target::{CallConv, Caches, Features, Isa, TargetDesc};
+use kiln_kernels::target::{Caches, CallConv, Features, Isa, TargetDesc};
 use kiln_support::Diagnostic;
 use std::str::FromStr;
 use target_lexicon::{Architecture, BinaryFormat, OperatingSystem, Triple};
@@ -59,8 +59,8 @@ pub struct Cpu {
 const V2: &[&str] = &["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt"];
 const V3: &[&str] = &["sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "avx2", "fma", "bmi1", "bmi2", "lzcnt", "f16c"];
 const V4: &[&str] = &[
-    "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "avx2", "fma", "bmi1", "bmi2", "lzcnt", "f16c", "avx512f", "avx512vl", "avx512bw",
-    "avx512dq", "avx512cd",
+    "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "avx2", "fma", "bmi1", "bmi2", "lzcnt", "f16c", "avx512f", "avx512vl",
+    "avx512bw", "avx512dq", "avx512cd",
 ];
 const ARMV82: &[&str] = &["lse", "fp16", "dotprod"];
 const ARMV86: &[&str] = &["lse", "fp16", "dotprod", "i8mm", "bf16"];
@@ -125,10 +125,12 @@ impl Target {
     pub fn new(name: &str, cpu: Option<&str>) -> Result<Target, Diagnostic> {
         let entry = TRIPLES.iter().find(|entry| entry.name == name);
         let entry = entry.ok_or_else(|| {
-            Diagnostic::usage("target", format!("`{name}` is not a target of kiln")).help("`kiln targets` lists the targets and their CPUs")
+            Diagnostic::usage("target", format!("`{name}` is not a target of kiln"))
+                .help("`kiln targets` lists the targets and their CPUs")
         })?;
         let triple = Triple::from_str(entry.triple).expect("the table holds triples");
-        let mut target = Target { name: name.into(), triple, cpu: cpu.unwrap_or(entry.cpu).into(), features: Vec::new(), caches: (32, 256) };
+        let mut target =
+            Target { name: name.into(), triple, cpu: cpu.unwrap_or(entry.cpu).into(), features: Vec::new(), caches: (32, 256) };
         target.select(entry.cpu)?;
         Ok(target)
     }
@@ -183,7 +185,7 @@ impl Target {
 
     /// Whether this process can run the code.
     pub fn is_host(&self) -> bool {
-        self.name == host_name() && self.features.iter().all(|f| native_features().contains(f))
+        self.name == host_name() && is_native(&self.features)
     }
 
     /// The target as code generation takes it.
@@ -205,7 +207,8 @@ impl Target {
             (false, _) => CallConv::Aapcs64,
         };
         let vnni = if isa == Isa::Avx512 { "avx512vnni" } else { "avxvnni" };
-        let features = Features { dotprod: self.has("dotprod"), i8mm: self.has("i8mm"), fp16: self.has("fp16"), vnni: self.has(vnni) };
+        let features =
+            Features { dotprod: self.has("dotprod"), i8mm: self.has("i8mm"), fp16: self.has("fp16"), vnni: self.has(vnni) };
         Some(TargetDesc { isa, call_conv, features, caches: Caches { l1: self.caches.0 << 10, l2: self.caches.1 << 10 } })
     }
 
@@ -222,6 +225,12 @@ pub fn host_name() -> String {
     TRIPLES.iter().find(is_same).map_or_else(|| triple.to_string(), |entry| entry.name.into())
 }
 
+/// Whether the CPU that this process runs on has all of these features.
+pub fn is_native(features: &[String]) -> bool {
+    let native = native_features();
+    features.iter().all(|feature| native.contains(feature))
+}
+
 /// The features of the CPU that this process runs on.
 fn native_features() -> Vec<String> {
     #[cfg(target_arch = "x86_64")]
@@ -230,8 +239,25 @@ fn native_features() -> Vec<String> {
     }
     #[cfg(target_arch = "x86_64")]
     let found = detected!(
-        "sse3", "ssse3", "sse4.1", "sse4.2", "popcnt", "avx", "avx2", "fma", "bmi1", "bmi2", "lzcnt", "f16c", "avx512f", "avx512vl",
-        "avx512bw", "avx512dq", "avx512cd", "avx512vnni", "avxvnni"
+        "sse3",
+        "ssse3",
+        "sse4.1",
+        "sse4.2",
+        "popcnt",
+        "avx",
+        "avx2",
+        "fma",
+        "bmi1",
+        "bmi2",
+        "lzcnt",
+        "f16c",
+        "avx512f",
+        "avx512vl",
+        "avx512bw",
+        "avx512dq",
+        "avx512cd",
+        "avx512vnni",
+        "avxvnni"
     );
     #[cfg(target_arch = "aarch64")]
     macro_rules! detected {

@@ -113,7 +113,12 @@ impl Heap {
         Ok(Value::object(tag::LIST, list))
     }
 
-    fn tuple(&mut self, items: &[(&InputValue, &Type)], names: Option<Vec<&str>>, program: &Program) -> Result<Value, Diagnostic> {
+    fn tuple(
+        &mut self,
+        items: &[(&InputValue, &Type)],
+        names: Option<Vec<&str>>,
+        program: &Program,
+    ) -> Result<Value, Diagnostic> {
         let values = items.iter().map(|(item, ty)| self.build(item, ty, program)).collect::<Result<Vec<Value>, _>>()?;
         let names = names.map_or(null(), |names| self.names(&names));
         // SAFETY: the values are live, `names` is null or a table of one more strings.
@@ -221,7 +226,8 @@ impl Heap {
     fn read_tensor(&mut self, tensor: *mut Tensor) -> Result<InputValue, Diagnostic> {
         // SAFETY: `tensor` is live; a contiguous tensor has `count * size` readable bytes.
         unsafe {
-            let dtype = DType::from_code(i64::from((*tensor).dtype)).unwrap_or_else(|| panic!("a result has dtype {}", (*tensor).dtype));
+            let dtype =
+                DType::from_code(i64::from((*tensor).dtype)).unwrap_or_else(|| panic!("a result has dtype {}", (*tensor).dtype));
             if dtype.is_quantized() {
                 return Err(unwritable("a quantized tensor as the result"));
             }
@@ -276,7 +282,8 @@ impl Drop for Heap {
     }
 }
 
-fn unwritable(what: &str) -> Diagnostic {
+/// The error for a result that no file of results can hold.
+pub(crate) fn unwritable(what: &str) -> Diagnostic {
     Diagnostic::unsupported("result", format!("kiln does not support {what} yet"))
         .help("return tensors, numbers, strings, or lists, tuples and dicts of them")
 }
@@ -307,7 +314,9 @@ unsafe fn text(str: *const Str) -> String {
 /// `list` is a live list.
 unsafe fn list_items(list: *const List) -> Vec<Value> {
     // SAFETY: `items` holds `len` values, and may be null only when there are none.
-    unsafe { if (*list).len == 0 { Vec::new() } else { std::slice::from_raw_parts((*list).items, (*list).len as usize).to_vec() } }
+    unsafe {
+        if (*list).len == 0 { Vec::new() } else { std::slice::from_raw_parts((*list).items, (*list).len as usize).to_vec() }
+    }
 }
 
 /// # Safety

@@ -163,6 +163,8 @@ def tile(self: Tensor, dims: List[int]) -> Tensor:
 @op("aten::sum_to_size")
 def sum_to_size(self: Tensor, size: List[int]) -> Tensor:
     """The sum over axes that would be broadcast from `size`."""
+    if len(size) == 0:
+        return self.sum()
     lead = self.dim() - len(size)
     if lead < 0:
         raise RuntimeError("size {{{}}} is not expandable to size {{{}}}.".format(size, self.shape))
@@ -185,7 +187,8 @@ def take_along_dim(self: Tensor, indices: Tensor, dim: Optional[int] = None) -> 
     if indices.dtype != torch.long:
         raise RuntimeError("torch.take_along_dim(): dtype of indices should be Long but got {}".format(indices.dtype))
     if dim is None:
-        return self.reshape([-1]).gather(0, indices.reshape([-1]))
+        flat = indices.reshape([-1])
+        return self.reshape([-1]).gather(0, torch.where(flat < 0, flat + self.numel(), flat))
     if self.dim() != indices.dim():
         raise RuntimeError("torch.take_along_dim(): input and indices should have the same number of dimensions, but got {} dimensions for input, and {} dimensions for indices".format(self.dim(), indices.dim()))
     axis = dim + self.dim() if dim < 0 else dim
@@ -199,7 +202,8 @@ def take_along_dim(self: Tensor, indices: Tensor, dim: Optional[int] = None) -> 
             n = indices.size(i) if self.size(i) == 1 else self.size(i)
             own.append(n)
             places.append(n)
-    return self.expand(own).gather(axis, indices.expand(places))
+    wrapped = torch.where(indices < 0, indices + self.size(axis), indices)
+    return self.expand(own).gather(axis, wrapped.expand(places))
 
 
 @op("aten::kron")

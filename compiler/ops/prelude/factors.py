@@ -60,6 +60,9 @@ def matrix_norm(self: Tensor, ord: number, dim: List[int] = [-2, -1], keepdim: b
     summed = axes[0] if size == 1.0 else axes[1]
     other = axes[1] if size == 1.0 else axes[0]
     sums = torch.abs(x).sum([summed], True)
+    if p > 0.0 and x.size(other) == 0:
+        # The largest of no sums is 0; there is no smallest.
+        return sums.sum(axes, keepdim).to(out_dtype)
     best = sums.amax([other], True) if p > 0.0 else sums.amin([other], True)
     return (best if keepdim else best.sum(axes)).to(out_dtype)
 

@@ -12,13 +12,13 @@ def neutral(reduce: str, dtype: int) -> number:
         return 1
     if reduce == "amax":
         if dtype == torch.half or dtype == torch.bfloat16 or dtype == torch.float or dtype == torch.double:
-            return float("-inf")
+            return -math.inf
         if dtype == torch.uint8 or dtype == torch.bool:
             return 0
         return -128 if dtype == torch.int8 else -32768 if dtype == torch.int16 else -2147483648 if dtype == torch.int32 else -9223372036854775807 - 1
     if reduce == "amin":
         if dtype == torch.half or dtype == torch.bfloat16 or dtype == torch.float or dtype == torch.double:
-            return float("inf")
+            return math.inf
         if dtype == torch.bool:
             return 1
         return 255 if dtype == torch.uint8 else 127 if dtype == torch.int8 else 32767 if dtype == torch.int16 else 2147483647 if dtype == torch.int32 else 9223372036854775807
@@ -190,15 +190,15 @@ def segment_reduce(data: Tensor, reduce: str, *, lengths: Optional[Tensor] = Non
         product = torch.where(inside, parts, 1).prod(axis + 1)
         return product if initial is None else product * initial
     if reduce == "max":
-        out = torch.where(inside, parts, float("-inf")).amax([axis + 1])
+        out = torch.where(inside, parts, -math.inf).amax([axis + 1])
         return out if initial is None else torch.clamp(out, float(initial))
     if reduce == "min":
-        out = torch.where(inside, parts, float("inf")).amin([axis + 1])
+        out = torch.where(inside, parts, math.inf).amin([axis + 1])
         return out if initial is None else torch.clamp(out, None, float(initial))
     raise RuntimeError("segment_reduce: unsupported reduction {}".format(reduce))
 
 
-@op("aten::embedding_bag.padding_idx", "aten::_embedding_bag", "aten::_embedding_bag_forward_only")
+@op("aten::embedding_bag.padding_idx")
 def embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, scale_grad_by_freq: bool, mode: int, sparse: bool, per_sample_weights: Optional[Tensor], include_last_offset: bool, padding_idx: Optional[int]) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
     """sums, means or maxima of bags of rows; an index equal to padding_idx does not count"""
     padding = -1
@@ -218,7 +218,7 @@ def embedding_bag(weight: Tensor, indices: Tensor, offsets: Tensor, scale_grad_b
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.unsqueeze(-1)
     if mode == 2:
-        spread = torch.where(counted.unsqueeze(-1), rows.unsqueeze(0), float("-inf"))
+        spread = torch.where(counted.unsqueeze(-1), rows.unsqueeze(0), -math.inf)
         if count == 0:
             return torch.zeros([bags, weight.size(1)], dtype=weight.dtype), bag_of, sizes.to(indices.dtype), torch.zeros([bags, weight.size(1)], dtype=indices.dtype)
         largest, place = torch.max(spread, 1)

@@ -108,7 +108,17 @@ def addbmm(self: Tensor, batch1: Tensor, batch2: Tensor, *, beta: number = 1, al
 
 
 def scaled_sum(self: Tensor, product: Tensor, beta: number, alpha: number) -> Tensor:
-    """beta * self + alpha * product; with a beta of 0, NaNs in self do not count."""
+    """beta * self + alpha * product; with a beta of 0, NaNs in self do not count. Integers take integer factors."""
+    dtype = torch.promote_types(self.dtype, product.dtype)
+    if dtype == torch.bool:
+        kept = product if alpha != 0 else torch.zeros_like(product)
+        return torch.logical_or(self if beta != 0 else torch.zeros_like(self), kept)
+    if not (self.is_floating_point() or product.is_floating_point()):
+        return (self * int(beta) + product * int(alpha)).to(dtype)
+    if not self.is_floating_point() and not product.is_floating_point():
+        # As PyTorch does, the factors are rounded towards zero first.
+        rounded = self * int(beta) + product * int(alpha)
+        return rounded.to(torch.bool) if self.dtype == torch.bool and product.dtype == torch.bool else rounded
     scaled = product if alpha == 1 else product * alpha
     if beta == 0:
         return scaled + torch.zeros_like(self)
@@ -128,9 +138,22 @@ def tensordot(self: Tensor, other: Tensor, dims_self: List[int], dims_other: Lis
         raise RuntimeError("both dimension lists should have same length")
     a_axes: List[int] = []
     b_axes: List[int] = []
+    left = self
+    right = other
     for i in range(len(dims_self)):
-        a_axes.append(dims_self[i] if dims_self[i] >= 0 else dims_self[i] + self.dim())
-        b_axes.append(dims_other[i] if dims_other[i] >= 0 else dims_other[i] + other.dim())
+        a_axis = dims_self[i] if dims_self[i] >= 0 else dims_self[i] + self.dim()
+        b_axis = dims_other[i] if dims_other[i] >= 0 else dims_other[i] + other.dim()
+        a_axes.append(a_axis)
+        b_axes.append(b_axis)
+        # An axis of size 1 is broadcast: the other one is summed.
+        if self.size(a_axis) == other.size(b_axis):
+            pass
+        elif self.size(a_axis) == 1:
+            right = right.sum([b_axis], True, dtype=right.dtype)
+        elif other.size(b_axis) == 1:
+            left = left.sum([a_axis], True, dtype=left.dtype)
+        else:
+            raise RuntimeError("contracted dimensions need to match, but first has size {} in dim {} and second has size {} in dim {}".format(self.size(a_axis), a_axis, other.size(b_axis), b_axis))
     a_free: List[int] = []
     b_free: List[int] = []
     sizes: List[int] = []
@@ -148,9 +171,9 @@ def tensordot(self: Tensor, other: Tensor, dims_self: List[int], dims_other: Lis
             sizes.append(other.size(i))
             columns = columns * other.size(i)
     for i in a_axes:
-        depth = depth * self.size(i)
-    a = self.permute(a_free + a_axes).reshape([rows, depth])
-    b = other.permute(b_axes + b_free).reshape([depth, columns])
+        depth = depth * left.size(i)
+    a = left.permute(a_free + a_axes).reshape([rows, depth])
+    b = right.permute(b_axes + b_free).reshape([depth, columns])
     return torch.mm(a, b).reshape(sizes)
 
 
@@ -181,7 +204,19 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Optional[Tens
 @op("aten::scaled_dot_product_attention")
 def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Optional[Tensor] = None, dropout_p: float = 0.0, is_causal: bool = False, *, scale: Optional[float] = None, enable_gqa: bool = False) -> Tensor:
     """softmax(query @ key.T * scale + mask) @ value"""
+    if query.dtype == torch.half or query.dtype == torch.bfloat16:
+        # 16-bit floats are computed in binary32 and rounded at the end.
+        mask = attn_mask
+        if mask is not None and mask.dtype != torch.bool:
+            mask = mask.to(torch.float)
+        return torch.scaled_dot_product_attention(query.to(torch.float), key.to(torch.float), value.to(torch.float), mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa).to(query.dtype)
     factor = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale
+    dtype = query.dtype
+    if dtype == torch.half or dtype == torch.bfloat16:
+        # One rounding, at the end.
+        query = query.to(torch.float)
+        key = key.to(torch.float)
+        value = value.to(torch.float)
     if enable_gqa:
         key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
         value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)
@@ -199,4 +234,4 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
         # A row without any allowed key gives zeros.
         empty = torch.logical_not(attn_mask.any(-1, True))
         weights = weights.masked_fill(empty, 0.0)
-    return torch.matmul(torch.dropout(weights, dropout_p, dropout_p > 0.0), value)
+    return torch.matmul(torch.dropout(weights, dropout_p, dropout_p > 0.0), value).to(dtype)

@@ -132,6 +132,10 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-06
 @op("aten::cosine_similarity")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-08) -> Tensor:
     """Product of both vectors, each divided by its length (at least eps)."""
-    a = x1 / torch.clamp(torch.sqrt((x1 * x1).sum([dim], True)), min=eps)
-    b = x2 / torch.clamp(torch.sqrt((x2 * x2).sum([dim], True)), min=eps)
+    # The lengths are those of the broadcast vectors.
+    shape = torch._infer_size(x1.shape, x2.shape)
+    x = x1.expand(shape)
+    y = x2.expand(shape)
+    a = x / torch.clamp(torch.sqrt((x * x).sum([dim], True)), min=eps)
+    b = y / torch.clamp(torch.sqrt((y * y).sum([dim], True)), min=eps)
     return (a * b).sum([dim])

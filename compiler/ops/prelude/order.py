@@ -10,7 +10,7 @@ def argsort(self: Tensor, dim: int = -1, descending: bool = False) -> Tensor:
 @op("aten::argsort.stable")
 def argsort_stable(self: Tensor, *, stable: bool, dim: int = -1, descending: bool = False) -> Tensor:
     """The places of the elements in order."""
-    return torch.sort(self, dim, descending)[1]
+    return torch.sort(self, stable=stable, dim=dim, descending=descending)[1]
 
 
 @op("aten::msort")

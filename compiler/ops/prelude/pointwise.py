@@ -61,7 +61,7 @@ def rrelu(self: Tensor, lower: number = 0.125, upper: number = 0.333333333333333
     """leaky_relu with the mean of the bounds as slope"""
     if training:
         # Its result is random, which no entry gives.
-        return torch.rrelu_with_noise(self, torch.zeros_like(self), lower, upper, training)
+        return torch.ops.aten.rrelu_with_noise(self, torch.zeros_like(self), lower, upper, training)
     return torch.leaky_relu(self, (float(lower) + float(upper)) / 2.0)
 
 
@@ -130,6 +130,8 @@ def logspace_scalar_tensor(start: number, end: Tensor, steps: int, base: float =
 def vander(x: Tensor, *, N: Optional[int] = None) -> Tensor:
     """the powers 0 to N - 1 of each element"""
     base = (x.reshape([1]) if x.dim() == 0 else x).unsqueeze(-1)
+    if not x.is_floating_point():
+        base = base.to(torch.int64)
     count = base.size(-2) if N is None else N
     if count <= 1:
         raise RuntimeError("N must be greater than 1.")

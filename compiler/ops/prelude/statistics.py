@@ -28,10 +28,10 @@ def reduced_count(x: Tensor, axes: List[int]) -> int:
 
 
 def variance(self: Tensor, dim: Optional[List[int]], correction: Optional[number], keepdim: bool) -> Tensor:
-    """The variance, in binary32 for 16-bit floats."""
+    """The variance, accumulated in binary64 as PyTorch does."""
     if not self.is_floating_point():
         raise RuntimeError("std and var only support floating point and complex dtypes")
-    x = wide(self)
+    x = self.to(torch.double)
     axes = reduced_axes(x.dim(), dim)
     count = float(reduced_count(x, axes))
     centred = x - x.mean(axes, True)
@@ -170,11 +170,11 @@ def vector_norm(self: Tensor, ord: number = 2, dim: Optional[List[int]] = None, 
     x = torch.abs(wide(self.to(result)))
     p = float(ord)
     axes = reduced_axes(x.dim(), dim)
-    if p == float("inf"):
+    if p == math.inf:
         if reduced_count(x, axes) == 0:
             raise RuntimeError("linalg.vector_norm cannot compute the inf norm on an empty tensor because the operation does not have an identity")
         return x.amax(axes, keepdim).to(result)
-    if p == float("-inf"):
+    if p == -math.inf:
         if reduced_count(x, axes) == 0:
             raise RuntimeError("linalg.vector_norm cannot compute the -inf norm on an empty tensor because the operation does not have an identity")
         return x.amin(axes, keepdim).to(result)
@@ -238,7 +238,7 @@ def renorm(self: Tensor, p: number, dim: int, maxnorm: number) -> Tensor:
         if i != dim and i != dim + rank:
             axes.append(i)
     norm = torch.linalg_vector_norm(wide(self), p, axes, True)
-    factor = torch.where(norm > maxnorm, maxnorm / (norm + 1e-7), torch.ones_like(norm))
+    factor = torch.where(norm > maxnorm, torch.reciprocal(norm + 1e-7) * maxnorm, torch.ones_like(norm))
     return self * factor.to(self.dtype)
 
 

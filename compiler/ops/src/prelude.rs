@@ -31,11 +31,13 @@ macro_rules! prelude {
 }
 
 prelude![
+    "attention.py",
     "classification.py",
     "comparisons.py",
     "containers.py",
     "convolution.py",
     "copies.py",
+    "detection.py",
     "factors.py",
     "indexing.py",
     "linalg.py",
@@ -45,6 +47,7 @@ prelude![
     "norm.py",
     "norm_native.py",
     "order.py",
+    "packed.py",
     "pointwise.py",
     "recurrent.py",
     "shapes.py", "signals.py",

@@ -7,6 +7,7 @@ Each function is run as Python and compiled by torch.jit.script, with the calls 
 What is compared: results within a tolerance, and whether both raise.
 """
 
+import math
 import pathlib
 import re
 import sys
@@ -45,7 +46,7 @@ def load(path):
             return function
         return note
 
-    names = {"op": op, "torch": torch, "Tensor": torch.Tensor, "Generator": object, "Device": object, "number": float, "List": typing.List, "Optional": typing.Optional, "Tuple": typing.Tuple, "Dict": typing.Dict}
+    names = {"op": op, "math": math, "torch": torch, "Tensor": torch.Tensor, "Generator": object, "Device": object, "number": float, "List": typing.List, "Optional": typing.Optional, "Tuple": typing.Tuple, "Dict": typing.Dict}
     text = path.read_text().replace("torch.ops.kiln.", "Kiln.").replace("torch.slice(", "torch.ops.aten.slice(")
     text = re.sub(r"torch\.(linalg_vector_norm|linalg_[a-z_]+|special_[a-z0-9_]+)\(", r"torch.ops.aten.\1(", text)
     text = re.sub(r"(\w+)\.shape\b", r"list(\1.shape)", text)

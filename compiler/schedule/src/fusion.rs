@@ -194,6 +194,10 @@ impl Planner<'_> {
         if !is_flat && readers.iter().any(|&(reader, at)| at == 0 && reads_pixels(self.graph, reader)) {
             return false;
         }
+        if is_flat && !self.fusion.is_expression(self.graph.nodes[node].args[0]) {
+            // Memory under other sizes costs its readers nothing.
+            return true;
+        }
         let own = self.full_profile(node);
         if own.size > SIZE_LIMIT {
             return false;
@@ -206,6 +210,10 @@ impl Planner<'_> {
         let merges = |n: Node| self.graph.nodes[n].results.iter().any(|r| self.fusion.flat.contains_key(r));
         let merged: Vec<Node> = readers.iter().map(|r| r.0).filter(|&n| merges(n)).collect();
         if own.cost > Cost::Free && merged.into_iter().any(|n| !self.own_profile(n).is_affine) {
+            return false;
+        }
+        let in_cluster = readers.iter().any(|(n, _)| self.clusters.nodes.contains(n));
+        if in_cluster && own.cost > Cost::Free && (own.cost > Cost::Light || !own.is_affine) {
             return false;
         }
         let contracted = readers.iter().any(|&(n, _)| self.is_contraction(n));

@@ -27,6 +27,7 @@ mod lower;
 mod memory;
 mod objects;
 mod ownership;
+mod plain;
 mod profile;
 mod rep;
 mod row_clusters;

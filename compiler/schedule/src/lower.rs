@@ -102,6 +102,8 @@ pub struct Lowering<'m> {
     span: Span,
     /// Whether some operator writes into tensor objects, so that they cannot be shared as values.
     pub mutates_tensors: bool,
+    /// Whether the method does without the runtime.
+    pub is_plain: bool,
 }
 
 impl<'m> Lowering<'m> {
@@ -130,6 +132,7 @@ impl<'m> Lowering<'m> {
             here: (graph.entry, 0),
             span: Span::NONE,
             mutates_tensors: mutates_tensors(graph),
+            is_plain: model.state.is_empty() && crate::plain::is_plain(graph),
         }
     }
 

@@ -120,7 +120,7 @@ impl Lowering<'_> {
         let ty = tensor_facts(self.graph, value, self.span())?;
         let Some(bytes) = self.arena_bytes(&ty)? else { return self.allocate_object(value, &ty) };
         let hinted = self.hints.remove(&value).filter(|hint| self.is_free(hint, built)).map(|hint| hint.buffer);
-        if hinted.is_none() && self.wants_object(value) {
+        if hinted.is_none() && !self.is_plain && self.wants_object(value) {
             return self.allocate_object(value, &ty);
         }
         let buffer = hinted.or_else(|| self.reused(built)).unwrap_or_else(|| self.buffers.add(bytes, true));
@@ -477,6 +477,11 @@ impl Lowering<'_> {
     }
 
     pub fn lower_box(&mut self, node: Node) -> R<()> {
+        if self.is_plain {
+            let object = self.plain_result(self.graph.nodes[node].args[0])?;
+            self.bind_owned(self.graph.result(node), Bound::Object(object));
+            return Ok(());
+        }
         let object = self.tensor_object(self.graph.nodes[node].args[0])?;
         self.bind_owned(self.graph.result(node), Bound::Object(object));
         Ok(())
@@ -502,6 +507,9 @@ impl Lowering<'_> {
         }
         if !is_checked {
             self.check_sizes(object, ty, &data.results[1..])?;
+        }
+        if self.is_plain {
+            return self.plain_argument(object, ty, data.results[0]);
         }
         let name = if self.mutates_tensors { "tensor_clone" } else { "tensor_contiguous" };
         let own = self.try_call_for(name, vec![object]);

@@ -253,3 +253,69 @@ fn layer_norm_is_one_kernel() {
         b.add(weighted, bias)
     });
 }
+
+#[test]
+fn merged_axes_are_the_same_memory() {
+    // A reshape between two products: the first is computed once, into memory that the second reads with other sizes.
+    check(&[&[4, 6, 10]], &["f32_gemm_add", "f32_gemm"], |b, x| {
+        let sizes = b.ints(&[24, 10]);
+        let flat = b.op("aten::reshape", &[x[0], sizes], f32_tensor(&[24, 10]));
+        let first = b.tensor(data(&[10, 8], 3));
+        let product = mm(b, flat, first, 24, 8);
+        let bias = b.tensor(data(&[8], 5));
+        let shifted = b.add(product, bias);
+        let sizes = b.ints(&[6, 32]);
+        let wide = b.op("aten::reshape", &[shifted, sizes], f32_tensor(&[6, 32]));
+        let second = b.tensor(data(&[32, 7], 4));
+        mm(b, wide, second, 6, 7)
+    });
+}
+
+#[test]
+fn a_step_of_a_recurrence_is_a_product() {
+    let mut b = Builder::new();
+    let x = b.input("x", &[5, 3, 16]);
+    let start = b.input("h", &[3, 16]);
+    let trip = b.int(5);
+    let weights = b.tensor(data(&[16, 16], 2));
+    let last = b.repeat(trip, &[start], |b, p| {
+        let own = b.select(x, p[0], f32_tensor(&[3, 16]));
+        let product = mm(b, p[1], weights, 3, 16);
+        let sum = b.add(own, product);
+        let ty = b.graph.ty(sum).clone();
+        let next = b.op("aten::tanh", &[sum], ty);
+        vec![b.bool(true), next]
+    });
+    let object = b.boxed(last[0]);
+    let model = b.model(object, f32_tensor(&[3, 16]));
+    let kernels = kernel_names(&model);
+    assert!(vector_target().vector.is_none() || kernels.iter().any(|k| k.starts_with("f32_gemm")), "{kernels:?}");
+    let args = [Arg::Tensor(data(&[5, 3, 16], 1)), Arg::Tensor(data(&[3, 16], 6))];
+    compile(&model).call(&args).expect("the model runs");
+}
+
+#[test]
+fn operands_may_run_backwards() {
+    for axes in [&[0][..], &[1], &[0, 1]] {
+        check(&[&[4, 3, 7], &[4, 3, 7]], &["f32_map_add"], |b, x| {
+            let axes = b.ints(axes);
+            let flipped = b.op("aten::flip", &[x[0], axes], f32_tensor(&[4, 3, 7]));
+            b.add(flipped, x[1])
+        });
+    }
+}
+
+#[test]
+fn a_result_over_an_input_is_written_last() {
+    check(&[&[3, 37], &[3, 37]], &["f32_map_exp", "f32_rows"], |b, x| {
+        let (axes, keep, none) = (b.ints(&[1]), b.bool(true), b.none());
+        // Read twice, so that it is memory, and by nobody after the sum.
+        let other = b.exp(x[1]);
+        let e = b.exp(x[0]);
+        let sum = b.op("aten::sum.dim_IntList", &[e, axes, keep, none], f32_tensor(&[3, 1]));
+        let quotient = div(b, e, sum);
+        let first = b.add(quotient, other);
+        let second = b.mul(first, other);
+        b.add(second, other)
+    });
+}

@@ -4,7 +4,9 @@
 //! argument: order-based algorithms map every element to a 64-bit key of the same order (`keys`), so that each is
 //! compiled once, and the others load and store through `tensor::element`.
 
+pub(crate) mod boxes;
 pub(crate) mod gather;
+pub(crate) mod introsort;
 pub(crate) mod keys;
 pub(crate) mod scan;
 pub(crate) mod scatter;

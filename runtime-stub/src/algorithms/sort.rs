@@ -1,6 +1,7 @@
 //! Sorting along an axis.
 
 use crate::abi::Context;
+use crate::algorithms::introsort::introsort;
 use crate::algorithms::keys::{Keyed, code, emit, for_each_lane, load_lane};
 use crate::export::exports;
 use crate::memory::Scratch;
@@ -62,10 +63,10 @@ pub(crate) unsafe fn two_buffers(ctx: *mut Context, len: i64) -> Option<(Scratch
 }
 
 exports! {
-    /// Sorts along the axis of `[outer][len][inner]`, NaN as the greatest; always stable, `stable` is only accepted.
+    /// Sorts along the axis of `[outer][len][inner]`, NaN as the greatest. Without `stable`, equal elements are in the
+    /// order that PyTorch's `std::sort` gives.
     /// `values` and `indices` (places along the axis) may be null.
     fn sort(ctx: *mut Context, dtype: i64, x: *const u8, values: *mut u8, indices: *mut i64, outer: i64, len: i64, inner: i64, descending: i64, stable: i64) {
-        let _ = stable;
         let code = code(dtype);
         let Some((mut items, mut scratch)) = two_buffers(ctx, len) else { return };
         for_each_lane(outer, len, len, inner, |lane, out| {
@@ -73,7 +74,11 @@ exports! {
             if descending != 0 {
                 items.as_mut_slice().iter_mut().for_each(|item| item.key = !item.key);
             }
-            merge_sort(items.as_mut_slice(), scratch.as_mut_slice());
+            if stable != 0 {
+                merge_sort(items.as_mut_slice(), scratch.as_mut_slice());
+            } else {
+                introsort(items.as_mut_slice());
+            }
             for (place, item) in (0..).zip(items.as_mut_slice()) {
                 emit(code, x, lane, item.index, values, indices, out.at(place));
             }

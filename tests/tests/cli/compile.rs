@@ -4,7 +4,8 @@ use super::{Outcome, Workspace, kiln, names, outcome};
 use kiln_tests::fixture;
 use std::path::Path;
 
-const SUM: &str = "def forward(self: __torch__.M,\n    a: Tensor,\n    b: Tensor,\n    n: int) -> Tensor:\n  return torch.add(a, b, alpha=n)";
+const SUM: &str =
+    "def forward(self: __torch__.M,\n    a: Tensor,\n    b: Tensor,\n    n: int) -> Tensor:\n  return torch.add(a, b, alpha=n)";
 
 fn compile(workspace: &Workspace, args: &[&str]) -> Outcome {
     outcome(kiln().arg("compile").arg(workspace.path("m.pt")).arg("-o").arg(workspace.path("out")).args(args))
@@ -28,7 +29,10 @@ fn each_kind_of_file_is_written() {
     let emit = ["--emit", "obj,lib,header,manifest,rust,graph,clif,asm"];
     let found = compile(&workspace, &[&inputs[..], &emit, &["--depfile", workspace.path("m.d").to_str().unwrap()]].concat());
     assert_eq!(found.status, Some(0), "{found:?}");
-    assert_eq!(names(&workspace.path("out")), ["kiln.h", "libsum.a", "sum.clif", "sum.h", "sum.json", "sum.kir", "sum.o", "sum.rs", "sum.s"]);
+    assert_eq!(
+        names(&workspace.path("out")),
+        ["kiln.h", "libsum.a", "sum.clif", "sum.h", "sum.json", "sum.kir", "sum.o", "sum.rs", "sum.s"]
+    );
     let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(workspace.path("out/sum.json")).unwrap()).unwrap();
     assert_eq!(manifest["name"], "sum");
     let depfile = std::fs::read_to_string(workspace.path("m.d")).unwrap();
@@ -87,10 +91,21 @@ fn an_input_can_be_a_constant() {
     let workspace = Workspace::new(SUM_OVER);
     let free = compile(&workspace, &["--input", "x=f32[2,3]", "--emit", "obj"]);
     assert_eq!(free.status, Some(3), "{free:?}");
-    let fixed = compile(&workspace, &["--input", "x=f32[2,3]", "--input", "dims==[0]", "--input", "keep==false", "--emit", "manifest"]);
+    let fixed =
+        compile(&workspace, &["--input", "x=f32[2,3]", "--input", "dims==[0]", "--input", "keep==false", "--emit", "manifest"]);
     assert_eq!(fixed.status, Some(0), "{fixed:?}");
     let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(workspace.path("out/m.json")).unwrap()).unwrap();
     assert_eq!(manifest["methods"][0]["inputs"].as_array().map(Vec::len), Some(1), "{manifest}");
     let misfit = compile(&workspace, &["--input", "x=f32[2,3]", "--input", "dims==0.5"]);
     assert_eq!(misfit.status, Some(2), "{misfit:?}");
+}
+
+#[test]
+fn bounds_are_checked_in_the_code() {
+    let workspace = Workspace::new(SUM);
+    let inputs = ["--input", "a=f32[N<=8,4]", "--input", "b=f32[N,4]"];
+    let args = [&["--stage", "loops"], &inputs[..]].concat();
+    let found = outcome(kiln().arg("inspect").arg(workspace.path("m.pt")).args(args));
+    assert_eq!(found.status, Some(0), "{found:?}");
+    assert!(found.stdout.contains("argument `a`: size N is above its bound of 8"), "{found:?}");
 }

@@ -50,7 +50,10 @@ fn flipped_bits_in_a_larger_model() {
 fn a_pickle_that_would_run_a_command_is_refused() {
     let marker = tempfile::tempdir().unwrap().path().join("marker");
     let command = format!("touch {}", marker.display());
-    let pickle = format!("\u{80}\u{2}cposix\nsystem\n(X{}{command}tR.", String::from_utf8((command.len() as u32).to_le_bytes().to_vec()).unwrap());
+    let pickle = format!(
+        "\u{80}\u{2}cposix\nsystem\n(X{}{command}tR.",
+        String::from_utf8((command.len() as u32).to_le_bytes().to_vec()).unwrap()
+    );
     let pickle: Vec<u8> = pickle.chars().map(|c| c as u8).collect();
     let found = check(&archive_of(&pickle, b"class M(Module):\n  pass\n"));
     assert_eq!(found.status, Some(1), "{found:?}");

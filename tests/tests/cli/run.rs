@@ -3,7 +3,8 @@
 use super::{Workspace, kiln, outcome};
 use kiln_tests::fixture;
 
-const SCALE: &str = "def forward(self: __torch__.M,\n    x: Tensor,\n    factor: float=2.0) -> Tensor:\n  return torch.mul(x, factor)";
+const SCALE: &str =
+    "def forward(self: __torch__.M,\n    x: Tensor,\n    factor: float=2.0) -> Tensor:\n  return torch.mul(x, factor)";
 
 /// Arguments of a call, without the braces around the file.
 const ARGS: &str = r#""args": [{"tensor": {"dtype": "float32", "shape": [2, 3], "data": [1, 2, 3, 4, 5, 6]}}]"#;
@@ -16,7 +17,15 @@ fn results_are_printed_or_written() {
     let expected = r#"{"tensor":{"dtype":"float32","shape":[2,3],"data":[2.0,4.0,6.0,8.0,10.0,12.0]}}"#;
     assert_eq!(printed.stdout.trim_end(), expected);
 
-    let run = outcome(kiln().arg("run").arg(workspace.path("m.pt")).arg("--inputs").arg(workspace.path("in.json")).arg("--outputs").arg(workspace.path("out.json")));
+    let run = outcome(
+        kiln()
+            .arg("run")
+            .arg(workspace.path("m.pt"))
+            .arg("--inputs")
+            .arg(workspace.path("in.json"))
+            .arg("--outputs")
+            .arg(workspace.path("out.json")),
+    );
     assert_eq!((run.status, run.stdout.as_str()), (Some(0), ""), "{run:?}");
     assert_eq!(workspace.names(), ["in.json", "m.pt", "out.json", "out.safetensors"]);
 }
@@ -25,14 +34,19 @@ fn results_are_printed_or_written() {
 fn symbolic_sizes_give_the_same() {
     let workspace = Workspace::new(SCALE);
     let fixed = workspace.run(&format!("{{{ARGS}}}"));
-    let free = outcome(kiln().arg("run").arg(workspace.path("m.pt")).arg("--inputs").arg(workspace.path("in.json")).arg("--symbolic"));
+    let free =
+        outcome(kiln().arg("run").arg(workspace.path("m.pt")).arg("--inputs").arg(workspace.path("in.json")).arg("--symbolic"));
     assert_eq!((free.status, free.stdout), (Some(0), fixed.stdout), "{}", free.stderr);
 }
 
 #[test]
 fn calls_of_a_sequence_are_written_as_one() {
     let workspace = Workspace::new(SCALE);
-    let call = |x: f64| format!(r#"{{"args": [{{"tensor": {{"dtype": "float64", "shape": [], "data": {x}}}}}], "kwargs": {{"factor": {{"int": 3}}}}}}"#);
+    let call = |x: f64| {
+        format!(
+            r#"{{"args": [{{"tensor": {{"dtype": "float64", "shape": [], "data": {x}}}}}], "kwargs": {{"factor": {{"int": 3}}}}}}"#
+        )
+    };
     let found = workspace.run(&format!(r#"{{"calls": [{}, {}]}}"#, call(1.0), call(2.5)));
     assert_eq!(found.status, Some(0), "{found:?}");
     let lines: Vec<serde_json::Value> = found.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -41,7 +55,9 @@ fn calls_of_a_sequence_are_written_as_one() {
 }
 
 fn recording(expected: &str) -> String {
-    format!(r#"{{{ARGS}, "expect": {{"tensor": {{"dtype": "float32", "shape": [2, 3], "data": {expected}}}}}, "rtol": 1e-5, "atol": 0}}"#)
+    format!(
+        r#"{{{ARGS}, "expect": {{"tensor": {{"dtype": "float32", "shape": [2, 3], "data": {expected}}}}}, "rtol": 1e-5, "atol": 0}}"#
+    )
 }
 
 #[test]
@@ -69,10 +85,22 @@ fn verify_compares_what_submodules_give() {
 #[test]
 fn bench_prints_one_object() {
     let workspace = Workspace::new(SCALE);
-    let found = outcome(kiln().arg("bench").arg(workspace.path("m.pt")).args(["--input", "x=f32[8,8]", "--min-time", "0", "--json"]));
+    let found =
+        outcome(kiln().arg("bench").arg(workspace.path("m.pt")).args(["--input", "x=f32[8,8]", "--min-time", "0", "--json"]));
     assert_eq!(found.status, Some(0), "{found:?}");
     let facts: serde_json::Value = serde_json::from_str(&found.stdout).unwrap();
-    let keys = ["median_ms", "min_ms", "first_call_ms", "compile_ms", "object_bytes", "text_bytes", "weights_bytes", "arena_bytes", "peak_rss_bytes", "threads"];
+    let keys = [
+        "median_ms",
+        "min_ms",
+        "first_call_ms",
+        "compile_ms",
+        "object_bytes",
+        "text_bytes",
+        "weights_bytes",
+        "arena_bytes",
+        "peak_rss_bytes",
+        "threads",
+    ];
     for key in keys {
         assert!(facts[key].is_number(), "{key}: {facts}");
     }
@@ -84,7 +112,14 @@ fn bench_prints_one_object() {
 #[test]
 fn every_stage_can_be_inspected() {
     let workspace = Workspace::new(SCALE);
-    for (stage, needle) in [("ast", "class"), ("typed", "aten::mul"), ("optimized", "aten::mul"), ("loops", "method forward"), ("clif", "function"), ("asm", "ret")] {
+    for (stage, needle) in [
+        ("ast", "class"),
+        ("typed", "aten::mul"),
+        ("optimized", "aten::mul"),
+        ("loops", "method forward"),
+        ("clif", "function"),
+        ("asm", "ret"),
+    ] {
         let found = outcome(kiln().arg("inspect").arg(workspace.path("m.pt")).args(["--stage", stage, "--input", "x=f32[2,3]"]));
         assert_eq!(found.status, Some(0), "{stage}: {found:?}");
         assert!(found.stdout.to_lowercase().contains(needle), "{stage}: {}", found.stdout);
@@ -93,7 +128,9 @@ fn every_stage_can_be_inspected() {
 
 #[test]
 fn values_become_constants_where_they_must() {
-    let workspace = Workspace::new("def forward(self: __torch__.M,\n    x: Tensor,\n    dims: List[int]) -> Tensor:\n  return torch.sum(x, dims)");
+    let workspace = Workspace::new(
+        "def forward(self: __torch__.M,\n    x: Tensor,\n    dims: List[int]) -> Tensor:\n  return torch.sum(x, dims)",
+    );
     let inputs = format!("{{{ARGS}}}").replace("]}}]", r#"]}}, {"list": [{"int": 1}]}]"#);
     let found = workspace.run(&inputs);
     assert_eq!(found.status, Some(0), "{found:?}");

@@ -52,7 +52,10 @@ fn a_model_that_raises_is_1_with_its_own_message() {
 fn arguments_that_do_not_fit_are_1_in_pytorchs_words() {
     let workspace = Workspace::new(ADD);
     let cases = [
-        (r#"{"args": [{"float": 1.5}]}"#, "error: forward() Expected a value of type 'int' for argument 'x' but instead found type 'float'."),
+        (
+            r#"{"args": [{"float": 1.5}]}"#,
+            "error: forward() Expected a value of type 'int' for argument 'x' but instead found type 'float'.",
+        ),
         (r#"{"args": []}"#, "error: forward() is missing value for argument 'x'."),
         (r#"{"args": [{"int": 1}, {"int": 2}]}"#, "error: forward() expected at most 2 argument(s) but received 3 argument(s)."),
         (r#"{"args": [{"int": 1}], "method": "backward"}"#, "error: class `__torch__.M` has no method `backward`"),

@@ -2,10 +2,10 @@
 
 use super::flags::BenchFlags;
 use super::methods::Given;
-use super::run::host_target;
+use super::run::run_target;
 use crate::driver::{Compiled, Model};
 use crate::error::Result;
-use crate::execute::{BoundCall, Opened, Prepared, Session, open, prepare};
+use crate::execute::{BoundCall, Loaded, Opened, Prepared, Session, open, prepare};
 use crate::input_types;
 use crate::synthetic;
 use crate::target::Target;
@@ -20,7 +20,7 @@ const MIN_CALLS: usize = 5;
 /// Runs the command.
 pub fn bench(flags: &BenchFlags) -> Result<()> {
     check_flags(flags)?;
-    let target = host_target(&flags.target)?;
+    let target = run_target(&flags.target)?;
     let given = Given::read(&flags.inputs)?;
     let method = match &given {
         Given::Calls(calls) => calls.first().map_or("forward", |call| call.method.as_str()),
@@ -38,10 +38,14 @@ pub fn bench(flags: &BenchFlags) -> Result<()> {
 
 fn check_flags(flags: &BenchFlags) -> Result<()> {
     if flags.threads != 1 {
-        return Err(Diagnostic::unsupported("threads", "kiln does not support several threads yet").help("use --threads 1").into());
+        return Err(Diagnostic::unsupported("threads", "kiln does not support several threads yet")
+            .help("use --threads 1")
+            .into());
     }
     if flags.profile.is_some() {
-        return Err(Diagnostic::unsupported("profile", "kiln does not support profiles of kernels yet").help("leave --profile out").into());
+        return Err(Diagnostic::unsupported("profile", "kiln does not support profiles of kernels yet")
+            .help("leave --profile out")
+            .into());
     }
     if flags.min_time.is_nan() || flags.min_time < 0.0 || flags.min_time > 3600.0 {
         return Err(Diagnostic::usage("min-time", "--min-time is a number of seconds from 0 to 3600").into());
@@ -52,13 +56,15 @@ fn check_flags(flags: &BenchFlags) -> Result<()> {
 /// The call to measure: the first of the inputs file, or one with made-up values.
 fn calls(model: &Model, given: &Given, method: &str) -> Result<Prepared> {
     let call = match given {
-        Given::Calls(calls) => calls.first().cloned().ok_or_else(|| Diagnostic::usage("inputs", "the inputs file has no call"))?,
+        Given::Calls(calls) => {
+            calls.first().cloned().ok_or_else(|| Diagnostic::usage("inputs", "the inputs file has no call"))?
+        }
         Given::Types(types) => {
             let signature = model.signature(method)?;
-            let (typed, fixed) = input_types::method(&signature, types).map_err(|error| model.error(error))?;
-            let value = |at: usize, name: &str| match &fixed[at] {
+            let typed = input_types::method(&signature, types).map_err(|error| model.error(error))?;
+            let value = |at: usize, name: &str| match &typed.values[at] {
                 Some(value) => Ok(value.clone()),
-                None => synthetic::value(name, &typed.inputs[at]),
+                None => synthetic::value(name, &typed.method.inputs[at]),
             };
             let values = signature.params().iter().enumerate().map(|(at, p)| Ok((p.name.clone(), value(at, &p.name)?)));
             Call::forward(Vec::new(), values.collect::<Result<_>>()?)
@@ -84,6 +90,19 @@ impl Times {
 }
 
 fn measure(session: &mut Session, model: &Model, call: &BoundCall, seconds: f64) -> Result<Times> {
+    match session {
+        Session::Loaded(loaded) => measure_loaded(loaded, model, call, seconds),
+        Session::Emulated(emulated) => {
+            super::print_error("note: the times are those of an emulator");
+            let mut times = emulated.measure(seconds)?;
+            let first = times.remove(0);
+            times.sort();
+            Ok(Times { first, sorted: times })
+        }
+    }
+}
+
+fn measure_loaded(session: &mut Loaded, model: &Model, call: &BoundCall, seconds: f64) -> Result<Times> {
     let args = session.arguments(model, call)?;
     let mut time = || -> Result<Duration> {
         let start = Instant::now();

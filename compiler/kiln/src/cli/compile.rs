@@ -52,7 +52,8 @@ fn check_flags(flags: &CompileFlags) -> Result<()> {
 /// The prefix of the symbols.
 fn library_name(flags: &CompileFlags) -> Result<String> {
     let Some(name) = &flags.name else { return Ok(default_name(&flags.model.path)) };
-    let is_identifier = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
+    let is_identifier =
+        name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_ascii_digit());
     if is_identifier && !name.is_empty() {
         return Ok(name.clone());
     }
@@ -89,7 +90,8 @@ fn one_target(
     let listings = Listings { prefix: name, clif: flags.emit.contains(&Emit::Clif), asm: flags.emit.contains(&Emit::Asm) };
     let mut compiled = model.generate(&plan, target, &listings, timings)?;
     compiled.description.facts.operators = operators(residual);
-    std::fs::create_dir_all(folder).map_err(|error| Diagnostic::model("file", format!("`{}` cannot be made: {error}", folder.display())))?;
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Diagnostic::model("file", format!("`{}` cannot be made: {error}", folder.display())))?;
     let mut outputs = Vec::new();
     for &emit in &flags.emit {
         for (file, bytes) in files(emit, &compiled, residual, target)? {
@@ -126,8 +128,11 @@ fn files(emit: Emit, compiled: &Compiled, residual: &ResidualModel, target: &Tar
 fn library(compiled: &Compiled, target: &Target) -> Result<Vec<u8>> {
     let runtime = kiln_artifact::runtime_object(&target.name);
     if runtime.is_none() && compiled.description.uses_runtime {
-        let message = format!("kiln does not support static libraries for {} yet: it carries no runtime for this target", target.name);
-        return Err(Diagnostic::unsupported("no-runtime", message).help("use --emit obj, and link the runtime crate `kiln-rt`").into());
+        let message =
+            format!("kiln does not support static libraries for {} yet: it carries no runtime for this target", target.name);
+        return Err(Diagnostic::unsupported("no-runtime", message)
+            .help("use --emit obj, and link the runtime crate `kiln-rt`")
+            .into());
     }
     let library = kiln_artifact::static_library(compiled.description.prefix(), &compiled.object, runtime, &target.triple);
     library.map_err(|error| Diagnostic::unsupported("emit", format!("the static library cannot be written: {error}")).into())

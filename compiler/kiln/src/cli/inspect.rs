@@ -13,7 +13,9 @@ use std::fmt::Write;
 /// Runs the command.
 pub fn inspect(flags: &InspectFlags) -> Result<()> {
     if flags.format != Format::Text {
-        return Err(Diagnostic::unsupported("format", "kiln does not support this format of `inspect` yet").help("use --format text").into());
+        return Err(Diagnostic::unsupported("format", "kiln does not support this format of `inspect` yet")
+            .help("use --format text")
+            .into());
     }
     let parsed = Parsed::open(&flags.model.path)?;
     let text = match flags.stage {

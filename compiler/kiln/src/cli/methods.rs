@@ -4,7 +4,6 @@ use super::flags::InputFlags;
 use crate::driver::Model;
 use crate::error::Result;
 use crate::execute::{Prepared, prepare};
-use crate::fix::fix;
 use crate::input_types::{InputType, method, parse_input};
 use kiln_frontend::tensors_file::{Call, read_inputs};
 use kiln_passes::specialise::Method;
@@ -22,10 +21,13 @@ impl Given {
     /// Reads the flags.
     pub fn read(flags: &InputFlags) -> Result<Given> {
         match &flags.inputs {
-            Some(_) if !flags.types.is_empty() => Err(Diagnostic::usage("input-type", "`--input` and `--inputs` exclude each other").into()),
+            Some(_) if !flags.types.is_empty() => {
+                Err(Diagnostic::usage("input-type", "`--input` and `--inputs` exclude each other").into())
+            }
             Some(path) => Ok(Given::Calls(read_inputs(path)?.calls)),
             None => {
-                let types = flags.types.iter().map(|text| parse_input(text)).collect::<std::result::Result<Vec<_>, Diagnostic>>()?;
+                let types =
+                    flags.types.iter().map(|text| parse_input(text)).collect::<std::result::Result<Vec<_>, Diagnostic>>()?;
                 if let Some((name, _)) = types.iter().enumerate().find_map(|(at, ty)| types[..at].iter().find(|t| t.0 == ty.0)) {
                     return Err(Diagnostic::usage("input-type", format!("`--input {name}=...` is given twice")).into());
                 }
@@ -45,7 +47,9 @@ impl Given {
                     return Err(error);
                 }
                 match names.iter().find(|name| !methods.iter().any(|m| m.name == **name)) {
-                    Some(name) => Err(Diagnostic::usage("input-type-needed", format!("the inputs file has no call of `{name}`")).into()),
+                    Some(name) => {
+                        Err(Diagnostic::usage("input-type-needed", format!("the inputs file has no call of `{name}`")).into())
+                    }
                     None => one_each(methods),
                 }
             }
@@ -58,7 +62,9 @@ fn one_each(methods: Vec<Method>) -> Result<Vec<Method>> {
     for (at, method) in methods.iter().enumerate() {
         if methods[..at].iter().any(|other| other.func == method.func) {
             let message = "the inputs file has calls of one method with inputs of differing types or sizes";
-            return Err(Diagnostic::usage("input-type", message).help("give the types with --input, and a name in place of a size that varies").into());
+            return Err(Diagnostic::usage("input-type", message)
+                .help("give the types with --input, and a name in place of a size that varies")
+                .into());
         }
     }
     Ok(methods)
@@ -73,8 +79,8 @@ fn named(model: &mut Model, names: &[String], types: &[(String, InputType)]) -> 
             1 => types.to_vec(),
             _ => types.iter().filter(|(input, _)| signature.params().iter().any(|p| p.name == *input)).cloned().collect(),
         };
-        let (method, values) = method(&signature, &own).map_err(|error| model.error(error))?;
-        methods.push(fix(&mut model.program, &method, &values));
+        let typed = method(&signature, &own).map_err(|error| model.error(error))?;
+        methods.push(typed.into_method(&mut model.program));
     }
     Ok(methods)
 }

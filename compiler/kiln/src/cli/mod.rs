@@ -12,6 +12,7 @@ mod flags;
 mod inspect;
 mod methods;
 mod output;
+mod page;
 mod progress;
 mod run;
 mod targets;
@@ -40,7 +41,10 @@ pub fn main() -> ExitCode {
         }
     };
     let panic_text = collect_panics();
-    let worker = std::thread::Builder::new().name("kiln".into()).stack_size(crate::STACK_BYTES).spawn(move || dispatch(command_line.command));
+    let worker = std::thread::Builder::new()
+        .name("kiln".into())
+        .stack_size(crate::STACK_BYTES)
+        .spawn(move || dispatch(command_line.command));
     match worker.map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         Ok(Ok(Err(error))) => {

@@ -7,11 +7,10 @@ use crate::error::Result;
 use crate::execute::{Opened, open, prepare};
 use crate::target::Target;
 use kiln_frontend::tensors_file::{Case, InputValue, read_inputs};
-use kiln_support::Diagnostic;
 
 /// Runs the command.
 pub fn run(flags: &RunFlags) -> Result<()> {
-    let target = host_target(&flags.target)?;
+    let target = run_target(&flags.target)?;
     let case = read_inputs(&flags.inputs)?;
     let mut model = Model::open(&flags.model.path, &methods(&case))?;
     let results = call_all(&mut model, &case, &target, flags.symbolic)?;
@@ -56,14 +55,11 @@ pub fn say_if_fixed(opened: &Opened) {
     }
 }
 
-/// The target of a command that loads what it compiles.
-pub fn host_target(flags: &TargetFlags) -> Result<Target> {
+/// The target of a command that runs what it compiles: this machine, or one that can be emulated here.
+pub fn run_target(flags: &TargetFlags) -> Result<Target> {
     let name = flags.target.clone().unwrap_or_else(crate::target::host_name);
     let default = if name == crate::target::host_name() { Some("native") } else { None };
     let target = Target::new(&name, flags.cpu.as_deref().or(default))?;
-    if !target.is_host() {
-        let message = format!("kiln does not support running code for {} (CPU {}) on {} yet", target.name, target.cpu, crate::target::host_name());
-        return Err(Diagnostic::unsupported("foreign-target", message).help("leave --target and --cpu out").into());
-    }
+    crate::emulate::check(&target)?;
     Ok(target)
 }

@@ -4,7 +4,7 @@
 //! model is then compiled a second time so that it gives those too, and the first value that differs is named.
 
 use super::flags::VerifyFlags;
-use super::run::{host_target, methods, say_if_fixed};
+use super::run::{methods, run_target, say_if_fixed};
 use crate::compare::{Tolerance, difference};
 use crate::driver::Model;
 use crate::error::{Error, Result};
@@ -26,12 +26,12 @@ struct Tally {
 
 /// Runs the command.
 pub fn verify(flags: &VerifyFlags) -> Result<()> {
-    let target = host_target(&flags.target)?;
+    let target = run_target(&flags.target)?;
     let case = read_case(&flags.recording)?;
     let mut model = Model::open(&flags.model.path, &methods(&case))?;
     let mut tally = Tally::default();
     let results = compare_results(&mut model, &case, &target, flags.symbolic, &mut tally);
-    if results.as_ref().err().is_none_or(|error| is_difference(error)) && case.calls.iter().any(|call| !call.intermediates.is_empty()) {
+    if results.as_ref().err().is_none_or(is_difference) && case.calls.iter().any(|call| !call.intermediates.is_empty()) {
         compare_intermediates(&mut model, &case, &target, flags.symbolic, &mut tally)?;
     }
     results?;
@@ -64,7 +64,8 @@ fn compare_results(model: &mut Model, case: &Case, target: &Target, is_symbolic:
     if !prepared.calls.is_empty() {
         let mut opened = open(model, &mut prepared, target, &mut super::progress::timings())?;
         for (at, bound) in prepared.calls.iter().enumerate() {
-            tally.results += compare_call(&mut opened.session, model, bound, &case.calls[at], case).map_err(|error| in_call(error, at, case))?;
+            tally.results += compare_call(&mut opened.session, model, bound, &case.calls[at], case)
+                .map_err(|error| in_call(error, at, case))?;
         }
         say_if_fixed(&opened);
     }
@@ -107,7 +108,8 @@ fn no_exception(found: &InputValue) -> Error {
 /// Whether an error is the exception that was recorded; gives the error back where it is not.
 fn check_raised(call: &Call, error: Error) -> Result<bool> {
     let is_expected = matches!(call.expect, Some(Expected::Raises { .. }));
-    let is_raised = error.failure() == Failure::Model && error.diagnostics().iter().all(|d| [RAISED, "arguments"].contains(&d.code.0));
+    let is_raised =
+        error.failure() == Failure::Model && error.diagnostics().iter().all(|d| [RAISED, "arguments"].contains(&d.code.0));
     if is_expected && is_raised { Ok(true) } else { Err(error) }
 }
 

@@ -1,4 +1,5 @@
-//! Operators that make tensors from sizes and numbers. Uninitialised tensors are zeros.
+//! Operators that make tensors from sizes and numbers. Uninitialised tensors are zeros, those of bools true (as
+//! PyTorch fills them where it must be deterministic).
 
 use super::rules::{Types, finish, kind, not_quantized, one, tensor};
 use super::regroup::flatten;
@@ -29,22 +30,26 @@ fn unit(e: &mut Element) -> Expr {
     e.constant(kind(e), 1.0)
 }
 
+fn unwritten(e: &mut Element) -> Expr {
+    if kind(e) == Kind::Bool { unit(e) } else { zero(e) }
+}
+
 /// Constant tensors.
 pub const FILLED: &[Entry] = filled! {
     "aten::zeros" "zeros" |cx| sized(cx, 0, 1, DType::F32), zero;
     "aten::ones" "ones" |cx| sized(cx, 0, 1, DType::F32), unit;
     "aten::full" "one number everywhere" full, |e| e.number(1, kind(e));
-    "aten::empty.memory_format" "a tensor to be written: zeros" |cx| sized(cx, 0, 1, DType::F32), zero;
-    "aten::empty_strided" "a tensor to be written: zeros" |cx| sized(cx, 0, 2, DType::F32), zero;
-    "aten::empty_permuted" "a tensor to be written: zeros" |cx| sized(cx, 0, 2, DType::F32), zero;
+    "aten::empty.memory_format" "a tensor to be written" |cx| sized(cx, 0, 1, DType::F32), unwritten;
+    "aten::empty_strided" "a tensor to be written" |cx| sized(cx, 0, 2, DType::F32), unwritten;
+    "aten::empty_permuted" "a tensor to be written" |cx| sized(cx, 0, 2, DType::F32), unwritten;
     "aten::zeros_like" "zeros" |cx| like(cx, 1), zero;
     "aten::ones_like" "ones" |cx| like(cx, 1), unit;
-    "aten::empty_like" "a tensor to be written: zeros" |cx| like(cx, 1), zero;
+    "aten::empty_like" "a tensor to be written" |cx| like(cx, 1), unwritten;
     "aten::full_like" "one number everywhere" |cx| like(cx, 2), |e| e.number(1, kind(e));
     "aten::new_zeros" "zeros" |cx| sized(cx, 1, 2, cx.tensor(0).dtype), zero;
     "aten::new_ones" "ones" |cx| sized(cx, 1, 2, cx.tensor(0).dtype), unit;
-    "aten::new_empty" "a tensor to be written: zeros" |cx| sized(cx, 1, 2, cx.tensor(0).dtype), zero;
-    "aten::new_empty_strided" "a tensor to be written: zeros" |cx| sized(cx, 1, 3, cx.tensor(0).dtype), zero;
+    "aten::new_empty" "a tensor to be written" |cx| sized(cx, 1, 2, cx.tensor(0).dtype), unwritten;
+    "aten::new_empty_strided" "a tensor to be written" |cx| sized(cx, 1, 3, cx.tensor(0).dtype), unwritten;
     "aten::new_full" "one number everywhere" |cx| sized(cx, 1, 3, cx.tensor(0).dtype), |e| e.number(2, kind(e));
     "aten::scalar_tensor" "a tensor of one number" |cx| one(cx.opt_dtype(1)?.unwrap_or(DType::F32), Vec::new()), |e| e.number(0, kind(e));
     "kiln::scalar" "a tensor of one number" |cx| one(given_dtype(cx, 1)?, Vec::new()), |e| e.number(0, kind(e));

@@ -16,15 +16,15 @@ const fn algorithm(key: &'static str, doc: &'static str, infer: InferFn, call: E
 pub const ENTRIES: &[Entry] = &[
     algorithm(
         "aten::sort",
-        "the elements of an axis in order (NaN as the greatest) and their places; stable",
+        "the elements of an axis in order (NaN as the greatest) and their places",
         |cx| sorted(cx, 1, 2),
-        |cx| sort(cx, 1, 2),
+        |cx| sort(cx, 1, 2, None),
     ),
     algorithm(
         "aten::sort.stable",
         "the elements of an axis in order (NaN as the greatest) and their places",
         |cx| sorted(cx, 2, 3),
-        |cx| sort(cx, 2, 3),
+        |cx| sort(cx, 2, 3, Some(1)),
     ),
     algorithm("aten::topk", "the k greatest or least elements of an axis and their places", best, |cx| {
         let (k, largest, sorted) = (count(cx, 1), flag(cx, 3), flag(cx, 4));
@@ -144,6 +144,30 @@ pub const ENTRIES: &[Entry] = &[
             ExternCall { symbol: "histc", operands, scratch: Dim::Const(0), fallible: true }
         },
     ),
+    algorithm(
+        "kiln::nms",
+        "which boxes, the best one first, overlap none that is kept before them by more than a threshold",
+        |cx| {
+            bound(&cx.args[1])?;
+            let ty = cx.tensor(0);
+            match ty.dtype {
+                DType::F32 | DType::F64 => one(DType::Bool, vec![ty.dims[0]]),
+                other => no_kernel("nms_kernel", other),
+            }
+        },
+        |cx| {
+            let ty = cx.tensor(0);
+            let threshold = bound(&cx.args[1]).expect("checked by the infer rule");
+            let operands = vec![
+                dtype_of(ty),
+                ExternOperand::Input(0),
+                ExternOperand::Int(ty.dims[0]),
+                ExternOperand::Float(threshold),
+                ExternOperand::Output(0),
+            ];
+            ExternCall { symbol: "nms", operands, scratch: Dim::Const(0), fallible: false }
+        },
+    ),
 ];
 
 /// A number that is known when compiling.
@@ -200,10 +224,11 @@ fn sorted(cx: &mut Infer, axis: usize, descending: usize) -> Types {
     with_places(cx, axis)
 }
 
-fn sort(cx: &mut Infer, axis: usize, descending: usize) -> ExternCall {
+fn sort(cx: &mut Infer, axis: usize, descending: usize, stable: Option<usize>) -> ExternCall {
     let descending = flag(cx, descending);
+    let stable = stable.map_or(ExternOperand::Int(Dim::Const(0)), |at| flag(cx, at));
     let mut call = lanes(cx, "sort", axis, 2);
-    call.operands.extend([descending, ExternOperand::Int(Dim::Const(1))]);
+    call.operands.extend([descending, stable]);
     call
 }
 

@@ -273,8 +273,8 @@ fn grid_type(cx: &mut Infer, axes: usize) -> Types {
     if input.dims[2..].contains(&Dim::Const(0)) {
         return OpError::raise("grid_sampler(): expected input to have non-empty spatial dimensions");
     }
-    if !(0..=2).contains(&mode) || !(0..=2).contains(&border) || (mode == 2 && axes == 3) {
-        return OpError::raise("grid_sampler(): bicubic interpolation only supports 4D input");
+    if !(0..=2).contains(&mode) || !(0..=2).contains(&border) {
+        return OpError::raise("grid_sampler(): no such interpolation or padding mode");
     }
     let batch = if let (Some(a), Some(b)) = (input.dims[0].as_const(), grid.dims[0].as_const()) { a == b } else { input.dims[0] == grid.dims[0] };
     if !batch {

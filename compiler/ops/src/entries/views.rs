@@ -1,6 +1,7 @@
 //! Views: windows on argument 0, with the strides that PyTorch gives them.
 
-use super::regroup::{regroup, reshaped, view_strides};
+use super::linear::known_ints;
+use super::regroup::{regroup, reshaped, unflatten, view_strides};
 use super::rules::Types;
 use crate::element::Element;
 use crate::entry::{Body, ElementFn, Entry, InferFn, StridesFn};
@@ -84,6 +85,11 @@ pub const ENTRIES: &[Entry] = &[
         all[axis] = cx.mul(strides[axis], cx.dim(3).ok()?);
         all.push(strides[axis]);
         Some(all)
+    }),
+    view("aten::as_strided", "elements at any strides of the memory of a contiguous tensor", strided, load_strided, |cx, strides| {
+        // Places are counted in the memory of argument 0, which must be laid out as its elements are.
+        let is_plain = strides == cx.contiguous_strides(&cx.tensor(0).dims.clone());
+        if is_plain { cx.dim_list(2).ok() } else { None }
     }),
     view("aten::diagonal", "the diagonal of two axes, as a last axis", diagonal, load_diagonal, |cx, strides| {
         let (first, second) = (cx.axis(2, strides.len()).ok()?, cx.axis(3, strides.len()).ok()?);
@@ -403,5 +409,42 @@ fn load_diagonal(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
     let own: Vec<Expr> = (0..index.len() + 1)
         .map(|axis| if axis == axes[0] { row } else if axis == axes[1] { column } else { rest.next().expect("one for each other axis") })
         .collect();
+    e.load(0, &own)
+}
+
+/// Sizes, strides and offset of an `as_strided`.
+fn layout(facts: &[Fact]) -> Result<(Vec<i64>, Vec<i64>, i64), OpError> {
+    let offset = match &facts[3] {
+        Fact::None => 0,
+        Fact::Int(Dim::Const(offset)) => *offset,
+        _ => return OpError::unsupported("an offset that is known only at run time"),
+    };
+    Ok((known_ints(&facts[1])?, known_ints(&facts[2])?, offset))
+}
+
+fn strided(cx: &mut Infer) -> Types {
+    let (sizes, strides, offset) = layout(cx.args)?;
+    let Some(shape) = cx.tensor(0).const_shape() else { return OpError::unsupported("a tensor of a size known only at run time") };
+    if sizes.len() != strides.len() || offset < 0 || sizes.iter().chain(&strides).any(|n| *n < 0) {
+        return OpError::raise(format!("as_strided: sizes {sizes:?}, strides {strides:?} and offset {offset} do not fit together"));
+    }
+    let last = sizes.iter().zip(&strides).fold(offset, |last, (n, s)| last.saturating_add((n - 1).saturating_mul(*s)));
+    if !sizes.contains(&0) && last >= kiln_support::tensor::count(&shape) as i64 {
+        return OpError::raise(format!(
+            "setStorage: sizes {sizes:?}, strides {strides:?}, storage offset {offset} are out of bounds for storage of {} elements",
+            kiln_support::tensor::count(&shape)
+        ));
+    }
+    with_dims(cx, sizes.into_iter().map(Dim::Const).collect())
+}
+
+fn load_strided(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
+    let (_, strides, offset) = layout(e.args).expect("checked by the infer rule");
+    let mut flat = e.int(offset);
+    for (&i, stride) in index.iter().zip(strides) {
+        flat = e.calc([flat, i], |[flat, i]| flat + i * stride as f64);
+    }
+    let dims = e.tensor(0).dims.clone();
+    let own = unflatten(e, flat, &dims);
     e.load(0, &own)
 }

@@ -473,7 +473,26 @@ impl Specialiser<'_> {
     fn string_operator(&mut self, name: &str, args: &[Abs]) -> Run<Known> {
         let Abs::Str(text) = args[0].clone() else { return Ok(None) };
         let other = args.get(1).and_then(|a| if let Abs::Str(s) = a { Some(s.clone()) } else { None });
+        let third = args.get(2).and_then(|a| if let Abs::Str(s) = a { Some(s.clone()) } else { None });
+        let defaults = |from: usize, wanted: &[i64]| args.len() == from + wanted.len() && args[from..].iter().zip(wanted).all(|(a, w)| a.as_int() == Some(*w));
         let abs = match (name, other) {
+            ("aten::__getitem__", _) => match self.known_index(&args[1], text.len()) {
+                Some(Ok(at)) if text.is_ascii() => Abs::Str(text[at..=at].into()),
+                Some(Err(())) => return self.raise("IndexError", "string index out of range").map(Some),
+                _ => return Ok(None),
+            },
+            ("aten::slice", _) if text.is_ascii() => match self.slice_bounds(&args[1..], text.len()) {
+                Some(indices) => Abs::Str(indices.into_iter().map(|at| text.as_bytes()[at] as char).collect::<String>().into()),
+                None => return Ok(None),
+            },
+            ("aten::find", Some(other)) if defaults(2, &[0, -1]) => Abs::int(text.find(&*other).map_or(-1, |at| at as i64)),
+            ("aten::split", Some(other)) if defaults(2, &[-1]) && !other.is_empty() => {
+                let parts = text.split(&*other).map(|part| Abs::Str(part.into())).collect();
+                self.new_list(Type::Str, parts)
+            }
+            ("aten::replace", Some(old)) if defaults(3, &[-1]) && !old.is_empty() && third.is_some() => {
+                Abs::Str(text.replace(&*old, &third.expect("tested")).into())
+            }
             ("aten::eq", Some(other)) => Abs::bool(text == other),
             ("aten::ne", Some(other)) => Abs::bool(text != other),
             ("aten::add", Some(other)) => Abs::Str(format!("{text}{other}").into()),

@@ -51,6 +51,10 @@ impl Specialiser<'_> {
             "aten::is_scripting" | "prim::is_scripting" => Abs::bool(true),
             "aten::device" | "aten::device.with_index" => Abs::Device("cpu".into()),
             "aten::get_default_dtype" => Abs::int(DType::F32.code()),
+            "aten::promote_types" => match (self.dtype_argument(&args[0])?, self.dtype_argument(&args[1])?) {
+                (Some(a), Some(b)) => Abs::int(a.promote(b).code()),
+                _ => return Ok(None),
+            },
             "prim::EnumName" => match &args[0] {
                 Abs::Enum(_, name) => Abs::Str(name.clone()),
                 _ => return Ok(None),

@@ -93,10 +93,16 @@ pub fn split(compute: &Compute, operands: &[&Affine]) -> Option<Split> {
     let cols = axes[first_column..].iter().map(|&a| extent(compute, a).unwrap_or(1)).product();
     let is_one_stride = |from: usize| {
         let rows = &axes[from..first_column];
-        operands.iter().all(|a| collapses(compute, rows, &a.strides, innermost_stride(compute, rows, &a.strides)))
+        operands.iter().all(|a| is_forward(compute, rows, &a.strides))
     };
     let first_row = (0..=first_column).find(|&from| is_one_stride(from))?;
     Some(Split { outer: axes[..first_row].to_vec(), rows: axes[first_row..first_column].to_vec(), columns: axes[first_column..].to_vec(), cols })
+}
+
+/// Whether axes make up rows of one stride that is not negative: kernels step forward, loops around them either way.
+pub fn is_forward(compute: &Compute, rows: &[usize], strides: &[i64]) -> bool {
+    let step = innermost_stride(compute, rows, strides);
+    step >= 0 && collapses(compute, rows, strides, step)
 }
 
 /// An operand of the kernel.

@@ -6,10 +6,10 @@
 
 use super::affine::{Affine, collapses, extent, innermost_stride, output_strides};
 use super::call::{Call, Stream, call};
-use super::map::count;
+use super::map::{count, is_forward};
 use super::streams::Streams;
 use super::vector_expr::translate;
-use crate::lower::{Lowering, R};
+use crate::lower::{Bound, Lowering, Place, R};
 use crate::source::Built;
 use kiln_kernels::isa::ReduceOp as VectorReduce;
 use kiln_kernels::kernels::KernelDesc;
@@ -42,7 +42,12 @@ struct Shape {
 pub fn select(cx: &mut Lowering, built: &Built, output: Operand) -> R<bool> {
     let compute = &built.compute;
     let Some(shape) = find(compute) else { return Ok(false) };
-    let Some((passes, streams)) = passes(compute, &shape) else { return Ok(false) };
+    // A result over one of the inputs may only be written when all passes are done with the element.
+    let is_over_input = built.inputs.iter().any(|v| match cx.bound.get(v) {
+        Some(Bound::Tensor(Place::Arena(buffer))) => Operand::Arena(*buffer) == output,
+        _ => false,
+    });
+    let Some((passes, streams)) = passes(compute, &shape, !is_over_input) else { return Ok(false) };
     let Some(out) = output_strides(compute).map(|strides| padded(strides, compute)) else { return Ok(false) };
     let Some(layout) = layout(compute, &shape, &streams, &out) else { return Ok(false) };
     let inputs = (0..streams.sources.len()).map(|i| streams.load(i).map_or(RowOperand::SCALAR, |a| operand(compute, &shape, &layout, a)));
@@ -157,13 +162,14 @@ fn is_row_only(exprs: &Exprs, expr: Expr, known: &[Expr]) -> bool {
     }
 }
 
-/// The passes and the inputs they read.
-fn passes<'a>(compute: &'a Compute, shape: &Shape) -> Option<(Vec<Pass>, Streams<'a>)> {
+/// The passes and the inputs they read. `may_keep` tells that the output may hold something else in between.
+fn passes<'a>(compute: &'a Compute, shape: &Shape, may_keep: bool) -> Option<(Vec<Pass>, Streams<'a>)> {
     let mut streams = Streams::new(compute);
     // Once to number the inputs, since outputs that are read again are numbered after them.
     build_passes(compute, shape, &mut streams, None)?;
     let inputs = streams.sources.len();
-    let passes = build_passes(compute, shape, &mut streams, kept(compute, shape).map(|k| (k, inputs)))?;
+    let kept = if may_keep { kept(compute, shape) } else { None };
+    let passes = build_passes(compute, shape, &mut streams, kept.map(|k| (k, inputs)))?;
     (streams.sources.len() == inputs).then_some((passes, streams))
 }
 
@@ -269,7 +275,7 @@ fn layout(compute: &Compute, shape: &Shape, streams: &Streams, out: &Affine) -> 
     }
     let is_one_stride = |from: usize| {
         let rows = &shape.rows[from..];
-        loads.iter().chain([&out]).all(|a| collapses(compute, rows, &a.strides, innermost_stride(compute, rows, &a.strides)))
+        loads.iter().chain([&out]).all(|a| is_forward(compute, rows, &a.strides))
     };
     (0..=shape.rows.len()).find(|&from| is_one_stride(from)).map(|first_row| Layout { first_row })
 }
