@@ -160,7 +160,7 @@ static void load_tensor(const options *o, const char *kind, size_t index, app_te
 /* ---------------------------------------------------------------- calling and measuring */
 
 static void open_session(session *s, const options *o, const char *json) {
-    app_tensor inputs[MAX_INPUTS];
+    static app_tensor inputs[MAX_INPUTS]; /* the arguments refer to their sizes */
     s->count = read_specs(json, "\"inputs\"", inputs);
     if (model_open(&s->instance) != 0) fail("create: ", model_error(s->instance));
     for (size_t i = 0; i < s->count; i++) {

@@ -72,7 +72,7 @@ fn a_model_of_static_shape_is_self_contained() {
 #[test]
 fn other_models_refer_to_the_runtime_only() {
     check_symbols("list_state", false);
-    check_symbols("rnn_loop", false);
+    check_symbols("lstm", false);
 }
 
 #[test]

@@ -125,20 +125,28 @@ impl<'a> Rewriter<'a> {
         let (data, start) = (section.data().map_err(refused)?, section.address());
         let relocations: Vec<_> = section.relocations().collect();
         for (offset, relocation) in relocations {
-            let RelocationFlags::MachO { r_type, .. } = relocation.flags() else { return Err(refused("an odd relocation")) };
-            if relocation.subtractor().is_some() {
-                return Err(refused("a difference of symbols"));
-            }
+            let RelocationFlags::MachO { r_type, r_length, .. } = relocation.flags() else {
+                return Err(refused("an odd relocation"));
+            };
             let (symbol, section) = self.target(relocation.target())?;
             let bytes = usize::try_from(offset).ok().and_then(|at| data.get(at..)).unwrap_or_default();
             let place = Place { r_type, address: start + offset, bytes, addend: relocation.addend(), section };
-            let (r_type, addend) = match self.from.architecture() {
-                Architecture::Aarch64 => place.aarch64()?,
-                _ => place.x86_64()?,
+            let is_aarch64 = self.from.architecture() == Architecture::Aarch64;
+            let (r_type, addend) = match relocation.subtractor() {
+                Some(base) => place.difference(self.address_in(base, index)?, r_length, is_aarch64)?,
+                None if is_aarch64 => place.aarch64()?,
+                None => place.x86_64()?,
             };
             self.to.add_relocation(to, Relocation { offset, symbol, addend, flags: RelocationFlags::Elf { r_type } })?;
         }
         Ok(())
+    }
+
+    /// The address of a symbol, which has to be in a section.
+    fn address_in(&self, symbol: SymbolIndex, section: SectionIndex) -> Result<u64> {
+        let symbol = self.from.symbol_by_index(symbol).map_err(refused)?;
+        let is_in = symbol.section_index() == Some(section);
+        if is_in { Ok(symbol.address()) } else { Err(refused("the distance from a symbol of another section")) }
     }
 
     /// The symbol that a relocation points to, and for one that points into a section the address of that.
@@ -181,6 +189,21 @@ impl Place<'_> {
     fn absolute(&self) -> Result<i64> {
         let in_place = i64::from_le_bytes(self.word()?);
         Ok(in_place.wrapping_add(self.addend).wrapping_sub(self.section.unwrap_or(0) as i64))
+    }
+
+    /// The distance from a symbol at `base`, in the same section, as a distance from this place.
+    fn difference(&self, base: u64, log_size: u8, is_aarch64: bool) -> Result<(u32, i64)> {
+        let (r_type, in_place) = match (log_size, is_aarch64) {
+            (2, true) => (elf::R_AARCH64_PREL32, i64::from(i32::from_le_bytes(self.word()?))),
+            (2, false) => (elf::R_X86_64_PC32, i64::from(i32::from_le_bytes(self.word()?))),
+            (3, true) => (elf::R_AARCH64_PREL64, i64::from_le_bytes(self.word()?)),
+            (3, false) => (elf::R_X86_64_PC64, i64::from_le_bytes(self.word()?)),
+            _ => return Err(self.unknown()),
+        };
+        if self.section.is_some() {
+            return Err(self.unknown());
+        }
+        Ok((r_type, in_place.wrapping_add(self.address.wrapping_sub(base) as i64)))
     }
 
     fn aarch64(&self) -> Result<(u32, i64)> {

@@ -17,6 +17,7 @@ mod emit;
 mod exec;
 mod facts;
 mod initial;
+mod masks;
 mod merge;
 mod methods;
 mod rich;

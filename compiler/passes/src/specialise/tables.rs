@@ -25,6 +25,10 @@ impl Specialiser<'_> {
         if let Some(done) = self.apply_fact(key, &args, types)? {
             return Ok(done);
         }
+        if let Some(expanded) = self.without_masks(op, &args)? {
+            let Some(args) = expanded else { return Ok(None) };
+            return self.apply_table(op, args, types);
+        }
         if let Some(entry) = entry(key) {
             return self.apply_entry(op, entry, args, types);
         }
