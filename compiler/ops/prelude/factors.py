@@ -234,7 +234,7 @@ def householder_product(input: Tensor, tau: Tensor) -> Tensor:
     for j in range(tau.size(-1)):
         i = tau.size(-1) - 1 - j
         v = reflection(input, i)
-        out = out - torch.matmul(v * tau.narrow(-1, i, 1).unsqueeze(-1), torch.matmul(v.transpose(-2, -1), out))
+        out = out - torch.matmul(v * tau.select(-1, i).unsqueeze(-1).unsqueeze(-1), torch.matmul(v.transpose(-2, -1), out))
     return out.clone()
 
 
@@ -242,7 +242,7 @@ def reflection(input: Tensor, i: int) -> Tensor:
     """The vector of reflection i as a column: zeros, a one, and what is below the diagonal."""
     m = input.size(-2)
     below = torch.arange(m).unsqueeze(-1)
-    v = torch.where(below > i, input.narrow(-1, i, 1), torch.zeros([1], dtype=input.dtype))
+    v = torch.where(below > i, input.select(-1, i).unsqueeze(-1), torch.zeros([1], dtype=input.dtype))
     return torch.where(below == i, torch.ones([1], dtype=input.dtype), v)
 
 
@@ -256,7 +256,7 @@ def ormqr(self: Tensor, input2: Tensor, input3: Tensor, left: bool = True, trans
     for j in range(k):
         i = j if forwards else k - 1 - j
         v = reflection(self, i)
-        tau = input2.narrow(-1, i, 1).unsqueeze(-1)
+        tau = input2.select(-1, i).unsqueeze(-1).unsqueeze(-1)
         if left:
             out = out - torch.matmul(v * tau, torch.matmul(v.transpose(-2, -1), out))
         else:
@@ -276,3 +276,35 @@ def linalg_polar(A: Tensor) -> Tuple[Tensor, Tensor]:
     """U with orthogonal columns and a positive semidefinite H with A = U H"""
     u, s, vh = torch.linalg_svd(A, False)
     return torch.matmul(u, vh), torch.matmul(vh.transpose(-2, -1) * s.unsqueeze(-2), vh)
+
+
+@op("aten::geqrf")
+def geqrf(self: Tensor) -> Tuple[Tensor, Tensor]:
+    """R above the diagonal, the vectors of reflections below it, and their factors tau"""
+    m = self.size(-2)
+    n = self.size(-1)
+    k = min(m, n)
+    a = self.clone()
+    taus = torch.zeros(self.shape[:-2] + [k], dtype=self.dtype)
+    rows = torch.arange(m)
+    columns = torch.arange(n)
+    for j in range(k):
+        column = a.select(-1, j)
+        below = torch.where(rows > j, column, torch.zeros_like(column))
+        rest = (below * below).sum([-1])
+        alpha = column.select(-1, j)
+        length = torch.sqrt(alpha * alpha + rest)
+        beta = torch.where(alpha >= 0, -length, length)
+        # Nothing is below: no reflection.
+        plain = rest == 0
+        tau = torch.where(plain, torch.zeros_like(alpha), (beta - alpha) / beta)
+        v = torch.where(rows == j, torch.ones_like(column), below / (alpha - beta).unsqueeze(-1))
+        v = torch.where(plain.unsqueeze(-1), torch.zeros_like(v), v)
+        products = torch.matmul(v.unsqueeze(-2), a)
+        reflected = a - (tau.unsqueeze(-1) * v).unsqueeze(-1) * products
+        a = torch.where(columns > j, reflected, a)
+        end = torch.where(plain, alpha, beta)
+        own = torch.where(rows > j, v, torch.where(rows == j, end.unsqueeze(-1), column))
+        a = torch.where(columns == j, own.unsqueeze(-1), a)
+        taus = torch.where(torch.arange(k) == j, tau.unsqueeze(-1), taus)
+    return a, taus

@@ -331,25 +331,23 @@ def combinations(self: Tensor, r: int = 2, with_replacement: bool = False) -> Te
     if r == 0:
         return torch.empty([0], dtype=self.dtype)
     n = self.size(0)
-    rows: List[int] = []
-    chosen: List[int] = []
+    # How many there are, and which of all tuples they are: those in order.
+    count = 1
+    total = 1
     for i in range(r):
-        chosen.append(0 if with_replacement else i)
-    count = 0
-    more = (n > 0) if with_replacement else (r <= n)
-    while more:
-        rows = rows + chosen
-        count = count + 1
-        # The last place that can still grow.
-        at = r - 1
-        while at >= 0 and chosen[at] == (n - 1 if with_replacement else n - r + at):
-            at = at - 1
-        more = at >= 0
-        if more:
-            first = chosen[at] + 1
-            for i in range(at, r):
-                chosen[i] = first if with_replacement else first + i - at
-    if count == 0:
+        count = count * (n + i if with_replacement else n - i) // (i + 1)
+        total = total * n
+    if count <= 0:
         return torch.empty([0, r], dtype=self.dtype)
-    places = torch.tensor(rows).reshape([count * r])
+    columns: List[Tensor] = []
+    chosen = torch.ones([total], dtype=torch.bool)
+    stride = total
+    for i in range(r):
+        stride = stride // n
+        columns.append(torch.arange(total) // stride % n)
+        if i > 0:
+            ordered = columns[i - 1] <= columns[i] if with_replacement else columns[i - 1] < columns[i]
+            chosen = torch.logical_and(chosen, ordered)
+    rows = torch.ops.kiln.nonzero(chosen, torch.tensor([total], dtype=torch.long), count).select(1, 0)
+    places = torch.stack(columns, 1).index_select(0, rows).reshape([count * r])
     return self.index_select(0, places).reshape([count, r])

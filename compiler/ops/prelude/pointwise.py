@@ -139,3 +139,29 @@ def vander(x: Tensor, *, N: Optional[int] = None) -> Tensor:
     for i in range(count - 1):
         columns.append(columns[i] * base)
     return torch.cat(columns, -1)
+
+
+@op("aten::pow_.Tensor")
+def pow_in_place(self: Tensor, exponent: Tensor) -> Tensor:
+    """self replaced by self ** exponent"""
+    return torch.pow(self, exponent, out=self)
+
+
+@op("aten::floor_divide_.Tensor")
+def floor_divide_in_place(self: Tensor, other: Tensor) -> Tensor:
+    """self replaced by self / other, rounded down"""
+    return torch.floor_divide(self, other, out=self)
+
+
+@op("aten::float_power_.Tensor")
+def float_power_in_place(self: Tensor, exponent: Tensor) -> Tensor:
+    """self, which must be of binary64, replaced by self ** exponent"""
+    if self.dtype != torch.double:
+        raise RuntimeError("the base given to float_power_ has dtype {} but the operation's result requires dtype Double".format(self.dtype))
+    return torch.pow(self, exponent.to(torch.double), out=self)
+
+
+@op("aten::ldexp_")
+def ldexp_in_place(self: Tensor, other: Tensor) -> Tensor:
+    """self replaced by self * 2^other"""
+    return torch.ldexp(self, other, out=self)

@@ -37,7 +37,11 @@ impl<'a> Operand<'a> for f64 {
 }
 
 /// Builds a formula of some operands.
-pub(crate) fn calc<const N: usize>(exprs: &mut Exprs, args: [Expr; N], formula: impl for<'a> FnOnce([Num<'a>; N]) -> Num<'a>) -> Expr {
+pub(crate) fn calc<const N: usize>(
+    exprs: &mut Exprs,
+    args: [Expr; N],
+    formula: impl for<'a> FnOnce([Num<'a>; N]) -> Num<'a>,
+) -> Expr {
     let cell = RefCell::new(std::mem::take(exprs));
     let result = formula(args.map(|expr| Num { exprs: &cell, expr })).expr;
     *exprs = cell.into_inner();
@@ -56,7 +60,11 @@ pub(crate) fn calc_slice(exprs: &mut Exprs, args: &[Expr], formula: impl for<'a>
 
 impl Element<'_> {
     /// Builds a formula of some operands.
-    pub(crate) fn calc<const N: usize>(&mut self, args: [Expr; N], formula: impl for<'a> FnOnce([Num<'a>; N]) -> Num<'a>) -> Expr {
+    pub(crate) fn calc<const N: usize>(
+        &mut self,
+        args: [Expr; N],
+        formula: impl for<'a> FnOnce([Num<'a>; N]) -> Num<'a>,
+    ) -> Expr {
         calc(self.exprs(), args, formula)
     }
 }

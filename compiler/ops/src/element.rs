@@ -93,16 +93,23 @@ impl Element<'_> {
     /// and sizes of 1 are read at 0.
     pub fn load_broadcast(&mut self, arg: usize, index: &[Expr]) -> Expr {
         let dims = self.args_dims(arg);
-        let mut own = broadcast_index(self.source.exprs(), &dims, index);
+        let result = self.results.first().map_or(&[][..], |r| &r.dims);
+        let extents: Vec<Option<Dim>> = (0..index.len()).map(|axis| result.get(axis).copied()).collect();
+        let own = self.broadcast_place(&dims, index, &extents);
+        self.load(arg, &own)
+    }
+
+    /// The index into a tensor that is broadcast to the shape `index` runs over, where sizes known only at run time may
+    /// turn out to be 1. `extents` is that shape.
+    pub(crate) fn broadcast_place(&mut self, dims: &[Dim], index: &[Expr], extents: &[Option<Dim>]) -> Vec<Expr> {
+        let mut own = broadcast_index(self.source.exprs(), dims, index);
         let skip = index.len() - dims.len();
         for (axis, dim) in dims.iter().enumerate() {
-            let is_open = matches!(dim, Dim::Value(_)) && self.results.first().is_some_and(|r| r.dims.get(skip + axis) != Some(dim));
-            if is_open {
-                // Whether this axis is broadcast is known only at run time.
+            if matches!(dim, Dim::Value(_)) && extents[skip + axis] != Some(*dim) {
                 own[axis] = self.index_unless_one(*dim, own[axis]);
             }
         }
-        self.load(arg, &own)
+        own
     }
 
     /// The index, or 0 where the size is 1.

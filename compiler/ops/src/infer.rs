@@ -164,6 +164,30 @@ impl Infer<'_> {
         wrap_axis(self.int(at)?, rank)
     }
 
+    /// Requires two sizes to be equal, now or at run time.
+    pub fn require_equal(&mut self, a: Dim, b: Dim, message: &str) -> Result<(), OpError> {
+        match (a, b) {
+            (a, b) if a == b => Ok(()),
+            (Dim::Const(_), Dim::Const(_)) => OpError::raise(message),
+            (a, b) => {
+                self.dims.require_equal(a, b, message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Requires a size to be at most another one, now or at run time.
+    pub fn require_at_most(&mut self, size: Dim, limit: Dim, message: &str) -> Result<(), OpError> {
+        match (size, limit) {
+            (a, b) if a == b => Ok(()),
+            (Dim::Const(a), Dim::Const(b)) if a <= b => Ok(()),
+            (size, limit) => {
+                let smaller = self.dims.binary(BinaryOp::Min, size, limit);
+                self.require_equal(smaller, size, message)
+            }
+        }
+    }
+
     /// `a + b`.
     pub fn add(&mut self, a: Dim, b: Dim) -> Dim {
         self.dims.binary(BinaryOp::Add, a, b)
@@ -213,6 +237,24 @@ impl Infer<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// Requires a shape to fit into another one by broadcasting, now or at run time.
+    pub fn require_broadcast(&mut self, shape: &[Dim], into: &[Dim], message: &str) -> Result<(), OpError> {
+        if shape.len() > into.len() {
+            return OpError::raise(message);
+        }
+        for (&own, &wanted) in shape.iter().rev().zip(into.iter().rev()).filter(|(own, _)| **own != Dim::Const(1)) {
+            match (own, wanted) {
+                (Dim::Const(_), wanted) => self.require_equal(own, wanted, message)?,
+                (own, wanted) if own == wanted => {}
+                (own, wanted) => {
+                    let common = self.dims.broadcast(own, wanted, message);
+                    self.require_equal(common, wanted, message)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn broadcast_dim(&mut self, a: Dim, b: Dim, at: usize) -> Result<Dim, OpError> {

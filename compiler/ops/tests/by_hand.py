@@ -199,6 +199,7 @@ BY_HAND = {
     "aten::special_hermite_polynomial_h.x_scalar": lambda: [[0.4, torch.tensor([0, 1, 2, 5, -1])]],
     "aten::as_strided": lambda: [[numbers(3, 4), [2, 2], [4, 2], N], [numbers(12), [2, 3, 2], [1, 2, 3], 1], [numbers(3, 4), [2], [0], 5], [numbers(3, 4), [], [], 11],
                                  [numbers(3, 4), [2, 2], [11, 1], N], [numbers(3, 4), [2, 2], [1], N], [numbers(3, 4), [0, 2], [50, 1], 3]],
+    "aten::bmm": lambda: [[numbers(2, 2, 3, dtype=d), numbers(2, 3, 2, dtype=d)] for d in (F32, F64, F16, I64)] + [[numbers(2, 2, 3), numbers(1, 3, 2)], [numbers(2, 3), numbers(3, 2)]],
     "aten::grid_sampler_2d": lambda: grids(2),
     "aten::grid_sampler_3d": lambda: grids(3),
     "aten::grid_sampler": lambda: [*grids(2)][:3] + [*grids(3)][:3],

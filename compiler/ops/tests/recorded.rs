@@ -98,7 +98,11 @@ fn check_scalar(scalar: fn(&mut Exprs, &[Expr]) -> Result<Expr, OpError>, facts:
     let got = interpret::run(&compute, &[], &[], None).expect("no check can fail").remove(0).get(0);
     let expected = number(&expected[0]);
     let is_same_kind = std::mem::discriminant(&got) == std::mem::discriminant(&expected);
-    if is_same_kind && close(got.as_f64(), expected.as_f64(), DType::F64) { Outcome::Same } else { Outcome::Wrong(format!("{got:?} instead of {expected:?}")) }
+    if is_same_kind && close(got.as_f64(), expected.as_f64(), DType::F64) {
+        Outcome::Same
+    } else {
+        Outcome::Wrong(format!("{got:?} instead of {expected:?}"))
+    }
 }
 
 fn scalar_of(fact: &Fact) -> Scalar {
@@ -186,7 +190,9 @@ fn fact(value: &Value) -> Fact {
     match value {
         Value::Null => Fact::None,
         Value::Bool(b) => Fact::Bool(Ok(*b)),
-        Value::Number(n) => n.as_i64().map_or_else(|| Fact::Float(Ok(n.as_f64().expect("a float"))), |i| Fact::Int(Dim::Const(i))),
+        Value::Number(n) => {
+            n.as_i64().map_or_else(|| Fact::Float(Ok(n.as_f64().expect("a float"))), |i| Fact::Int(Dim::Const(i)))
+        }
         Value::String(s) => Fact::Str(s.clone()),
         Value::Array(items) => Fact::List(items.iter().map(fact).collect()),
         Value::Object(fields) if fields.contains_key("float") => Fact::Float(Ok(float(value))),
@@ -212,11 +218,13 @@ fn float(value: &Value) -> f64 {
 
 /// A recorded tensor and its strides.
 fn tensor(value: &Value) -> (TensorData, Vec<i64>) {
-    let ints = |key: &str| value[key].as_array().expect("ints").iter().map(|i| i.as_i64().expect("an int")).collect::<Vec<i64>>();
+    let ints = |list: &Value| list.as_array().map(|l| l.iter().map(|i| i.as_i64().expect("an int")).collect::<Vec<i64>>());
     let dtype = DType::from_name(value["t"].as_str().expect("a type")).expect("an element type");
     let hex = value["h"].as_str().expect("bytes");
     let bytes: Vec<u8> = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).expect("hex")).collect();
-    (TensorData::new(dtype, ints("s"), bytes), ints("st"))
+    let shape = ints(&value["s"]).expect("sizes");
+    let strides = ints(&value["st"]).unwrap_or_else(|| contiguous_strides(&shape));
+    (TensorData::new(dtype, shape, bytes), strides)
 }
 
 fn inputs(args: &[Value]) -> Inputs {

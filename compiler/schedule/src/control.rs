@@ -4,7 +4,7 @@
 //! with a tensor object for other tensors. Cells of objects own a reference; whatever assigns to one
 //! gives it. A new carried tensor is computed in the carried buffer itself where the old one is used last before.
 
-use crate::liveness::expand;
+use crate::liveness::{Moment, end, expand, is_silent, moment};
 use crate::lower::{Bound, Hint, Lowering, Place, R, internal, tensor_facts};
 use crate::ownership::counted;
 use crate::rep::{Rep, rep};
@@ -59,9 +59,18 @@ impl Lowering<'_> {
     pub fn lower_if(&mut self, node: Node) -> R<()> {
         let data = &self.graph.nodes[node];
         let test = self.scalar_of(data.args[0])?;
-        let cells = data.results.iter().map(|&r| self.new_cell(self.graph.ty(r), Some(r))).collect::<R<Vec<_>>>()?;
-        let then = self.nested(|cx| cx.branch(data.blocks[0], &cells))?;
-        let orelse = self.nested(|cx| cx.branch(data.blocks[1], &cells))?;
+        let mut cells = Vec::new();
+        let mut holders = Vec::new();
+        for &result in &data.results {
+            let holder = self.carried_through(result);
+            holders.push(holder.map(|hint| hint.until));
+            cells.push(match holder {
+                Some(hint) => Cell::Arena(hint.buffer),
+                None => self.new_cell(self.graph.ty(result), Some(result))?,
+            });
+        }
+        let then = self.nested(|cx| cx.branch(data.blocks[0], &cells, &holders))?;
+        let orelse = self.nested(|cx| cx.branch(data.blocks[1], &cells, &holders))?;
         self.push(Stmt::If { test, then, orelse });
         for (&result, cell) in data.results.iter().zip(&cells) {
             self.bind_owned(result, cell.bound());
@@ -69,16 +78,47 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn branch(&mut self, block: Block, cells: &[Cell]) -> R<()> {
+    /// The carried buffer that a conditional's result had best be in, whose old value is used last by this conditional:
+    /// its branches may then keep the old value or change it in place.
+    fn carried_through(&mut self, result: Value) -> Option<Hint> {
+        let hint = self.hints.get(&result).copied()?;
+        let old = hint.until?;
+        let is_there = self.bound.get(&old) == Some(&Bound::Tensor(Place::Arena(hint.buffer)));
+        let is_last = self.last_use_here(old) == self.here.1;
+        (is_there && is_last).then(|| self.hints.remove(&result)).flatten()
+    }
+
+    fn branch(&mut self, block: Block, cells: &[Cell], holders: &[Option<Option<Value>>]) -> R<()> {
         let yields = &self.graph.blocks[block].yields;
-        for (&value, &cell) in yields.iter().zip(cells) {
-            self.hint(block, value, cell, None);
+        for old in holders.iter().flatten().flatten() {
+            let last = self.last_use_in(block, *old);
+            self.branch_last.insert((block, *old), last);
+        }
+        for ((&value, &cell), holder) in yields.iter().zip(cells).zip(holders) {
+            self.hint(block, value, cell, holder.flatten());
         }
         self.block(block)?;
         if self.graph.blocks[block].diverges {
             return Ok(());
         }
         self.at_end(block, |cx| cx.assign(yields, cells))
+    }
+
+    /// The last moment at which a block, or what is inside, reads a value from around it; 0 if none does.
+    fn last_use_in(&self, block: Block, value: Value) -> Moment {
+        let (graph, fusion) = (self.graph, self.fusion);
+        let inlined = |v| fusion.is_inlined(v);
+        if expand(graph, &inlined, &graph.blocks[block].yields).contains(&value) {
+            return end(graph, block);
+        }
+        let reads = |&node: &Node| {
+            let silent = is_silent(graph, self.structure, &inlined, node);
+            let data = &graph.nodes[node];
+            let own = !silent && expand(graph, &inlined, &data.args).contains(&value);
+            self.structure.is_needed(node) && (own || data.blocks.iter().any(|&b| self.used_inside(b).contains(&value)))
+        };
+        let last = graph.blocks[block].nodes.iter().rev().copied().find(|n| reads(n));
+        last.map_or(0, |node| moment(self.structure, node))
     }
 
     /// A new cell for values of a type. The tensor that ends up in it may have a hint of its own.
@@ -98,7 +138,7 @@ impl Lowering<'_> {
                     None => Cell::Tensor(self.local(LocalType::Int)),
                     Some(bytes) => {
                         let hint = value.and_then(|v| self.hints.remove(&v));
-                        let free = hint.filter(|h| h.until.is_none_or(|until| self.live.last_use(until) < self.here.1));
+                        let free = hint.filter(|h| h.until.is_none_or(|until| self.last_use_here(until) < self.here.1));
                         Cell::Arena(free.map_or_else(|| self.buffers.add(bytes, false), |h| h.buffer))
                     }
                 }

@@ -22,19 +22,23 @@ enum Content {
     Allocation(usize, usize),
 }
 
+/// Pointers inside data: at an offset, the address of other data plus an addend.
+type Relocations = Vec<(u64, DataId, i64)>;
+
 /// Collects data.
 #[derive(Default)]
 pub struct DataPool {
     /// What there is.
     pub data: PrimaryMap<DataId, Data>,
-    ids: HashMap<(Content, u64, Vec<(u64, DataId, i64)>), DataId>,
+    ids: HashMap<(Content, u64, Relocations), DataId>,
 }
 
 impl DataPool {
     /// Data of these bytes.
-    pub fn add(&mut self, name: &str, bytes: Arc<[u8]>, align: u64, relocations: Vec<(u64, DataId, i64)>) -> DataId {
+    pub fn add(&mut self, name: &str, bytes: Arc<[u8]>, align: u64, relocations: Relocations) -> DataId {
         let is_small = bytes.len() <= COMPARED_BYTES;
-        let content = if is_small { Content::Bytes(bytes.clone()) } else { Content::Allocation(bytes.as_ptr() as usize, bytes.len()) };
+        let content =
+            if is_small { Content::Bytes(bytes.clone()) } else { Content::Allocation(bytes.as_ptr() as usize, bytes.len()) };
         let data = &mut self.data;
         let key = (content, align, relocations.clone());
         *self.ids.entry(key).or_insert_with(|| data.push(Data { name: name.to_owned(), bytes, align, relocations }))

@@ -66,7 +66,10 @@ impl<K> Writer<'_, K> {
                 self.line(depth, &format!("{dst} = load {} [{} + {offset}]", access_name(*access), operand(*base)));
             }
             Stmt::Store { base, offset, value, access } => {
-                self.line(depth, &format!("store {} [{} + {offset}] = {}", access_name(*access), operand(*base), operand(*value)));
+                self.line(
+                    depth,
+                    &format!("store {} [{} + {offset}] = {}", access_name(*access), operand(*base), operand(*value)),
+                );
             }
             Stmt::Compute { id, outputs, inputs, params, .. } => {
                 let name = &self.plan.computes[*id].name;

@@ -41,10 +41,14 @@ fn present_type(graph: &Graph, param: Value, declared: &Type) -> Type {
 
 /// `[1, 3, N]`.
 pub fn shape_text(graph: &Graph, ty: &TensorType) -> String {
-    let dims: Vec<String> = ty.dims.iter().map(|d| match d {
-        Dim::Const(n) => n.to_string(),
-        Dim::Value(v) => symbol(graph, *v),
-    }).collect();
+    let dims: Vec<String> = ty
+        .dims
+        .iter()
+        .map(|d| match d {
+            Dim::Const(n) => n.to_string(),
+            Dim::Value(v) => symbol(graph, *v),
+        })
+        .collect();
     format!("[{}]", dims.join(", "))
 }
 
@@ -113,10 +117,12 @@ impl Lowering<'_> {
         if entry.params.len() != method.params.len() {
             return Err(internal("the parameters of a method do not fit its graph", self.span()));
         }
-        let types: Vec<Type> = method.params.iter().zip(&entry.params).map(|((_, ty), &p)| present_type(self.graph, p, ty)).collect();
+        let types: Vec<Type> =
+            method.params.iter().zip(&entry.params).map(|((_, ty), &p)| present_type(self.graph, p, ty)).collect();
         let describe = |ty: &Type| describe(self.graph, &self.model.program, ty);
         self.method.name = method.name.clone();
-        self.method.params = method.params.iter().zip(&types).map(|((name, _), ty)| ParamDesc { name: name.clone(), ty: describe(ty) }).collect();
+        self.method.params =
+            method.params.iter().zip(&types).map(|((name, _), ty)| ParamDesc { name: name.clone(), ty: describe(ty) }).collect();
         self.method.result = describe(&method.result);
         let mut symbols = Symbols::new();
         self.declared = entry.params.iter().copied().zip(types.iter().cloned()).collect();
@@ -165,7 +171,9 @@ impl Lowering<'_> {
     fn write_result(&mut self, value: Option<Value>) -> R<()> {
         let (tag, bits) = match value {
             None => (Operand::Int(tag::NONE as i64), Operand::Int(0)),
-            Some(value) if self.graph.ty(value).as_tensor().is_some() => (Operand::Int(tag::TENSOR as i64), self.tensor_object(value)?),
+            Some(value) if self.graph.ty(value).as_tensor().is_some() => {
+                (Operand::Int(tag::TENSOR as i64), self.tensor_object(value)?)
+            }
             Some(value) if self.is_tensor_parameter(value) => {
                 let object = self.object_of(value)?;
                 (Operand::Int(tag::TENSOR as i64), self.try_call_for("tensor_clone", vec![object]))

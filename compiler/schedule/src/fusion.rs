@@ -308,14 +308,16 @@ fn has_one_element_fn(graph: &Graph, node: Node) -> bool {
 
 /// Whether a view has all elements of its base in the same order.
 fn is_flat(graph: &Graph, node: Node, strides: kiln_ops::entry::StridesFn) -> bool {
-    let (Some(base), Some(result)) = (tensor_type(graph, graph.nodes[node].args[0]), tensor_type(graph, graph.result(node))) else {
+    let (Some(base), Some(result)) = (tensor_type(graph, graph.nodes[node].args[0]), tensor_type(graph, graph.result(node)))
+    else {
         return false;
     };
     let (Some(from), Some(to)) = (base.const_shape(), result.const_shape()) else { return false };
     if base.dtype != result.dtype || kiln_support::tensor::count(&from) != kiln_support::tensor::count(&to) {
         return false;
     }
-    let dims = |sizes: &[i64]| -> Vec<Dim> { kiln_support::tensor::contiguous_strides(sizes).into_iter().map(Dim::Const).collect() };
+    let dims =
+        |sizes: &[i64]| -> Vec<Dim> { kiln_support::tensor::contiguous_strides(sizes).into_iter().map(Dim::Const).collect() };
     let args = crate::facts::facts(graph, &graph.nodes[node].args);
     let mut infer = Infer { args: &args, dims: &mut ConstMath };
     let Some(got) = strides(&mut infer, &dims(&from)) else { return false };

@@ -97,6 +97,8 @@ pub struct Lowering<'m> {
     pub owned: HashSet<Value>,
     pub buffers: Buffers,
     pub hints: HashMap<Value, Hint>,
+    /// For tensors whose buffer a conditional's result takes over: their last use within a branch.
+    pub branch_last: HashMap<(Block, Value), Moment>,
     /// Where lowering is.
     pub here: (Block, Moment),
     span: Span,
@@ -129,6 +131,7 @@ impl<'m> Lowering<'m> {
             owned: HashSet::new(),
             buffers: Buffers::default(),
             hints: HashMap::new(),
+            branch_last: HashMap::new(),
             here: (graph.entry, 0),
             span: Span::NONE,
             mutates_tensors: mutates_tensors(graph),
@@ -284,7 +287,14 @@ impl<'m> Lowering<'m> {
 
     /// Whether a value, defined in this block, is used last by the present node or yields.
     pub fn dies_here(&self, value: Value) -> bool {
-        self.structure.def_block(self.graph, value) == self.here.0 && self.live.last_use(value) == self.here.1
+        let is_own =
+            self.structure.def_block(self.graph, value) == self.here.0 || self.branch_last.contains_key(&(self.here.0, value));
+        is_own && self.last_use_here(value) == self.here.1
+    }
+
+    /// The last use of a value that counts in the present block.
+    pub fn last_use_here(&self, value: Value) -> Moment {
+        self.branch_last.get(&(self.here.0, value)).copied().unwrap_or_else(|| self.live.last_use(value))
     }
 
     pub fn span(&self) -> Span {

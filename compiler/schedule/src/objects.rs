@@ -228,7 +228,13 @@ impl Lowering<'_> {
     }
 
     /// Sets `result` if a tagged value is of a type; `members` are the types it can be of.
-    fn instance_test(&mut self, ty: &Type, members: &[Type], (tag, bits): (Operand, Operand), result: kiln_loops::plan::Local) -> R<()> {
+    fn instance_test(
+        &mut self,
+        ty: &Type,
+        members: &[Type],
+        (tag, bits): (Operand, Operand),
+        result: kiln_loops::plan::Local,
+    ) -> R<()> {
         let expected = tag_of(ty, &self.model.program);
         if expected == tag::ANY {
             self.set(result, Operand::Bool(true));

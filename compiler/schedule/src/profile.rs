@@ -56,7 +56,8 @@ pub fn profile(built: &Built) -> Profile {
         walk.visit(root, &[], false);
     }
     let reads = walk.reads;
-    let has_symbols = compute.axes.iter().chain(compute.inputs.iter().flat_map(|i| &i.dims)).any(|e| matches!(e, Extent::Param(_)));
+    let has_symbols =
+        compute.axes.iter().chain(compute.inputs.iter().flat_map(|i| &i.dims)).any(|e| matches!(e, Extent::Param(_)));
     let is_affine = has_symbols || crate::kernels::is_affine(compute);
     Profile { cost: cost(compute), size: reachable(compute), is_affine, reads }
 }
@@ -82,7 +83,8 @@ fn cost(compute: &Compute) -> Cost {
         }
         match compute.exprs.get(expr) {
             ExprData::Load { index, .. } => {
-                let is_checked = index.iter().any(|&e| compute.any(e, &mut |d| matches!(d, ExprData::Check { .. } | ExprData::Load { .. })));
+                let is_checked =
+                    index.iter().any(|&e| compute.any(e, &mut |d| matches!(d, ExprData::Check { .. } | ExprData::Load { .. })));
                 cost = if is_checked { cost.max(Cost::Medium) } else { cost };
                 continue;
             }
@@ -207,7 +209,13 @@ fn evaluate(compute: &Compute, expr: Expr, point: &[i64]) -> Option<i64> {
             let (a, b) = (evaluate(compute, *a, point)?, evaluate(compute, *b, point)?);
             let arithmetic = matches!(
                 op,
-                BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::FloorDiv | BinaryOp::Mod | BinaryOp::TruncDiv | BinaryOp::Rem
+                BinaryOp::Add
+                    | BinaryOp::Sub
+                    | BinaryOp::Mul
+                    | BinaryOp::FloorDiv
+                    | BinaryOp::Mod
+                    | BinaryOp::TruncDiv
+                    | BinaryOp::Rem
             );
             arithmetic.then(|| scalar::binary(*op, Scalar::Int(a), Scalar::Int(b)).as_int())
         }

@@ -157,7 +157,9 @@ fn reads_in_place(reader: &Operator, value: Value, collapsed: usize) -> bool {
     let fits = |(axis, &e): (usize, &Expr)| match compute.exprs.get(e) {
         ExprData::Axis(a) if *a as usize == axis => axis < rank - reduced.len() || reduced.is_empty(),
         ExprData::Axis(a) => axis + reduced.len() >= rank && reduced.get(axis + reduced.len() - rank) == Some(a),
-        _ => compute.exprs.as_int(e) == Some(0) && (axis + collapsed >= rank || compute.axes[axis] == kiln_loops::Extent::Const(1)),
+        _ => {
+            compute.exprs.as_int(e) == Some(0) && (axis + collapsed >= rank || compute.axes[axis] == kiln_loops::Extent::Const(1))
+        }
     };
     let is_bad = |data: &ExprData| match data {
         ExprData::Load { input: i, index } if *i as usize == input => index.len() != rank || !index.iter().enumerate().all(fits),

@@ -101,12 +101,20 @@ impl Lowering<'_> {
             ([], _, _) => Ok(()),
             (&[result], Some(slot), _) => self.bind_loaded(result, slot, 0, true),
             (&[result], None, Some(local)) => self.bind_returned(result, Operand::Local(local)),
+            // `a += b` on lists gives the list itself.
+            (&[result], None, None) if schema.returns.first().is_some_and(|r| r.alias.as_ref().is_some_and(|a| a.write)) => {
+                let own = self.bound(data.args[0])?;
+                self.retain(own);
+                self.bind_owned(result, own);
+                Ok(())
+            }
             _ => Err(internal(&format!("the results of `{name}`"), self.span())),
         }
     }
 
     fn next_argument(&mut self, rest: &mut &[Value], name: &str) -> R<Value> {
-        let (&value, tail) = rest.split_first().ok_or_else(|| internal(&format!("too few arguments for `{name}`"), self.span()))?;
+        let (&value, tail) =
+            rest.split_first().ok_or_else(|| internal(&format!("too few arguments for `{name}`"), self.span()))?;
         *rest = tail;
         Ok(value)
     }

@@ -1,8 +1,8 @@
 //! Scalar operators: expressions of ints, floats and bools become statements.
 
 use crate::facts;
-use crate::source::Built;
 use crate::lower::{Bound, Lowering, R, internal, local_type, unsupported};
+use crate::source::Built;
 use kiln_graph::{Dim, Node, Value};
 use kiln_loops::plan::{LocalType, Operand, ScalarOp, Stmt};
 use kiln_loops::{BinaryOp, Expr, ExprData, Exprs, Kind, Scalar};

@@ -12,6 +12,9 @@ use kiln_ops::{Body, Element, ElementSource, Fact};
 use std::collections::HashMap;
 use std::rc::Rc;
 
+/// Facts of a node's operands, and types of its results.
+type NodeFacts = Rc<(Vec<Fact>, Vec<TensorType>)>;
+
 /// Makes one computation.
 pub struct Builder<'a> {
     graph: &'a Graph,
@@ -22,7 +25,7 @@ pub struct Builder<'a> {
     first_input: usize,
     params: Vec<Value>,
     memo: HashMap<(Value, Vec<Expr>), Expr>,
-    facts: HashMap<Node, Rc<(Vec<Fact>, Vec<TensorType>)>>,
+    facts: HashMap<Node, NodeFacts>,
     fused: Vec<&'static str>,
 }
 
@@ -229,7 +232,7 @@ impl<'a> Builder<'a> {
         self.compute.exprs.cast(cached.1[output].dtype, value)
     }
 
-    fn node_facts(&mut self, node: Node) -> Rc<(Vec<Fact>, Vec<TensorType>)> {
+    fn node_facts(&mut self, node: Node) -> NodeFacts {
         let graph = self.graph;
         let entry = self.facts.entry(node).or_insert_with(|| {
             let results = facts::result_types(graph, node).expect("results are tensors");

@@ -148,7 +148,7 @@ impl Lowering<'_> {
     /// Whether the buffer of a hint holds nothing that is still needed once `built` has run.
     fn is_free(&self, hint: &Hint, built: Option<&Built>) -> bool {
         let Some(until) = hint.until else { return true };
-        let last = self.live.last_use(until);
+        let last = self.last_use_here(until);
         last < self.here.1 || (last == self.here.1 && built.is_some_and(|b| self.may_overwrite(b, until)))
     }
 
@@ -392,7 +392,11 @@ impl Lowering<'_> {
                 ExternOperand::Scratch => scratch,
             });
         }
-        if call.fallible { self.try_call(call.symbol, args) } else { self.call(call.symbol, args) }
+        if call.fallible {
+            self.try_call(call.symbol, args)
+        } else {
+            self.call(call.symbol, args)
+        }
         for (result, slot) in scalars {
             let ty = tensor_facts(self.graph, result, self.span())?;
             let scalar = self.load(slot, 0, Access::Element(ty.dtype));
@@ -409,7 +413,10 @@ impl Lowering<'_> {
         let (pointer, object) = match bytes {
             Dim::Const(0) => return Ok((Operand::Int(0), None)),
             Dim::Const(n) => {
-                let n = u64::try_from(n).ok().filter(|&n| n < 1 << 48).ok_or_else(|| unsupported("so much scratch memory", self.span()))?;
+                let n = u64::try_from(n)
+                    .ok()
+                    .filter(|&n| n < 1 << 48)
+                    .ok_or_else(|| unsupported("so much scratch memory", self.span()))?;
                 (Operand::Arena(self.buffers.add(n, false)), None)
             }
             Dim::Value(_) => {
@@ -472,7 +479,8 @@ impl Lowering<'_> {
 
     /// Whether a tensor's object was made for it alone and is given away by the present node.
     fn is_fresh(&self, value: Value) -> bool {
-        let made_here = self.graph.def_node(value).is_some_and(|n| matches!(self.graph.nodes[n].op, Op::Table(_) | Op::WriteView(_)));
+        let made_here =
+            self.graph.def_node(value).is_some_and(|n| matches!(self.graph.nodes[n].op, Op::Table(_) | Op::WriteView(_)));
         made_here && self.dies_here(value) && self.owned.contains(&value)
     }
 

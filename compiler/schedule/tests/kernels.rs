@@ -174,7 +174,11 @@ fn pooling() {
     for (padding, size) in [(0, [4, 5]), (1, [5, 6])] {
         check(&[&[2, 9, 11, 6]], &["f32_"], |b, x| {
             let lists = [[3, 3], [2, 2], [padding, padding], [1, 1], size].map(|l| b.ints(&l));
-            b.op("kiln::max_pool2d_nhwc", &[x[0], lists[0], lists[1], lists[2], lists[3], lists[4]], f32_tensor(&[2, size[0], size[1], 6]))
+            b.op(
+                "kiln::max_pool2d_nhwc",
+                &[x[0], lists[0], lists[1], lists[2], lists[3], lists[4]],
+                f32_tensor(&[2, size[0], size[1], 6]),
+            )
         });
         for include in [true, false] {
             check(&[&[2, 9, 11, 6]], &["f32_"], |b, x| {

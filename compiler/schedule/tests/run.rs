@@ -413,3 +413,66 @@ fn an_argument_is_copied_into_what_outlives_the_call() {
     assert_eq!(compiled.instance_call(&[vector(&[3.0, 4.0])]), Ok(tensor(&[2], &[1.0, 2.0])));
     assert_eq!(compiled.instance_call(&[vector(&[5.0, 6.0])]), Ok(tensor(&[2], &[3.0, 4.0])));
 }
+
+#[test]
+fn rows_are_written_in_place_under_a_condition() {
+    let mut b = Builder::new();
+    let x = b.input("x", &[2]);
+    let limit = b.param("n", Type::Int);
+    let zeros = b.tensor(TensorData::from_f32(&[4, 2], &[0.0; 8]));
+    let trip = b.int(4);
+    let ty = f32_tensor(&[4, 2]);
+    let rows = b.repeat(trip, &[zeros], |b, p| {
+        let test = b.op("aten::lt.int", &[p[0], limit], Type::Bool);
+        let changed = b.branch(
+            test,
+            std::slice::from_ref(&ty),
+            |b| {
+                let zero = b.int(0);
+                let first = b.select(p[1], zero, f32_tensor(&[2]));
+                let sum = b.add(first, x);
+                vec![b.write_row(p[1], sum, p[0])]
+            },
+            |_| vec![p[1]],
+        );
+        vec![b.bool(true), changed[0]]
+    });
+    let object = b.boxed(rows[0]);
+    let model = b.model(object, ty.clone());
+    let text = kiln_schedule::write_plan(&plan(&model));
+    assert!(!text.contains("copy arena"), "{text}");
+    let mut compiled = compile(&model);
+    let got = compiled.call(&[vector(&[1.0, 3.0]), 3.into()]);
+    assert_eq!(got, Ok(tensor(&[4, 2], &[1.0, 3.0, 2.0, 6.0, 2.0, 6.0, 0.0, 0.0])));
+    assert_eq!(compiled.call(&[vector(&[1.0, 3.0]), 0.into()]), Ok(tensor(&[4, 2], &[0.0; 8])));
+}
+
+#[test]
+fn a_condition_may_need_the_old_value_twice() {
+    // Both branches change the tensor, and a second carried value takes the old one.
+    let mut b = Builder::new();
+    let x = b.input("x", &[2]);
+    let trip = b.int(3);
+    let ty = f32_tensor(&[2]);
+    let carried = b.repeat(trip, &[x, x], |b, p| {
+        let one = b.int(1);
+        let test = b.op("aten::eq.int", &[p[0], one], Type::Bool);
+        let results = b.branch(
+            test,
+            &[ty.clone(), ty.clone()],
+            |b| vec![b.add(p[1], p[2]), p[1]],
+            |b| {
+                let product = b.mul(p[1], p[1]);
+                vec![product, p[2]]
+            },
+        );
+        vec![b.bool(true), results[0], results[1]]
+    });
+    let ten = b.tensor(TensorData::from_f32(&[], &[1000.0]));
+    let scaled = b.mul(carried[0], ten);
+    let sum = b.add(scaled, carried[1]);
+    let object = b.boxed(sum);
+    let model = b.model(object, ty.clone());
+    // (2, 2) -> (4, 2) -> (6, 4) -> (36, 4); (3, 3) -> (9, 3) -> (12, 9) -> (144, 9)
+    assert_eq!(compile(&model).call(&[vector(&[2.0, 3.0])]), Ok(tensor(&[2], &[36004.0, 144009.0])));
+}

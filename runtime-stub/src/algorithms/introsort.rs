@@ -5,6 +5,8 @@
 //! recursion gets deep, and insertion sort for what is short.
 
 use crate::algorithms::keys::Keyed;
+use crate::algorithms::select::{move_median_to_first, partition};
+use crate::algorithms::sort::insertion_sort;
 
 /// Parts up to this length are left to the final insertion sort.
 const THRESHOLD: usize = 16;
@@ -13,64 +15,43 @@ const THRESHOLD: usize = 16;
 pub(crate) fn introsort(items: &mut [Keyed]) {
     if items.len() > 1 {
         quicksort(items, 2 * items.len().ilog2());
-        super::sort::insertion_sort(items);
+        insertion_sort(items);
     }
 }
 
 fn quicksort(mut items: &mut [Keyed], mut depth: u32) {
     while items.len() > THRESHOLD {
         if depth == 0 {
-            return heapsort(items);
+            return partial_sort(items, items.len());
         }
         depth -= 1;
-        let cut = partition(items);
+        move_median_to_first(items, 0, 1, items.len() / 2, items.len() - 1);
+        let cut = partition(items, 0, items.len());
         let (left, right) = items.split_at_mut(cut);
         quicksort(right, depth);
         items = left;
     }
 }
 
-/// Moves the median of the second, the middle and the last element to the front and partitions the others by it:
-/// none before the returned place is larger, none from it on is smaller.
-fn partition(items: &mut [Keyed]) -> usize {
-    let (middle, last) = (items.len() / 2, items.len() - 1);
-    let median = median_of(items, 1, middle, last);
-    items.swap(0, median);
-    let pivot = items[0].key;
-    let (mut low, mut high) = (1, items.len());
-    loop {
-        while items[low].key < pivot {
-            low += 1;
-        }
-        high -= 1;
-        while pivot < items[high].key {
-            high -= 1;
-        }
-        if low >= high {
-            return low;
-        }
-        items.swap(low, high);
-        low += 1;
-    }
-}
-
-/// Which of three places has the median; among equals the one that libstdc++ takes.
-fn median_of(items: &[Keyed], a: usize, b: usize, c: usize) -> usize {
-    let less = |x: usize, y: usize| items[x].key < items[y].key;
-    match (less(a, b), less(b, c), less(a, c)) {
-        (true, true, _) | (false, false, false) => b,
-        (true, false, true) | (false, true, false) => c,
-        (true, false, false) | (false, _, true) => a,
-    }
-}
-
-fn heapsort(items: &mut [Keyed]) {
-    let len = items.len();
-    for hole in (0..len / 2).rev() {
+/// Moves the k least to the front, as a heap (`std::__heap_select`).
+pub(crate) fn heap_select(items: &mut [Keyed], k: usize) {
+    for hole in (0..k / 2).rev() {
         let value = items[hole];
-        sift(items, hole, value);
+        sift(&mut items[..k], hole, value);
     }
-    for last in (1..len).rev() {
+    for at in k..items.len() {
+        if k > 0 && items[at].key < items[0].key {
+            let value = items[at];
+            items[at] = items[0];
+            sift(&mut items[..k], 0, value);
+        }
+    }
+}
+
+/// Moves the k least to the front in order (`std::partial_sort`).
+pub(crate) fn partial_sort(items: &mut [Keyed], k: usize) {
+    heap_select(items, k);
+    for last in (1..k).rev() {
         let value = items[last];
         items[last] = items[0];
         sift(&mut items[..last], 0, value);
@@ -122,11 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn heapsort_sorts() {
+    fn the_least_come_in_order() {
         for len in 0..100usize {
-            let mut items: Vec<Keyed> = (0..len).map(|i| Keyed { key: (i * 31 % 17) as u64, index: i as i64 }).collect();
-            heapsort(&mut items);
-            assert!(items.windows(2).all(|pair| pair[0].key <= pair[1].key));
+            for k in [0, len / 3, len] {
+                let mut items: Vec<Keyed> = (0..len).map(|i| Keyed { key: (i * 31 % 17) as u64, index: i as i64 }).collect();
+                partial_sort(&mut items, k);
+                assert!(items[..k].windows(2).all(|pair| pair[0].key <= pair[1].key));
+                assert!(items[..k].iter().all(|least| items[k..].iter().all(|other| least.key <= other.key)));
+            }
         }
     }
 

@@ -1,21 +1,23 @@
 //! The k-th, the middle, the most frequent and the k greatest along an axis.
 //!
 //! Which of several equal elements is taken is part of the result (its index), so the selections here are the ones that
-//! PyTorch's CPU kernels make: the order of a stable sort for medians and modes, the C++ standard library's `nth_element`
-//! for top-k, Hoare's quickselect for `kthvalue`.
+//! PyTorch's CPU kernels make: the order of a stable sort for medians, those of the C++ standard library's `sort` for
+//! modes and `nth_element` or `partial_sort` for top-k, Hoare's quickselect for `kthvalue`.
 
 use crate::abi::Context;
+use crate::algorithms::introsort::{heap_select, introsort, partial_sort};
 use crate::algorithms::keys::{Keyed, code, emit, for_each_lane, is_nan_key, load_lane};
 use crate::algorithms::sort::{insertion_sort, merge_sort, two_buffers};
 use crate::error::raise_text;
 use crate::export::exports;
+use crate::memory::Scratch;
 
 fn less(items: &[Keyed], a: usize, b: usize) -> bool {
     items[a].key < items[b].key
 }
 
 /// Puts the median of three items at the front: the pivot of libstdc++.
-fn move_median_to_first(items: &mut [Keyed], first: usize, a: usize, b: usize, c: usize) {
+pub(crate) fn move_median_to_first(items: &mut [Keyed], first: usize, a: usize, b: usize, c: usize) {
     let chosen = match (less(items, a, b), less(items, b, c), less(items, a, c)) {
         (true, true, _) => b,
         (true, false, true) => c,
@@ -28,7 +30,7 @@ fn move_median_to_first(items: &mut [Keyed], first: usize, a: usize, b: usize, c
 }
 
 /// Partitions `items[first + 1..last]` around the item at `first`; the ends need no check because the pivot is a median.
-fn partition(items: &mut [Keyed], first: usize, last: usize) -> usize {
+pub(crate) fn partition(items: &mut [Keyed], first: usize, last: usize) -> usize {
     let pivot = items[first].key;
     let (mut low, mut high) = (first + 1, last);
     loop {
@@ -48,14 +50,14 @@ fn partition(items: &mut [Keyed], first: usize, last: usize) -> usize {
 }
 
 /// `std::nth_element` of libstdc++: the item at `nth` becomes what a sort would put there. When the partitions go bad
-/// the rest is sorted, where libstdc++ would use a heap.
-fn nth_element(items: &mut [Keyed], scratch: &mut [Keyed], nth: usize) {
+/// a heap finds it.
+fn nth_element(items: &mut [Keyed], nth: usize) {
     let (mut first, mut last) = (0, items.len());
     let mut budget = 2 * items.len().checked_ilog2().unwrap_or(0);
     while last - first > 3 {
         if budget == 0 {
-            let len = last - first;
-            return merge_sort(&mut items[first..last], &mut scratch[..len]);
+            heap_select(&mut items[first..last], nth + 1 - first);
+            return items.swap(first, nth);
         }
         budget -= 1;
         let middle = first + (last - first) / 2;
@@ -130,8 +132,8 @@ fn median_place(code: u32, items: &mut [Keyed], scratch: &mut [Keyed], skip_nan:
 }
 
 /// Place of the last of the most frequent elements, the smallest of them if several are.
-fn mode_place(items: &mut [Keyed], scratch: &mut [Keyed]) -> i64 {
-    merge_sort(items, scratch);
+fn mode_place(items: &mut [Keyed], _: &mut [Keyed]) -> i64 {
+    introsort(items);
     let (mut best, mut most, mut run) = (0, 0, 0);
     for i in 0..items.len() {
         run += 1;
@@ -177,17 +179,17 @@ impl Selection {
 }
 
 /// Moves the k greatest (in the order of the keys, the least) to the front, sorted if wanted.
-fn take_least(items: &mut [Keyed], scratch: &mut [Keyed], k: usize, sorted: bool) {
+fn take_least(items: &mut [Keyed], k: usize, sorted: bool) {
     if k == 0 {
         return;
     }
-    // Small parts of long lanes go through a heap in PyTorch; among equals the first ones stay, as after a sort.
+    // Small parts of long lanes go through a heap in PyTorch.
     if k.saturating_mul(64) <= items.len() {
-        return merge_sort(items, scratch);
+        return partial_sort(items, k);
     }
-    nth_element(items, scratch, k - 1);
+    nth_element(items, k - 1);
     if sorted {
-        merge_sort(&mut items[..k - 1], &mut scratch[..k - 1]);
+        introsort(&mut items[..k - 1]);
     }
 }
 
@@ -200,13 +202,13 @@ exports! {
             return;
         }
         let code = code(dtype);
-        let Some((mut items, mut scratch)) = two_buffers(ctx, len) else { return };
+        let Some(mut items) = Scratch::filled(ctx, len, Keyed { key: 0, index: 0 }) else { return };
         for_each_lane(outer, len, k, inner, |lane, out| {
             load_lane(code, x, lane, items.as_mut_slice());
             if largest != 0 {
                 items.as_mut_slice().iter_mut().for_each(|item| item.key = !item.key);
             }
-            take_least(items.as_mut_slice(), scratch.as_mut_slice(), k as usize, sorted != 0);
+            take_least(items.as_mut_slice(), k as usize, sorted != 0);
             for place in 0..k {
                 let chosen = items.as_mut_slice()[place as usize].index;
                 emit(code, x, lane, chosen, values, indices, out.at(place));

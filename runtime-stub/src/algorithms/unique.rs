@@ -74,6 +74,13 @@ impl Slices {
         Ordering::Equal
     }
 
+    /// Whether a slice has a NaN: it then equals no other one.
+    unsafe fn holds_nan(&self, place: i64) -> bool {
+        (0..self.outer).any(|o| {
+            (0..self.inner).any(|i| is_nan_key(self.code, key_at(self.code, self.x, (o * self.len + place) * self.inner + i)))
+        })
+    }
+
     /// Stable bottom-up merge sort of places.
     unsafe fn sort(&self, order: &mut [i64], scratch: &mut [i64]) {
         let mut width = 1;
@@ -132,7 +139,7 @@ exports! {
         let mut number = -1;
         let places = places.as_mut_slice();
         for i in 0..places.len() {
-            if i == 0 || slices.compare(places[i - 1], places[i]).is_ne() {
+            if i == 0 || slices.compare(places[i - 1], places[i]).is_ne() || slices.holds_nan(places[i]) {
                 number += 1;
                 *order.offset(number as isize) = places[i];
                 outputs.open(slices.code, x, 0, number);

@@ -39,8 +39,8 @@ extern const uint64_t own_context_bytes;
 extern int64_t kiln_rt1_context_init(kiln_context *ctx, const kiln_options *options);
 extern void kiln_rt1_context_destroy(kiln_context *ctx);
 
-/* What the runtime for Apple's systems calls, and others do not have. */
-void __bzero(void *block, size_t size);
+/* What the runtime for Apple's systems calls, and not every other C library has. */
+__attribute__((weak)) void __bzero(void *block, size_t size);
 void __bzero(void *block, size_t size) { memset(block, 0, size); }
 
 static void die(const char *what) {

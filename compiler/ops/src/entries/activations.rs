@@ -21,7 +21,8 @@ pub const PLAIN: &[Entry] = formulas! {
 /// Functions with parameters, or of ints too.
 pub const OTHER: &[Entry] = &[
     tensor!("aten::relu", "max(x, 0)", relu_type, |e, _, index| parametric(e, index, [], |x, []| x.max(0.0))),
-    tensor!("aten::relu6", "x clamped to 0 and 6", same_number, |e, _, index| parametric(e, index, [], |x, []| x.clamp(0.0, 6.0))),
+    tensor!("aten::relu6", "x clamped to 0 and 6", same_number, |e, _, index| parametric(e, index, [], |x, []| x
+        .clamp(0.0, 6.0))),
     tensor!("aten::leaky_relu", "x > 0 ? x : negative_slope * x", same_float, |e, _, index| {
         parametric(e, index, [1], |x, [slope]| x.gt(0.0).select(x, x * slope))
     }),
@@ -130,14 +131,19 @@ fn prelu_type(cx: &mut Infer) -> Types {
         return OpError::raise(format!("prelu: Type promoting not supported. Got {x} and {w}"));
     }
     if weight.rank() > 1 {
-        return OpError::raise(format!("prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {}", weight.rank()));
+        return OpError::raise(format!(
+            "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {}",
+            weight.rank()
+        ));
     }
     let channels = if x.rank() < 2 { kiln_graph::Dim::Const(1) } else { x.dims[1] };
     let count = weight.dims.first().copied().unwrap_or(kiln_graph::Dim::Const(1));
     match (count.as_const(), channels.as_const()) {
         (Some(1), _) => {}
         (Some(n), Some(channels)) if n != channels => {
-            return OpError::raise(format!("Mismatch of parameter numbers and input channel size. Found parameter numbers = {n} and channel size = {channels}."));
+            return OpError::raise(format!(
+                "Mismatch of parameter numbers and input channel size. Found parameter numbers = {n} and channel size = {channels}."
+            ));
         }
         _ => cx.dims.require_equal(count, channels, "Mismatch of parameter numbers and input channel size."),
     }

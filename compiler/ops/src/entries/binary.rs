@@ -1,8 +1,8 @@
 //! Operators of two tensors, or of a tensor and a number, element by element with broadcasting.
 
 use super::rules::{
-    Types, broadcast_args, common, common_dtype, compared, finish, formulas, is_tensor, kind, no_kernel, one, operand, operand_as, promoted,
-    promoted_float, promoted_int, promoted_integral, promoted_number, promoted_only_float, tensor, truth,
+    Types, broadcast_args, common, common_dtype, compared, finish, formulas, is_tensor, kind, no_kernel, one, operand,
+    operand_as, promoted, promoted_float, promoted_int, promoted_integral, promoted_number, promoted_only_float, tensor, truth,
 };
 use super::scalars::gcd;
 use crate::calc::Num;
@@ -97,37 +97,38 @@ pub const INTS: &[Entry] = formulas! {
 };
 
 /// Operators with rules of their own.
-pub const OTHER: &[Entry] = &[
-    tensor!("aten::add.Tensor", "self + alpha * other", promoted_alpha, |e, _, index| scaled(e, index, BinaryOp::Add)),
-    tensor!("aten::add.Scalar", "self + alpha * other", promoted_alpha, |e, _, index| scaled(e, index, BinaryOp::Add)),
-    tensor!("aten::sub.Tensor", "self - alpha * other", subtracted, |e, _, index| scaled(e, index, BinaryOp::Sub)),
-    tensor!("aten::sub.Scalar", "self - alpha * other", subtracted, |e, _, index| scaled(e, index, BinaryOp::Sub)),
-    tensor!("aten::subtract.Tensor", "self - alpha * other", subtracted, |e, _, index| scaled(e, index, BinaryOp::Sub)),
-    tensor!("aten::subtract.Scalar", "self - alpha * other", subtracted, |e, _, index| scaled(e, index, BinaryOp::Sub)),
-    tensor!("aten::rsub.Tensor", "other - alpha * self", subtracted, |e, _, index| reverse_scaled(e, index)),
-    tensor!("aten::rsub.Scalar", "other - alpha * self", subtracted, |e, _, index| reverse_scaled(e, index)),
-    tensor!("aten::div.Tensor_mode", "self / other, rounded as the mode says", divided, divide),
-    tensor!("aten::div.Scalar_mode", "self / other, rounded as the mode says", divided, divide),
-    tensor!("aten::divide.Tensor_mode", "self / other, rounded as the mode says", divided, divide),
-    tensor!("aten::divide.Scalar_mode", "self / other, rounded as the mode says", divided, divide),
-    tensor!("aten::pow.Tensor_Tensor", "self ** exponent", powered, power),
-    tensor!("aten::pow.Tensor_Scalar", "self ** exponent", powered, power),
-    tensor!("aten::pow.Scalar", "self ** exponent", powered, power),
-    tensor!("aten::heaviside", "0 below zero, values at zero, 1 above", heaviside_type, |e, _, index| {
-        let (x, at_zero) = (operand(e, 0, index), operand(e, 1, index));
-        e.calc([x, at_zero], |[x, v]| {
-            if x.kind() == Kind::Bool { x | v } else { x.eq(0.0).select(v, x.gt(0.0).select(x.like(1.0), 0.0)) }
-        })
-    }),
-    tensor!("aten::nextafter", "the next number from self towards other", next_after_type, next_after),
-    tensor!("aten::gcd", "the greatest common divisor", promoted_int, |e, _, index| divisors(e, index, false)),
-    tensor!("aten::lcm", "the least common multiple", promoted_int, |e, _, index| divisors(e, index, true)),
-    tensor!("aten::ldexp.Tensor", "self * 2^other", ldexp_type, |e, _, index| {
-        let (x, n) = (operand(e, 0, index), operand(e, 1, index));
-        let y = e.calc([x, n], |[x, n]| x * n.math("exp2"));
-        finish(e, y)
-    }),
-];
+pub const OTHER: &[Entry] =
+    &[
+        tensor!("aten::add.Tensor", "self + alpha * other", promoted_alpha, |e, _, index| scaled(e, index, BinaryOp::Add)),
+        tensor!("aten::add.Scalar", "self + alpha * other", promoted_alpha, |e, _, index| scaled(e, index, BinaryOp::Add)),
+        tensor!("aten::sub.Tensor", "self - alpha * other", subtracted, |e, _, index| scaled(e, index, BinaryOp::Sub)),
+        tensor!("aten::sub.Scalar", "self - alpha * other", subtracted, |e, _, index| scaled(e, index, BinaryOp::Sub)),
+        tensor!("aten::subtract.Tensor", "self - alpha * other", subtracted, |e, _, index| scaled(e, index, BinaryOp::Sub)),
+        tensor!("aten::subtract.Scalar", "self - alpha * other", subtracted, |e, _, index| scaled(e, index, BinaryOp::Sub)),
+        tensor!("aten::rsub.Tensor", "other - alpha * self", subtracted, |e, _, index| reverse_scaled(e, index)),
+        tensor!("aten::rsub.Scalar", "other - alpha * self", subtracted, |e, _, index| reverse_scaled(e, index)),
+        tensor!("aten::div.Tensor_mode", "self / other, rounded as the mode says", divided, divide),
+        tensor!("aten::div.Scalar_mode", "self / other, rounded as the mode says", divided, divide),
+        tensor!("aten::divide.Tensor_mode", "self / other, rounded as the mode says", divided, divide),
+        tensor!("aten::divide.Scalar_mode", "self / other, rounded as the mode says", divided, divide),
+        tensor!("aten::pow.Tensor_Tensor", "self ** exponent", powered, power),
+        tensor!("aten::pow.Tensor_Scalar", "self ** exponent", powered, power),
+        tensor!("aten::pow.Scalar", "self ** exponent", powered, power),
+        tensor!("aten::heaviside", "0 below zero, values at zero, 1 above", heaviside_type, |e, _, index| {
+            let (x, at_zero) = (operand(e, 0, index), operand(e, 1, index));
+            e.calc([x, at_zero], |[x, v]| {
+                if x.kind() == Kind::Bool { x | v } else { x.eq(0.0).select(v, x.gt(0.0).select(x.like(1.0), 0.0)) }
+            })
+        }),
+        tensor!("aten::nextafter", "the next number from self towards other", next_after_type, next_after),
+        tensor!("aten::gcd", "the greatest common divisor", promoted_int, |e, _, index| divisors(e, index, false)),
+        tensor!("aten::lcm", "the least common multiple", promoted_int, |e, _, index| divisors(e, index, true)),
+        tensor!("aten::ldexp.Tensor", "self * 2^other", ldexp_type, |e, _, index| {
+            let (x, n) = (operand(e, 0, index), operand(e, 1, index));
+            let y = e.calc([x, n], |[x, n]| x * n.math("exp2"));
+            finish(e, y)
+        }),
+    ];
 
 /// A divisor that must not be zero, where it is an int: as in PyTorch the operator fails then.
 fn nonzero(b: Num) -> Num {
@@ -137,7 +138,9 @@ fn nonzero(b: Num) -> Num {
 fn promoted_alpha(cx: &mut Infer) -> Types {
     let types = promoted(cx)?;
     match (&cx.args[2], types[0].dtype) {
-        (Fact::Float(_), d) if !d.is_float() => OpError::raise("For integral input tensors, argument alpha must not be a floating point number."),
+        (Fact::Float(_), d) if !d.is_float() => {
+            OpError::raise("For integral input tensors, argument alpha must not be a floating point number.")
+        }
         (Fact::Bool(_), d) if d != DType::Bool => OpError::raise("Boolean alpha only supported for Boolean results."),
         _ => Ok(types),
     }
@@ -147,8 +150,12 @@ fn subtracted(cx: &mut Infer) -> Types {
     let is_bool = |f: &Fact| matches!(f, Fact::Bool(_)) || matches!(f, Fact::Tensor(t) if t.dtype == DType::Bool);
     let count = cx.args[..2].iter().filter(|f| is_bool(f)).count();
     match count {
-        2 => OpError::raise("Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."),
-        1 => OpError::raise("Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."),
+        2 => OpError::raise(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.",
+        ),
+        1 => OpError::raise(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
+        ),
         _ => promoted_alpha(cx),
     }
 }
@@ -183,7 +190,9 @@ fn divided(cx: &mut Infer) -> Types {
         None if cx.is_none(2) => promoted_float(cx),
         Some("trunc" | "floor") => promoted_number(cx),
         None => OpError::unsupported("a rounding mode that is known only at run time"),
-        Some(other) => OpError::raise(format!("div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{other}'")),
+        Some(other) => {
+            OpError::raise(format!("div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{other}'"))
+        }
     }
 }
 
@@ -202,10 +211,8 @@ fn divide(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
 
 fn powered(cx: &mut Infer) -> Types {
     let types = promoted(cx)?;
-    if let (Fact::Int(Dim::Const(exponent)), false) = (&cx.args[1], types[0].dtype.is_float())
-        && *exponent < 0
-    {
-        return OpError::raise("Integers to negative integer powers are not allowed.");
+    if let (&Fact::Int(exponent), false) = (&cx.args[1], types[0].dtype.is_float()) {
+        cx.require_at_most(Dim::Const(0), exponent, "Integers to negative integer powers are not allowed.")?;
     }
     Ok(types)
 }
@@ -297,7 +304,10 @@ fn divisors(e: &mut Element, index: &[Expr], multiple: bool) -> Expr {
 
 fn ldexp_type(cx: &mut Infer) -> Types {
     let dims = broadcast_args(cx, &[0, 1])?;
-    let powers = Fact::Tensor(kiln_graph::TensorType { dtype: crate::promote::to_float(cx.tensor(1).dtype), dims: cx.tensor(1).dims.clone() });
+    let powers = Fact::Tensor(kiln_graph::TensorType {
+        dtype: crate::promote::to_float(cx.tensor(1).dtype),
+        dims: cx.tensor(1).dims.clone(),
+    });
     one(common_dtype(&[cx.args[0].clone(), powers], &[0, 1]), dims)
 }
 
@@ -349,12 +359,17 @@ fn choose(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
 
 fn masked(cx: &mut Infer) -> Types {
     if cx.tensor(1).dtype != DType::Bool {
-        return OpError::raise("masked_fill_ only supports boolean masks, but got mask with dtype ".to_owned() + cx.tensor(1).dtype.torch_name());
+        return OpError::raise(
+            "masked_fill_ only supports boolean masks, but got mask with dtype ".to_owned() + cx.tensor(1).dtype.torch_name(),
+        );
     }
     if let Fact::Tensor(value) = &cx.args[2]
         && value.rank() != 0
     {
-        return OpError::raise(format!("masked_fill only supports a 0-dimensional value tensor, but got tensor with {} dimension(s).", value.rank()));
+        return OpError::raise(format!(
+            "masked_fill only supports a 0-dimensional value tensor, but got tensor with {} dimension(s).",
+            value.rank()
+        ));
     }
     let dims = broadcast_args(cx, &[0, 1])?;
     one(cx.tensor(0).dtype, dims)
@@ -423,7 +438,9 @@ fn fused(cx: &mut Infer, division: bool) -> Types {
     let dtype = common_dtype(cx.args, &[0, 1, 2]);
     let is_float = |at: usize| matches!(&cx.args[at], Fact::Tensor(t) if t.dtype.is_float());
     if division && !is_float(1) && !is_float(2) {
-        return OpError::raise("Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of tensor1 and tensor2.");
+        return OpError::raise(
+            "Integer division with addcdiv is no longer supported, and in a future  release addcdiv will perform a true division of tensor1 and tensor2.",
+        );
     }
     if dtype == DType::Bool {
         return no_kernel("addcmul_cpu_out", dtype);

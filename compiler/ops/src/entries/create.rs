@@ -1,8 +1,8 @@
 //! Operators that make tensors from sizes and numbers. Uninitialised tensors are zeros, those of bools true (as
 //! PyTorch fills them where it must be deterministic).
 
-use super::rules::{Types, finish, kind, not_quantized, one, tensor};
 use super::regroup::flatten;
+use super::rules::{Types, finish, kind, not_quantized, one, tensor};
 use crate::calc::Num;
 use crate::element::Element;
 use crate::entry::Entry;
@@ -58,11 +58,21 @@ pub const FILLED: &[Entry] = filled! {
 /// Tensors whose elements depend on their place.
 pub const ENTRIES: &[Entry] = &[
     tensor!("kiln::from_scalars", "a tensor of numbers", |cx| sized(cx, 1, 2, DType::F32), from_scalars),
-    tensor!("aten::arange", "0, 1, ... below end", |cx| arange_type(cx, &[None, Some(0), None], 1), |e, _, i| arange(e, i[0], None, None)),
-    tensor!("aten::arange.start", "start, start + 1, ... below end", |cx| arange_type(cx, &[Some(0), Some(1), None], 2), |e, _, i| arange(e, i[0], Some(0), None)),
-    tensor!("aten::arange.start_step", "start, start + step, ... before end", |cx| arange_type(cx, &[Some(0), Some(1), Some(2)], 3), |e, _, i| {
-        arange(e, i[0], Some(0), Some(2))
-    }),
+    tensor!("aten::arange", "0, 1, ... below end", |cx| arange_type(cx, &[None, Some(0), None], 1), |e, _, i| arange(
+        e, i[0], None, None
+    )),
+    tensor!(
+        "aten::arange.start",
+        "start, start + 1, ... below end",
+        |cx| arange_type(cx, &[Some(0), Some(1), None], 2),
+        |e, _, i| arange(e, i[0], Some(0), None)
+    ),
+    tensor!(
+        "aten::arange.start_step",
+        "start, start + step, ... before end",
+        |cx| arange_type(cx, &[Some(0), Some(1), Some(2)], 3),
+        |e, _, i| { arange(e, i[0], Some(0), Some(2)) }
+    ),
     tensor!("aten::linspace", "steps numbers from start to end", |cx| steps_type(cx, 3), linspace),
     tensor!("aten::logspace", "base to the power of steps numbers from start to end", |cx| steps_type(cx, 4), |e, _, index| {
         let (start, end, steps) = (e.number(0, Kind::F64), e.number(1, Kind::F64), e.const_int(2));
@@ -70,10 +80,33 @@ pub const ENTRIES: &[Entry] = &[
         let y = e.calc([index[0], start, end, base], |[i, start, end, base]| base.pow(spaced(i, start, end, steps)));
         finish(e, y)
     }),
-    tensor!("aten::eye", "the identity matrix", |cx| { let n = cx.dim(0)?; matrix(cx, n, n, 1) }, |e, _, index| identity(e, index)),
-    tensor!("aten::eye.m", "the identity matrix, cut or filled up", |cx| { let (n, m) = (cx.dim(0)?, cx.dim(1)?); matrix(cx, n, m, 2) }, |e, _, index| identity(e, index)),
-    tensor!("aten::tril_indices", "rows and columns of the lower triangle", |cx| triangle_type(cx, true), |e, _, index| triangle(e, index, true)),
-    tensor!("aten::triu_indices", "rows and columns of the upper triangle", |cx| triangle_type(cx, false), |e, _, index| triangle(e, index, false)),
+    tensor!(
+        "aten::eye",
+        "the identity matrix",
+        |cx| {
+            let n = cx.dim(0)?;
+            matrix(cx, n, n, 1)
+        },
+        |e, _, index| identity(e, index)
+    ),
+    tensor!(
+        "aten::eye.m",
+        "the identity matrix, cut or filled up",
+        |cx| {
+            let (n, m) = (cx.dim(0)?, cx.dim(1)?);
+            matrix(cx, n, m, 2)
+        },
+        |e, _, index| identity(e, index)
+    ),
+    tensor!(
+        "aten::tril_indices",
+        "rows and columns of the lower triangle",
+        |cx| triangle_type(cx, true),
+        |e, _, index| triangle(e, index, true)
+    ),
+    tensor!("aten::triu_indices", "rows and columns of the upper triangle", |cx| triangle_type(cx, false), |e, _, index| {
+        triangle(e, index, false)
+    }),
 ];
 
 fn given_dtype(cx: &Infer, at: usize) -> Result<DType, OpError> {
@@ -87,8 +120,8 @@ fn given_dtype(cx: &Infer, at: usize) -> Result<DType, OpError> {
 /// A tensor of the sizes of one argument and the element type of another, or else a default.
 fn sized(cx: &mut Infer, sizes: usize, dtype: usize, default: DType) -> Types {
     let dims = cx.dim_list(sizes)?;
-    if let Some(n) = dims.iter().filter_map(|d| d.as_const()).find(|n| *n < 0) {
-        return OpError::raise(format!("Trying to create tensor with negative dimension {n}"));
+    for &size in &dims {
+        cx.require_at_most(Dim::Const(0), size, &format!("Trying to create tensor with negative dimension {size}"))?;
     }
     let dtype = cx.opt_dtype(dtype)?.unwrap_or(default);
     if dtype.is_quantized() {
@@ -142,27 +175,33 @@ fn known_number(fact: &Fact) -> Result<f64, OpError> {
 
 /// `[start, end, step]` are argument numbers, 0 and 1 being the default of start and step.
 fn arange_type(cx: &mut Infer, args: &[Option<usize>; 3], dtype: usize) -> Types {
-    let facts: Vec<Fact> = args.iter().zip([0, 0, 1]).map(|(at, default)| at.map_or(Fact::Int(Dim::Const(default)), |at| cx.args[at].clone())).collect();
+    let facts: Vec<Fact> = args
+        .iter()
+        .zip([0, 0, 1])
+        .map(|(at, default)| at.map_or(Fact::Int(Dim::Const(default)), |at| cx.args[at].clone()))
+        .collect();
     let is_int = facts.iter().all(|f| matches!(f, Fact::Int(_) | Fact::Bool(_)));
     let dtype = cx.opt_dtype(dtype)?.unwrap_or(if is_int { DType::I64 } else { DType::F32 });
     if dtype == DType::Bool {
         return super::rules::no_kernel("arange_cpu", dtype);
     }
     let size = match (&facts[0], &facts[1], &facts[2]) {
-        (Fact::Int(start), Fact::Int(end), Fact::Int(Dim::Const(step))) if *step != 0 && (start.as_const().is_none() || end.as_const().is_none()) => {
-            int_range_length(cx, *start, *end, *step)
+        (Fact::Int(start), Fact::Int(end), Fact::Int(Dim::Const(step)))
+            if *step != 0 && (start.as_const().is_none() || end.as_const().is_none()) =>
+        {
+            int_range_length(cx, *start, *end, *step)?
         }
         _ => Dim::Const(range_length(&facts)?),
     };
     one(dtype, vec![size])
 }
 
-fn int_range_length(cx: &mut Infer, start: Dim, end: Dim, step: i64) -> Dim {
+fn int_range_length(cx: &mut Infer, start: Dim, end: Dim, step: i64) -> Result<Dim, OpError> {
     let (low, high) = if step > 0 { (start, end) } else { (end, start) };
+    cx.require_at_most(low, high, "upper bound and lower bound inconsistent with step sign")?;
     let span = cx.sub(high, low);
     let rounded = cx.add(span, Dim::Const(step.abs() - 1));
-    let length = cx.floor_div(rounded, Dim::Const(step.abs()));
-    cx.dims.binary(BinaryOp::Max, length, Dim::Const(0))
+    Ok(cx.floor_div(rounded, Dim::Const(step.abs())))
 }
 
 fn range_length(facts: &[Fact]) -> Result<i64, OpError> {
@@ -222,9 +261,7 @@ fn linspace(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
 
 fn matrix(cx: &mut Infer, rows: Dim, columns: Dim, dtype: usize) -> Types {
     for size in [rows, columns] {
-        if let Some(n) = size.as_const().filter(|n| *n < 0) {
-            return OpError::raise(format!("n must be greater or equal to 0, got {n}"));
-        }
+        cx.require_at_most(Dim::Const(0), size, &format!("n must be greater or equal to 0, got {size}"))?;
     }
     one(cx.opt_dtype(dtype)?.unwrap_or(DType::F32), vec![rows, columns])
 }

@@ -91,7 +91,9 @@ fn labels(term: &str, rank: Option<usize>) -> Result<Vec<u32>, OpError> {
     let Some(rank) = rank else { return Ok(all) };
     let letters = all.iter().filter(|l| **l != OPEN).count();
     if letters > rank || (letters < rank && !all.contains(&OPEN)) {
-        return OpError::raise(format!("einsum(): the number of subscripts in the equation ({letters}) does not match the number of dimensions ({rank})"));
+        return OpError::raise(format!(
+            "einsum(): the number of subscripts in the equation ({letters}) does not match the number of dimensions ({rank})"
+        ));
     }
     let covered = (rank - letters) as u32;
     if covered > WIDEST {
@@ -147,7 +149,9 @@ fn einsum_type(cx: &mut Infer) -> Types {
             match (size(&equation, &shapes, label), dim) {
                 (a, b) if a == b => {}
                 (Dim::Const(a), Dim::Const(b)) => {
-                    return OpError::raise(format!("einsum(): subscript has size {b} for an operand which does not broadcast with previously seen size {a}"));
+                    return OpError::raise(format!(
+                        "einsum(): subscript has size {b} for an operand which does not broadcast with previously seen size {a}"
+                    ));
                 }
                 (a, b) => cx.dims.require_equal(a, b, "einsum(): sizes of one subscript differ"),
             }
@@ -166,7 +170,9 @@ fn einsum(e: &mut Element, index: &[Expr]) -> Expr {
             let mut own = Vec::new();
             for (label, dim) in labels.iter().zip(dims) {
                 let outer = equation.result.iter().position(|l| l == label).map(|at| index[at]);
-                let at = outer.or_else(|| summed.iter().position(|l| l == label).map(|at| inner[at])).expect("a label is kept or summed over");
+                let at = outer
+                    .or_else(|| summed.iter().position(|l| l == label).map(|at| inner[at]))
+                    .expect("a label is kept or summed over");
                 own.push(if *dim == Dim::Const(1) { e.int(0) } else { at });
             }
             let x = e.load_item(1, item, &own);

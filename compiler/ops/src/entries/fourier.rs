@@ -14,9 +14,15 @@ use kiln_loops::{BinaryOp, Expr, Kind, ReduceOp};
 
 /// The operators of this family.
 pub const ENTRIES: &[Entry] = &[
-    tensor!("aten::fft_hfft", "transform of half of a Hermitian signal", |cx| transformed(cx, false), |e, _, index| transform(e, false, index)),
-    tensor!("aten::fft_hfft2", "transform of half of a Hermitian signal", |cx| transformed(cx, false), |e, _, index| transform(e, false, index)),
-    tensor!("aten::fft_hfftn", "transform of half of a Hermitian signal", |cx| transformed(cx, false), |e, _, index| transform(e, false, index)),
+    tensor!("aten::fft_hfft", "transform of half of a Hermitian signal", |cx| transformed(cx, false), |e, _, index| transform(
+        e, false, index
+    )),
+    tensor!("aten::fft_hfft2", "transform of half of a Hermitian signal", |cx| transformed(cx, false), |e, _, index| transform(
+        e, false, index
+    )),
+    tensor!("aten::fft_hfftn", "transform of half of a Hermitian signal", |cx| transformed(cx, false), |e, _, index| transform(
+        e, false, index
+    )),
     tensor!("aten::fft_irfft", "inverse of rfft", |cx| transformed(cx, true), |e, _, index| transform(e, true, index)),
     tensor!("aten::fft_irfft2", "inverse of rfft2", |cx| transformed(cx, true), |e, _, index| transform(e, true, index)),
     tensor!("aten::fft_irfftn", "inverse of rfftn", |cx| transformed(cx, true), |e, _, index| transform(e, true, index)),
@@ -50,7 +56,9 @@ fn plan(facts: &[Fact], inverse: bool) -> Result<Plan, OpError> {
     }
     let mut plan = Plan { axes: Vec::new(), scale: 1.0 };
     for (i, &axis) in axes.iter().enumerate() {
-        let Some(own) = ty.dims[axis].as_const() else { return OpError::unsupported("a transform of a size known only at run time") };
+        let Some(own) = ty.dims[axis].as_const() else {
+            return OpError::unsupported("a transform of a size known only at run time");
+        };
         let default = if i + 1 == axes.len() { 2 * (own - 1) } else { own };
         let size = sizes.as_ref().map(|s| s[i]).filter(|n| *n != -1).unwrap_or(default);
         if size < 1 {
@@ -61,7 +69,13 @@ fn plan(facts: &[Fact], inverse: bool) -> Result<Plan, OpError> {
     let total = plan.axes.iter().map(|(_, n)| *n as f64).product::<f64>();
     plan.scale = match (&facts[3], inverse) {
         (Fact::Str(norm), _) if norm == "ortho" => 1.0 / total.sqrt(),
-        (Fact::Str(norm), inverse) if norm == "forward" => if inverse { 1.0 } else { 1.0 / total },
+        (Fact::Str(norm), inverse) if norm == "forward" => {
+            if inverse {
+                1.0
+            } else {
+                1.0 / total
+            }
+        }
         (Fact::Str(norm), _) if norm != "backward" => return OpError::raise(format!("Invalid normalization mode: \"{norm}\"")),
         (_, true) => 1.0 / total,
         (_, false) => 1.0,

@@ -2,7 +2,7 @@
 
 use super::regroup::unflatten;
 use super::rules::{Types, common_dtype, finish, not_quantized, one, tensor};
-use crate::element::{Element, broadcast_index};
+use crate::element::Element;
 use crate::entry::Entry;
 use crate::infer::{Fact, Infer, OpError, wrap_axis};
 use kiln_graph::{Dim, TensorType};
@@ -50,15 +50,21 @@ pub const ENTRIES: &[Entry] = &[
         let is_it = e.binary(BinaryOp::Eq, at, class);
         finish(e, is_it)
     }),
-    tensor!("aten::searchsorted.Tensor", "where each element fits into a sorted sequence", |cx| searched(cx, 1, 2), |e, _, index| {
-        search(e, 0, 1, index, Side { right: 3, name: Some(4), sorter: Some(5) })
-    }),
+    tensor!(
+        "aten::searchsorted.Tensor",
+        "where each element fits into a sorted sequence",
+        |cx| searched(cx, 1, 2),
+        |e, _, index| { search(e, 0, 1, index, Side { right: 3, name: Some(4), sorter: Some(5) }) }
+    ),
     tensor!("aten::searchsorted.Scalar", "where a number fits into a sorted sequence", |cx| searched(cx, 1, 2), |e, _, index| {
         search(e, 0, 1, index, Side { right: 3, name: Some(4), sorter: Some(5) })
     }),
-    tensor!("aten::bucketize.Tensor", "where each element fits between sorted boundaries", |cx| searched(cx, 0, 2), |e, _, index| {
-        search(e, 1, 0, index, Side { right: 3, name: None, sorter: None })
-    }),
+    tensor!(
+        "aten::bucketize.Tensor",
+        "where each element fits between sorted boundaries",
+        |cx| searched(cx, 0, 2),
+        |e, _, index| { search(e, 1, 0, index, Side { right: 3, name: None, sorter: None }) }
+    ),
     tensor!("aten::bucketize.Scalar", "where a number fits between sorted boundaries", |cx| searched(cx, 0, 2), |e, _, index| {
         search(e, 1, 0, index, Side { right: 3, name: None, sorter: None })
     }),
@@ -102,14 +108,23 @@ fn gathered(cx: &mut Infer) -> Types {
     let axis = cx.axis(1, ty.rank())?;
     let is_empty = index.dims.contains(&Dim::Const(0));
     if index.dtype != DType::I64 && index.dtype != DType::I32 && !is_empty {
+        if index.dims.iter().any(|d| d.as_const().is_none()) {
+            return OpError::unsupported("an index that is not of ints, which only an empty one may be");
+        }
         return OpError::raise("gather(): Expected dtype int64 for index");
     }
-    check_index_shape(&ty, &index, axis, "gather")?;
+    check_index_shape(cx, &ty, &index, axis, "gather")?;
     one(ty.dtype, index.dims)
 }
 
 /// Index and tensor have the same rank, and the index is not larger but along the axis.
-pub(super) fn check_index_shape(ty: &TensorType, index: &TensorType, axis: usize, name: &str) -> Result<(), OpError> {
+pub(super) fn check_index_shape(
+    cx: &mut Infer,
+    ty: &TensorType,
+    index: &TensorType,
+    axis: usize,
+    name: &str,
+) -> Result<(), OpError> {
     if index.dims.contains(&Dim::Const(0)) {
         return Ok(());
     }
@@ -117,11 +132,10 @@ pub(super) fn check_index_shape(ty: &TensorType, index: &TensorType, axis: usize
         return OpError::raise(format!("Index tensor must have the same number of dimensions as {name}'s tensor"));
     }
     for i in (0..ty.rank().min(index.rank())).filter(|i| *i != axis) {
-        if let (Some(own), Some(other)) = (ty.dims[i].as_const(), index.dims[i].as_const())
-            && other > own
-        {
-            return OpError::raise(format!("Size does not match at dimension {i} expected index {index} to be no larger than self {ty} apart from dimension {axis}"));
-        }
+        let message = format!(
+            "Size does not match at dimension {i} expected index {index} to be no larger than self {ty} apart from dimension {axis}"
+        );
+        cx.require_at_most(index.dims[i], ty.dims[i], &message)?;
     }
     Ok(())
 }
@@ -193,6 +207,8 @@ pub(super) struct Indexing {
     pub items: Vec<Option<usize>>,
     /// Common sizes of the index tensors.
     pub common: Vec<Dim>,
+    /// The same as far as they are sizes of every index tensor; of an axis that has others, nothing.
+    extents: Vec<Option<Dim>>,
     /// Where they stand among the result's axes.
     pub at: usize,
 }
@@ -201,7 +217,9 @@ impl Indexing {
     /// Of a list of index tensors (argument 1) and nones.
     pub fn new(cx: &mut Infer) -> Result<Indexing, OpError> {
         let rank = cx.tensor(0).rank();
-        let Fact::List(list) = &cx.args[1] else { return OpError::unsupported("a list of indices whose length is known only at run time") };
+        let Fact::List(list) = &cx.args[1] else {
+            return OpError::unsupported("a list of indices whose length is known only at run time");
+        };
         let list = list.clone();
         if list.len() > rank {
             return OpError::index(format!("too many indices for tensor of dimension {rank}"));
@@ -227,12 +245,13 @@ impl Indexing {
 
     /// As `new`, without the common sizes.
     fn layout(list: &[Fact], rank: usize) -> Indexing {
-        let items: Vec<Option<usize>> = (0..rank).map(|axis| matches!(list.get(axis), Some(Fact::Tensor(_))).then_some(axis)).collect();
+        let items: Vec<Option<usize>> =
+            (0..rank).map(|axis| matches!(list.get(axis), Some(Fact::Tensor(_))).then_some(axis)).collect();
         let first = items.iter().position(Option::is_some).unwrap_or(0);
         let last = items.iter().rposition(Option::is_some).unwrap_or(0);
         // Index tensors that are not side by side come first.
         let is_run = items[first.min(rank)..].iter().take(last + 1 - first).all(Option::is_some);
-        Indexing { items, common: Vec::new(), at: if is_run { first } else { 0 } }
+        Indexing { items, common: Vec::new(), extents: same_sizes(list), at: if is_run { first } else { 0 } }
     }
 
     /// As `new`, where the infer rule has checked everything.
@@ -263,12 +282,25 @@ impl Indexing {
             let Fact::List(list) = &e.args[1] else { panic!("indices are a list") };
             let Fact::Tensor(ty) = &list[item] else { panic!("an index is a tensor") };
             let ty = ty.clone();
-            let place = broadcast_index(e.exprs(), &ty.dims, shared);
+            let place = e.broadcast_place(&ty.dims, shared, &self.extents);
             let at = e.load_item(1, item, &place);
             own.push(e.wrap_index(at, dims[axis]));
         }
         own
     }
+}
+
+/// For each of the broadcast index tensors' axes, the size that all of them have there, those of size 1 aside.
+fn same_sizes(list: &[Fact]) -> Vec<Option<Dim>> {
+    let shapes: Vec<&[Dim]> =
+        list.iter().filter_map(|f| if let Fact::Tensor(t) = f { Some(&t.dims[..]) } else { None }).collect();
+    let rank = shapes.iter().map(|s| s.len()).max().unwrap_or(0);
+    let size = |axis: usize| {
+        let mut sizes = shapes.iter().filter_map(|s| s.get((axis + s.len()).checked_sub(rank)?)).filter(|d| **d != Dim::Const(1));
+        let first = *sizes.next()?;
+        sizes.all(|d| *d == first).then_some(first)
+    };
+    (0..rank).map(size).collect()
 }
 
 fn indexed(cx: &mut Infer) -> Types {
@@ -285,7 +317,10 @@ fn index_tensors(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
 fn one_hot_type(cx: &mut Infer) -> Types {
     let ty = cx.tensor(0).clone();
     if ty.dtype != DType::I64 {
-        return OpError::raise(format!("one_hot is only applicable to index tensor of type LongTensor. Got {}", ty.dtype.scalar_type_name()));
+        return OpError::raise(format!(
+            "one_hot is only applicable to index tensor of type LongTensor. Got {}",
+            ty.dtype.scalar_type_name()
+        ));
     }
     let classes = cx.dim(1)?;
     match classes.as_const() {
@@ -307,13 +342,21 @@ struct Side {
 
 fn searched(cx: &mut Infer, values: usize, as_int32: usize) -> Types {
     let dtype = if cx.bool(as_int32)? { DType::I32 } else { DType::I64 };
+    cx.bool(3)?;
+    if cx.args.get(4).is_some_and(|side| !matches!(side, Fact::Str(_) | Fact::None)) {
+        return OpError::unsupported("a side that is known only at run time");
+    }
     let sequence = cx.tensor(1 - values).clone();
     let Fact::Tensor(ty) = cx.args[values].clone() else { return one(dtype, Vec::new()) };
     if sequence.rank() == 0 {
         return OpError::raise("boundaries tensor should have positive dimension");
     }
-    if sequence.rank() > 1 && (sequence.rank() != ty.rank() || sequence.dims[..sequence.rank() - 1] != ty.dims[..ty.rank() - 1]) {
-        return OpError::raise("torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match");
+    let message = "torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor and input value tensor must match";
+    if sequence.rank() > 1 && sequence.rank() != ty.rank() {
+        return OpError::raise(message);
+    }
+    for axis in 0..sequence.rank() - 1 {
+        cx.require_equal(sequence.dims[axis], ty.dims[axis], message)?;
     }
     one(dtype, ty.dims)
 }

@@ -11,31 +11,23 @@ use kiln_support::DType;
 /// The operators of this family.
 pub const ENTRIES: &[Entry] = &[
     tensor!("aten::mm", "sum over k of self[i, k] * mat2[k, j]", |cx| product_type(cx, 0), |e, _, index| product(e, index)),
-    tensor!("aten::bmm", "sum over k of self[b, i, k] * mat2[b, k, j]", |cx| product_type(cx, 1), |e, _, index| product(e, index)),
+    tensor!("aten::bmm", "sum over k of self[b, i, k] * mat2[b, k, j]", |cx| product_type(cx, 1), |e, _, index| product(
+        e, index
+    )),
     tensor!("aten::convolution", "sum over channels and kernel of input * weight, plus bias", convolution_type, convolution),
 ];
 
 fn same_types(cx: &Infer) -> Result<DType, OpError> {
     let (a, b) = (cx.tensor(0).dtype, cx.tensor(1).dtype);
     match a {
-        _ if a != b => {
-            OpError::raise(format!("expected m1 and m2 to have the same dtype, but got: {} != {}", a.torch_name(), b.torch_name()))
-        }
+        _ if a != b => OpError::raise(format!(
+            "expected m1 and m2 to have the same dtype, but got: {} != {}",
+            a.torch_name(),
+            b.torch_name()
+        )),
         DType::Bool => no_kernel("addmm_impl_cpu_", a),
         _ if a.is_quantized() => OpError::unsupported("a quantized tensor"),
         _ => Ok(a),
-    }
-}
-
-/// Requires two sizes to be equal, now or at run time.
-fn equal(cx: &mut Infer, a: Dim, b: Dim, message: &str) -> Result<(), OpError> {
-    match (a, b) {
-        (a, b) if a == b => Ok(()),
-        (Dim::Const(_), Dim::Const(_)) => OpError::raise(message.to_owned()),
-        (a, b) => {
-            cx.dims.require_equal(a, b, message);
-            Ok(())
-        }
     }
 }
 
@@ -47,7 +39,7 @@ fn product_type(cx: &mut Infer, batch: usize) -> Types {
     }
     let dtype = same_types(cx)?;
     for axis in 0..batch {
-        equal(cx, a.dims[axis], b.dims[axis], "Expected the batches to be of one size")?;
+        cx.require_equal(a.dims[axis], b.dims[axis], "Expected the batches to be of one size")?;
     }
     let message = format!(
         "mat1 and mat2 shapes cannot be multiplied ({}x{} and {}x{})",
@@ -56,7 +48,7 @@ fn product_type(cx: &mut Infer, batch: usize) -> Types {
         b.dims[batch],
         b.dims[batch + 1]
     );
-    equal(cx, a.dims[batch + 1], b.dims[batch], &message)?;
+    cx.require_equal(a.dims[batch + 1], b.dims[batch], &message)?;
     let mut dims = a.dims;
     dims[batch + 1] = b.dims[batch + 1];
     one(dtype, dims)
@@ -115,7 +107,11 @@ fn arguments(facts: &[Fact]) -> Result<Convolution, OpError> {
         dilation: list(5)?,
         transposed: matches!(facts[6], Fact::Bool(Ok(true))),
         output_padding: list(7)?,
-        groups: if let Fact::Int(Dim::Const(groups)) = facts[8] { groups } else { return OpError::unsupported("groups known only at run time") },
+        groups: if let Fact::Int(Dim::Const(groups)) = facts[8] {
+            groups
+        } else {
+            return OpError::unsupported("groups known only at run time");
+        },
     };
     let lengths = [&all.stride, &all.padding, &all.dilation];
     if lengths.iter().any(|l| l.len() != axes) {
@@ -142,17 +138,26 @@ fn convolution_type(cx: &mut Infer) -> Types {
     cx.bool(6)?;
     let conv = arguments(cx.args)?;
     if weight.rank() < 3 || input.rank() != weight.rank() {
-        return OpError::raise(format!("Expected an input of {} dimensions for weight {weight}, but got input {input}", weight.rank()));
+        return OpError::raise(format!(
+            "Expected an input of {} dimensions for weight {weight}, but got input {input}",
+            weight.rank()
+        ));
     }
-    let known = |d: Dim| d.as_const().map_or_else(|| OpError::unsupported("a convolution's weight with sizes known only at run time"), Ok);
+    let known = |d: Dim| {
+        d.as_const().map_or_else(|| OpError::unsupported("a convolution's weight with sizes known only at run time"), Ok)
+    };
     let kernel: Vec<i64> = weight.dims.iter().map(|&d| known(d)).collect::<Result<_, _>>()?;
-    let (channels, outputs) = if conv.transposed { (kernel[0], kernel[1] * conv.groups) } else { (kernel[1] * conv.groups, kernel[0]) };
+    let (channels, outputs) =
+        if conv.transposed { (kernel[0], kernel[1] * conv.groups) } else { (kernel[1] * conv.groups, kernel[0]) };
     let grouped = if conv.transposed { channels } else { outputs };
     if grouped % conv.groups != 0 {
         return OpError::raise(format!("expected weight to be divisible by groups = {}, but got weight {weight}", conv.groups));
     }
-    let message = format!("Given groups={}, weight {weight}, expected input to have {channels} channels, but got input {input}", conv.groups);
-    equal(cx, input.dims[1], Dim::Const(channels), &message)?;
+    let message = format!(
+        "Given groups={}, weight {weight}, expected input to have {channels} channels, but got input {input}",
+        conv.groups
+    );
+    cx.require_equal(input.dims[1], Dim::Const(channels), &message)?;
     check_bias(cx, outputs)?;
     let mut dims = vec![input.dims[0], Dim::Const(outputs)];
     for axis in 0..kernel.len() - 2 {
@@ -170,7 +175,11 @@ fn check_bias(cx: &mut Infer, outputs: i64) -> Result<(), OpError> {
     if bias.rank() != 1 {
         return OpError::raise(format!("expected bias to be 1-dimensional with {outputs} elements, but got {bias}"));
     }
-    equal(cx, bias.dims[0], Dim::Const(outputs), &format!("expected bias to be 1-dimensional with {outputs} elements, but got {bias}"))
+    cx.require_equal(
+        bias.dims[0],
+        Dim::Const(outputs),
+        &format!("expected bias to be 1-dimensional with {outputs} elements, but got {bias}"),
+    )
 }
 
 fn output_size(cx: &mut Infer, conv: &Convolution, size: Dim, kernel: i64, axis: usize) -> Result<Dim, OpError> {
@@ -183,15 +192,16 @@ fn output_size(cx: &mut Infer, conv: &Convolution, size: Dim, kernel: i64, axis:
     } else {
         let last = cx.add(size, Dim::Const(2 * padding - reach - 1));
         if last.as_const().is_some_and(|n| n < 0) {
-            return OpError::raise(format!("Calculated padded input size per channel: {size}. Kernel size: {kernel}. Kernel size can't be greater than actual input size"));
+            return OpError::raise(format!(
+                "Calculated padded input size per channel: {size}. Kernel size: {kernel}. Kernel size can't be greater than actual input size"
+            ));
         }
         let steps = cx.floor_div(last, Dim::Const(stride));
         cx.add(steps, Dim::Const(1))
     };
-    match result.as_const() {
-        Some(n) if n < 0 || (n == 0 && !conv.transposed) => OpError::raise("Given input size per channel, the calculated output size is too small"),
-        _ => Ok(result),
-    }
+    let least = Dim::Const(i64::from(!conv.transposed));
+    cx.require_at_most(least, result, "Given input size per channel, the calculated output size is too small")?;
+    Ok(result)
 }
 
 fn convolution(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
@@ -201,7 +211,11 @@ fn convolution(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
     let per_group = e.int(output_channels / conv.groups);
     let group = e.binary(BinaryOp::FloorDiv, index[1], per_group);
     let within = e.binary(BinaryOp::Mod, index[1], per_group);
-    let channels = if conv.transposed { weight.dims[0].as_const().map(|c| Dim::Const(c / conv.groups)).expect("known") } else { weight.dims[1] };
+    let channels = if conv.transposed {
+        weight.dims[0].as_const().map(|c| Dim::Const(c / conv.groups)).expect("known")
+    } else {
+        weight.dims[1]
+    };
     let mut sizes = vec![channels];
     sizes.extend(&weight.dims[2..]);
     let sum = e.reduce(ReduceOp::Sum, &sizes, &mut |e, inner| {
@@ -234,7 +248,11 @@ fn source_index(e: &mut Element, conv: &Convolution, input: &TensorType, index: 
         let size = e.dim(input.dims[axis + 2]);
         let operands = [index[axis + 2], inner[axis + 1], size];
         let is_transposed = conv.transposed;
-        let spread = e.calc(operands, |[x, k, _]| if is_transposed { x + padding - k * dilation } else { x * stride - padding + k * dilation });
+        let spread =
+            e.calc(
+                operands,
+                |[x, k, _]| if is_transposed { x + padding - k * dilation } else { x * stride - padding + k * dilation },
+            );
         let at = e.calc([spread], |[at]| if is_transposed { at.binary(BinaryOp::FloorDiv, stride) } else { at });
         let within = e.calc([at, size, spread], |[at, size, spread]| {
             let within = at.ge(0.0) & at.lt(size);

@@ -10,70 +10,99 @@ use kiln_graph::{Dim, TensorType};
 use kiln_loops::{BinaryOp, Expr, Kind};
 
 /// The operators of this family.
-pub const ENTRIES: &[Entry] = &[
-    tensor!("aten::cat", "tensors one after the other along an axis", joined, join),
-    tensor!("aten::concat", "tensors one after the other along an axis", joined, join),
-    tensor!("aten::concatenate", "tensors one after the other along an axis", joined, join),
-    tensor!("aten::stack", "tensors of one shape along a new axis", stacked, |e, _, index| {
-        let axis = wrap_axis(e.const_int(1), index.len()).expect("checked by the infer rule");
-        let mut own = index.to_vec();
-        let at = own.remove(axis);
-        let count = list(e.args).len();
-        let mut value = e.load_item(0, count - 1, &own);
-        value = finish(e, value);
-        for item in (0..count - 1).rev() {
-            let here = e.load_item(0, item, &own);
-            let here = finish(e, here);
-            let position = e.int(item as i64);
-            let is_here = e.binary(BinaryOp::Eq, at, position);
-            value = e.select(is_here, here, value);
-        }
-        value
-    }),
-    tensor!("aten::flip", "reversed along axes", flipped, |e, _, index| {
-        let mut own = index.to_vec();
-        for axis in e.const_ints(1) {
-            let axis = wrap_axis(axis, own.len()).expect("checked by the infer rule");
-            if let Some(i) = own.get(axis).copied() {
-                let size = e.tensor(0).dims[axis];
-                let size = e.dim(size);
-                own[axis] = e.calc([i, size], |[i, size]| size - 1.0 - i);
+pub const ENTRIES: &[Entry] =
+    &[
+        tensor!("aten::cat", "tensors one after the other along an axis", joined, join),
+        tensor!("aten::concat", "tensors one after the other along an axis", joined, join),
+        tensor!("aten::concatenate", "tensors one after the other along an axis", joined, join),
+        tensor!("aten::stack", "tensors of one shape along a new axis", stacked, |e, _, index| {
+            let axis = wrap_axis(e.const_int(1), index.len()).expect("checked by the infer rule");
+            let mut own = index.to_vec();
+            let at = own.remove(axis);
+            let count = list(e.args).len();
+            let mut value = e.load_item(0, count - 1, &own);
+            value = finish(e, value);
+            for item in (0..count - 1).rev() {
+                let here = e.load_item(0, item, &own);
+                let here = finish(e, here);
+                let position = e.int(item as i64);
+                let is_here = e.binary(BinaryOp::Eq, at, position);
+                value = e.select(is_here, here, value);
             }
-        }
-        e.load(0, &own)
-    }),
-    tensor!("aten::roll", "shifted along axes, what falls out coming in at the other end", rolled, roll),
-    tensor!("aten::repeat", "copies of the tensor along axes", repeated, |e, _, index| {
-        let dims = e.tensor(0).dims.clone();
-        let skip = index.len() - dims.len();
-        let mut own = Vec::new();
-        for (&i, dim) in index[skip..].iter().zip(dims) {
-            let size = e.dim(dim);
-            own.push(e.binary(BinaryOp::Mod, i, size));
-        }
-        e.load(0, &own)
-    }),
-    tensor!("aten::repeat_interleave.self_int", "each position several times", interleaved, |e, _, index| {
-        let repeats = e.number(1, Kind::Int);
-        let mut own = index.to_vec();
-        let axis = if e.is_none(2) { 0 } else { wrap_axis(e.const_int(2), own.len()).expect("checked by the infer rule") };
-        own[axis] = e.binary(BinaryOp::FloorDiv, own[axis], repeats);
-        let dims = e.tensor(0).dims.clone();
-        let own = if e.is_none(2) { unflatten(e, own[0], &dims) } else { own };
-        e.load(0, &own[..dims.len()])
-    }),
-    tensor!("aten::constant_pad_nd", "a border of one value", |cx| padded(cx, Border::Constant), |e, _, index| pad_constant(e, index)),
-    tensor!("aten::reflection_pad1d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| pad(e, index, Border::Reflect)),
-    tensor!("aten::reflection_pad2d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| pad(e, index, Border::Reflect)),
-    tensor!("aten::reflection_pad3d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| pad(e, index, Border::Reflect)),
-    tensor!("aten::replication_pad1d", "a border that repeats the edge", |cx| padded(cx, Border::Replicate), |e, _, index| pad(e, index, Border::Replicate)),
-    tensor!("aten::replication_pad2d", "a border that repeats the edge", |cx| padded(cx, Border::Replicate), |e, _, index| pad(e, index, Border::Replicate)),
-    tensor!("aten::replication_pad3d", "a border that repeats the edge", |cx| padded(cx, Border::Replicate), |e, _, index| pad(e, index, Border::Replicate)),
-    tensor!("aten::_pad_circular", "a border that continues at the other end", |cx| padded(cx, Border::Circular), |e, _, index| pad(e, index, Border::Circular)),
-    tensor!("aten::tril", "the lower triangle, 0 elsewhere", triangle_type, |e, _, index| triangle(e, index, BinaryOp::Le)),
-    tensor!("aten::triu", "the upper triangle, 0 elsewhere", triangle_type, |e, _, index| triangle(e, index, BinaryOp::Ge)),
-    tensor!("aten::diag_embed", "matrices with a diagonal, 0 elsewhere", embedded, embed),
-];
+            value
+        }),
+        tensor!("aten::flip", "reversed along axes", flipped, |e, _, index| {
+            let mut own = index.to_vec();
+            for axis in e.const_ints(1) {
+                let axis = wrap_axis(axis, own.len()).expect("checked by the infer rule");
+                if let Some(i) = own.get(axis).copied() {
+                    let size = e.tensor(0).dims[axis];
+                    let size = e.dim(size);
+                    own[axis] = e.calc([i, size], |[i, size]| size - 1.0 - i);
+                }
+            }
+            e.load(0, &own)
+        }),
+        tensor!("aten::roll", "shifted along axes, what falls out coming in at the other end", rolled, roll),
+        tensor!("aten::repeat", "copies of the tensor along axes", repeated, |e, _, index| {
+            let dims = e.tensor(0).dims.clone();
+            let skip = index.len() - dims.len();
+            let mut own = Vec::new();
+            for (&i, dim) in index[skip..].iter().zip(dims) {
+                let size = e.dim(dim);
+                own.push(e.binary(BinaryOp::Mod, i, size));
+            }
+            e.load(0, &own)
+        }),
+        tensor!("aten::repeat_interleave.self_int", "each position several times", interleaved, |e, _, index| {
+            let repeats = e.number(1, Kind::Int);
+            let mut own = index.to_vec();
+            let axis = if e.is_none(2) { 0 } else { wrap_axis(e.const_int(2), own.len()).expect("checked by the infer rule") };
+            own[axis] = e.binary(BinaryOp::FloorDiv, own[axis], repeats);
+            let dims = e.tensor(0).dims.clone();
+            let own = if e.is_none(2) { unflatten(e, own[0], &dims) } else { own };
+            e.load(0, &own[..dims.len()])
+        }),
+        tensor!("aten::constant_pad_nd", "a border of one value", |cx| padded(cx, Border::Constant), |e, _, index| pad_constant(
+            e, index
+        )),
+        tensor!("aten::reflection_pad1d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
+            pad(e, index, Border::Reflect)
+        }),
+        tensor!("aten::reflection_pad2d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
+            pad(e, index, Border::Reflect)
+        }),
+        tensor!("aten::reflection_pad3d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
+            pad(e, index, Border::Reflect)
+        }),
+        tensor!(
+            "aten::replication_pad1d",
+            "a border that repeats the edge",
+            |cx| padded(cx, Border::Replicate),
+            |e, _, index| pad(e, index, Border::Replicate)
+        ),
+        tensor!(
+            "aten::replication_pad2d",
+            "a border that repeats the edge",
+            |cx| padded(cx, Border::Replicate),
+            |e, _, index| pad(e, index, Border::Replicate)
+        ),
+        tensor!(
+            "aten::replication_pad3d",
+            "a border that repeats the edge",
+            |cx| padded(cx, Border::Replicate),
+            |e, _, index| pad(e, index, Border::Replicate)
+        ),
+        tensor!(
+            "aten::_pad_circular",
+            "a border that continues at the other end",
+            |cx| padded(cx, Border::Circular),
+            |e, _, index| pad(e, index, Border::Circular)
+        ),
+        tensor!("aten::tril", "the lower triangle, 0 elsewhere", triangle_type, |e, _, index| triangle(e, index, BinaryOp::Le)),
+        tensor!("aten::triu", "the upper triangle, 0 elsewhere", triangle_type, |e, _, index| triangle(e, index, BinaryOp::Ge)),
+        tensor!("aten::diag_embed", "matrices with a diagonal, 0 elsewhere", embedded, embed),
+    ];
 
 /// The facts of a tensor-list argument 0.
 fn list(args: &[Fact]) -> &[Fact] {
@@ -93,6 +122,10 @@ fn joined(cx: &mut Infer) -> Types {
     not_quantized(cx)?;
     if tensors.iter().any(|t| t.rank() == 0) {
         return OpError::raise("zero-dimensional tensor (at position 0) cannot be concatenated");
+    }
+    let most = tensors.iter().map(TensorType::rank).max();
+    if most != Some(1) && tensors.iter().any(|t| matches!(t.dims[..], [Dim::Value(_)])) {
+        return OpError::unsupported("a tensor of one axis among others, which is left out if it has no element");
     }
     let Some(first) = tensors.iter().find(|t| !is_legacy_empty(t)).cloned() else {
         wrap_axis(cx.int(1)?, 1)?;
@@ -157,7 +190,10 @@ fn stacked(cx: &mut Infer) -> Types {
     let mut dims = tensors[0].dims.clone();
     for (at, ty) in tensors.iter().enumerate() {
         if ty.rank() != dims.len() {
-            return OpError::raise(format!("stack expects each tensor to be equal size, but got {} at entry 0 and {ty} at entry {at}", tensors[0]));
+            return OpError::raise(format!(
+                "stack expects each tensor to be equal size, but got {} at entry 0 and {ty} at entry {at}",
+                tensors[0]
+            ));
         }
         for axis in 0..dims.len() {
             dims[axis] = match_dim(cx, dims[axis], ty.dims[axis], axis, at)?;
@@ -230,8 +266,8 @@ fn repeated(cx: &mut Infer) -> Types {
     if repeats.len() < own.len() {
         return OpError::raise("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor");
     }
-    if repeats.iter().any(|r| r.as_const().is_some_and(|n| n < 0)) {
-        return OpError::raise(format!("Trying to create tensor with negative dimension {repeats:?}"));
+    for &count in &repeats {
+        cx.require_at_most(Dim::Const(0), count, &format!("Trying to create tensor with negative dimension {count}"))?;
     }
     let skip = repeats.len() - own.len();
     let mut dims = repeats;
@@ -244,9 +280,7 @@ fn repeated(cx: &mut Infer) -> Types {
 fn interleaved(cx: &mut Infer) -> Types {
     let ty = cx.tensor(0).clone();
     let repeats = cx.dim(1)?;
-    if repeats.as_const().is_some_and(|n| n < 0) {
-        return OpError::raise("Repeats must be non-negative");
-    }
+    cx.require_at_most(Dim::Const(0), repeats, "Repeats must be non-negative")?;
     let mut dims = ty.dims;
     let axis = match cx.opt_int(2)? {
         None => {
@@ -299,29 +333,39 @@ fn padded(cx: &mut Infer, border: Border) -> Types {
     let mut dims = Vec::new();
     for (axis, (before, after)) in paddings(&pad, ty.rank()).into_iter().enumerate() {
         let own = ty.dims[axis];
-        check_border(own, before, after, border)?;
+        check_border(cx, own, before, after, border)?;
         let sum = cx.add(own, before);
         let size = cx.add(sum, after);
-        if size.as_const().is_some_and(|n| n < 0 || (n == 0 && border != Border::Constant && own != Dim::Const(0))) {
-            return OpError::raise(format!("The input size {own}, plus negative padding {before} and {after}, resulted in a negative output size"));
+        if before != Dim::Const(0) || after != Dim::Const(0) {
+            let least = Dim::Const(i64::from(border != Border::Constant && own != Dim::Const(0)));
+            let message =
+                format!("The input size {own}, plus negative padding {before} and {after}, resulted in a negative output size");
+            cx.require_at_most(least, size, &message)?;
         }
         dims.push(size);
     }
     one(ty.dtype, dims)
 }
 
-fn check_border(own: Dim, before: Dim, after: Dim, border: Border) -> Result<(), OpError> {
-    let (Some(size), Some(before), Some(after)) = (own.as_const(), before.as_const(), after.as_const()) else { return Ok(()) };
-    let is_padded = before != 0 || after != 0;
-    let widest = before.max(after);
-    match border {
-        Border::Reflect if is_padded && widest >= size => OpError::raise(format!(
-            "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at dimension of size {size}"
-        )),
-        Border::Circular if widest > size => OpError::raise("Padding value causes wrapping around more than once."),
-        Border::Replicate if is_padded && size == 0 => OpError::raise("Expected a non-zero size for the padded dimension"),
-        _ => Ok(()),
+fn check_border(cx: &mut Infer, own: Dim, before: Dim, after: Dim, border: Border) -> Result<(), OpError> {
+    if border == Border::Constant || (before, after) == (Dim::Const(0), Dim::Const(0)) {
+        return Ok(());
     }
+    let (least, message) = match border {
+        Border::Reflect => (
+            1,
+            format!(
+                "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) at dimension of size {own}"
+            ),
+        ),
+        Border::Circular => (0, "Padding value causes wrapping around more than once.".to_owned()),
+        _ => return cx.require_at_most(Dim::Const(1), own, "Expected a non-zero size for the padded dimension"),
+    };
+    for pad in [before, after] {
+        let needed = cx.add(pad, Dim::Const(least));
+        cx.require_at_most(needed, own, &message)?;
+    }
+    Ok(())
 }
 
 fn pad_constant(e: &mut Element, index: &[Expr]) -> Expr {

@@ -242,11 +242,8 @@ fn best(cx: &mut Infer) -> Types {
     cx.bool(3)?;
     cx.bool(4)?;
     let len = ty.dims.get(axis).copied().unwrap_or(Dim::Const(1));
-    if let (Dim::Const(k), Dim::Const(n)) = (k, len)
-        && (k < 0 || k > n)
-    {
-        return OpError::raise("selected index k out of range");
-    }
+    cx.require_at_most(Dim::Const(0), k, "selected index k out of range")?;
+    cx.require_at_most(k, len, "selected index k out of range")?;
     if let Some(size) = ty.dims.get_mut(axis) {
         *size = k;
     }

@@ -167,7 +167,9 @@ fn complement(x: Num) -> Num {
 
 fn negated(cx: &mut Infer) -> Types {
     if cx.tensor(0).dtype == DType::Bool {
-        return OpError::raise("Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.");
+        return OpError::raise(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator instead.",
+        );
     }
     same(cx)
 }

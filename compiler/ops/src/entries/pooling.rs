@@ -16,9 +16,24 @@ pub const ENTRIES: &[Entry] = &[
     tensor!("aten::max_pool1d", "the largest of each window", |cx| max_type(cx, 1), |e, _, i| max_value(e, 1, i)),
     tensor!("aten::max_pool2d", "the largest of each window", |cx| max_type(cx, 2), |e, _, i| max_value(e, 2, i)),
     tensor!("aten::max_pool3d", "the largest of each window", |cx| max_type(cx, 3), |e, _, i| max_value(e, 3, i)),
-    tensor!("aten::max_pool1d_with_indices", "the largest of each window and its flat place", |cx| max_types(cx, 1), |e, o, i| max_pool(e, 1, o, i)),
-    tensor!("aten::max_pool2d_with_indices", "the largest of each window and its flat place", |cx| max_types(cx, 2), |e, o, i| max_pool(e, 2, o, i)),
-    tensor!("aten::max_pool3d_with_indices", "the largest of each window and its flat place", |cx| max_types(cx, 3), |e, o, i| max_pool(e, 3, o, i)),
+    tensor!(
+        "aten::max_pool1d_with_indices",
+        "the largest of each window and its flat place",
+        |cx| max_types(cx, 1),
+        |e, o, i| max_pool(e, 1, o, i)
+    ),
+    tensor!(
+        "aten::max_pool2d_with_indices",
+        "the largest of each window and its flat place",
+        |cx| max_types(cx, 2),
+        |e, o, i| max_pool(e, 2, o, i)
+    ),
+    tensor!(
+        "aten::max_pool3d_with_indices",
+        "the largest of each window and its flat place",
+        |cx| max_types(cx, 3),
+        |e, o, i| max_pool(e, 3, o, i)
+    ),
     tensor!("aten::avg_pool1d", "the mean of each window", |cx| mean_type(cx, 1), |e, _, i| mean_pool(e, 1, i)),
     tensor!("aten::avg_pool2d", "the mean of each window", |cx| mean_type(cx, 2), |e, _, i| mean_pool(e, 2, i)),
     tensor!("aten::avg_pool3d", "the mean of each window", |cx| mean_type(cx, 3), |e, _, i| mean_pool(e, 3, i)),
@@ -27,9 +42,24 @@ pub const ENTRIES: &[Entry] = &[
     tensor!("aten::_adaptive_avg_pool2d", "means of equal parts", |cx| adaptive_type(cx, 2), |e, _, i| adaptive_mean(e, 2, i)),
     tensor!("aten::adaptive_avg_pool3d", "means of equal parts", |cx| adaptive_type(cx, 3), |e, _, i| adaptive_mean(e, 3, i)),
     tensor!("aten::_adaptive_avg_pool3d", "means of equal parts", |cx| adaptive_type(cx, 3), |e, _, i| adaptive_mean(e, 3, i)),
-    tensor!("aten::adaptive_max_pool1d", "the largest of equal parts and its flat place", |cx| adaptive_types(cx, 1), |e, o, i| adaptive_max(e, 1, o, i)),
-    tensor!("aten::adaptive_max_pool2d", "the largest of equal parts and its flat place", |cx| adaptive_types(cx, 2), |e, o, i| adaptive_max(e, 2, o, i)),
-    tensor!("aten::adaptive_max_pool3d", "the largest of equal parts and its flat place", |cx| adaptive_types(cx, 3), |e, o, i| adaptive_max(e, 3, o, i)),
+    tensor!(
+        "aten::adaptive_max_pool1d",
+        "the largest of equal parts and its flat place",
+        |cx| adaptive_types(cx, 1),
+        |e, o, i| adaptive_max(e, 1, o, i)
+    ),
+    tensor!(
+        "aten::adaptive_max_pool2d",
+        "the largest of equal parts and its flat place",
+        |cx| adaptive_types(cx, 2),
+        |e, o, i| adaptive_max(e, 2, o, i)
+    ),
+    tensor!(
+        "aten::adaptive_max_pool3d",
+        "the largest of equal parts and its flat place",
+        |cx| adaptive_types(cx, 3),
+        |e, o, i| adaptive_max(e, 3, o, i)
+    ),
     tensor!("aten::im2col", "the windows of an image as columns", im2col_type, im2col),
     tensor!("aten::col2im", "the sum of columns at the places of their windows", col2im_type, col2im),
 ];
@@ -56,7 +86,8 @@ impl Windows {
     /// Of the arguments of a pooling operator.
     fn new(facts: &[Fact], axes: usize, dilation: Option<usize>) -> Result<Windows, OpError> {
         let kernel = each(&facts[1], axes)?;
-        let stride = if matches!(&facts[2], Fact::List(items) if items.is_empty()) { kernel.clone() } else { each(&facts[2], axes)? };
+        let stride =
+            if matches!(&facts[2], Fact::List(items) if items.is_empty()) { kernel.clone() } else { each(&facts[2], axes)? };
         let dilation = dilation.map_or(Ok(vec![1; axes]), |at| each(&facts[at], axes))?;
         let windows = Windows { kernel, stride, padding: each(&facts[3], axes)?, dilation };
         windows.check()?;
@@ -70,7 +101,9 @@ impl Windows {
             }
             let (pad, reach) = (self.padding[axis], self.dilation[axis] * (self.kernel[axis] - 1) + 1);
             if pad < 0 || pad > reach / 2 {
-                return OpError::raise(format!("pad should be at most half of effective kernel size, but got pad={pad} and kernel size {reach}"));
+                return OpError::raise(format!(
+                    "pad should be at most half of effective kernel size, but got pad={pad} and kernel size {reach}"
+                ));
             }
         }
         Ok(())
@@ -94,7 +127,9 @@ fn check_rank(cx: &Infer, axes: usize) -> Result<(), OpError> {
         return OpError::raise(format!("Expected {}D or {}D input tensor, but got {ty}", axes + 1, axes + 2));
     }
     if ty.dims[ty.rank() - axes - 1..].contains(&Dim::Const(0)) {
-        return OpError::raise(format!("Expected input with optional 0 dim batch size and other dimensions non-zero, but got {ty}"));
+        return OpError::raise(format!(
+            "Expected input with optional 0 dim batch size and other dimensions non-zero, but got {ty}"
+        ));
     }
     Ok(())
 }
@@ -117,9 +152,11 @@ fn pooled(cx: &mut Infer, windows: &Windows, ceil: bool) -> Result<Vec<Dim>, OpE
             let starts = cx.floor_div(span, Dim::Const(stride));
             count = cx.dims.binary(BinaryOp::Min, count, starts);
         }
-        if count.as_const().is_some_and(|n| n < 1) {
-            return OpError::raise(format!("Given input size {size}: the calculated output size {count} is too small"));
-        }
+        cx.require_at_most(
+            Dim::Const(1),
+            count,
+            &format!("Given input size {size}: the calculated output size {count} is too small"),
+        )?;
         dims[first + axis] = count;
     }
     Ok(dims)
@@ -196,8 +233,10 @@ fn mean_type(cx: &mut Infer, axes: usize) -> Types {
     let windows = Windows::new(cx.args, axes, None)?;
     let ceil = cx.bool(4)?;
     cx.bool(5)?;
-    if cx.args.get(6).is_some_and(|f| matches!(f, Fact::Int(Dim::Const(0)))) {
-        return OpError::raise("divisor must be not zero");
+    match cx.args.get(6) {
+        Some(Fact::Int(Dim::Const(0))) => return OpError::raise("divisor must be not zero"),
+        Some(Fact::Int(Dim::Const(_)) | Fact::None) | None => {}
+        Some(_) => return OpError::unsupported("a divisor that is known only at run time"),
     }
     let dims = pooled(cx, &windows, ceil)?;
     match cx.tensor(0).dtype {
@@ -253,7 +292,9 @@ fn adaptive_type(cx: &mut Infer, axes: usize) -> Types {
     let first = dims.len() - axes;
     for (axis, &size) in sizes.iter().enumerate() {
         if size < 0 {
-            return OpError::raise(format!("adaptive_avg_pool: elements of output_size must be greater than or equal to 0 but received {size}"));
+            return OpError::raise(format!(
+                "adaptive_avg_pool: elements of output_size must be greater than or equal to 0 but received {size}"
+            ));
         }
         if dims[first + axis].as_const().is_none() && size != 1 {
             return OpError::unsupported("parts of a size known only at run time");
@@ -290,7 +331,9 @@ fn parts(e: &mut Element, axes: usize, index: &[Expr]) -> Parts {
             (e.int(0), size)
         } else {
             let start = e.calc([index[axis], size], |[o, size]| (o * size).binary(BinaryOp::FloorDiv, output as f64));
-            let end = e.calc([index[axis], size], |[o, size]| ((o + 1.0) * size + (output - 1) as f64).binary(BinaryOp::FloorDiv, output as f64));
+            let end = e.calc([index[axis], size], |[o, size]| {
+                ((o + 1.0) * size + (output - 1) as f64).binary(BinaryOp::FloorDiv, output as f64)
+            });
             (start, e.binary(BinaryOp::Sub, end, start))
         };
         parts.starts.push(start);
@@ -346,8 +389,12 @@ fn adaptive_max(e: &mut Element, axes: usize, output: usize, index: &[Expr]) -> 
 
 /// Of im2col (kernel, dilation, padding, stride from argument 1 on) and col2im (from argument 2 on).
 fn columns(facts: &[Fact], from: usize) -> Result<Windows, OpError> {
-    let windows =
-        Windows { kernel: each(&facts[from], 2)?, dilation: each(&facts[from + 1], 2)?, padding: each(&facts[from + 2], 2)?, stride: each(&facts[from + 3], 2)? };
+    let windows = Windows {
+        kernel: each(&facts[from], 2)?,
+        dilation: each(&facts[from + 1], 2)?,
+        padding: each(&facts[from + 2], 2)?,
+        stride: each(&facts[from + 3], 2)?,
+    };
     let positive = [&windows.kernel, &windows.dilation, &windows.stride].iter().all(|l| l.iter().all(|&n| n > 0));
     if !positive || windows.padding.iter().any(|&p| p < 0) {
         return OpError::raise("kernel size, dilation and stride should be greater than zero, padding not negative");
@@ -363,9 +410,7 @@ fn counts(cx: &mut Infer, windows: &Windows, sizes: &[Dim]) -> Result<Vec<Dim>, 
         let room = cx.add(size, Dim::Const(2 * windows.padding[axis] - reach));
         let steps = cx.floor_div(room, Dim::Const(windows.stride[axis]));
         let count = cx.add(steps, Dim::Const(1));
-        if count.as_const().is_some_and(|n| n < 1) {
-            return OpError::raise("calculated shape of the array of sliding blocks is too small (non-positive)");
-        }
+        cx.require_at_most(Dim::Const(1), count, "calculated shape of the array of sliding blocks is too small (non-positive)")?;
         counts.push(count);
     }
     Ok(counts)
@@ -391,7 +436,9 @@ fn im2col(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
     let row = unflatten(e, *row, &[dims[first - 1], Dim::Const(windows.kernel[0]), Dim::Const(windows.kernel[1])]);
     let width = e.dim(dims[first + 1]);
     let reach = windows.dilation[1] * (windows.kernel[1] - 1) + 1;
-    let across = e.calc([width], |[w]| (w + (2 * windows.padding[1] - reach) as f64).binary(BinaryOp::FloorDiv, windows.stride[1] as f64) + 1.0);
+    let across = e.calc([width], |[w]| {
+        (w + (2 * windows.padding[1] - reach) as f64).binary(BinaryOp::FloorDiv, windows.stride[1] as f64) + 1.0
+    });
     let (y, x) = (e.binary(BinaryOp::FloorDiv, *block, across), e.binary(BinaryOp::Mod, *block, across));
     let mut place = outer.to_vec();
     place.extend([row[0], y, x]);
@@ -411,9 +458,11 @@ fn col2im_type(cx: &mut Infer) -> Types {
     let blocks = cx.mul(counts[0], counts[1]);
     let (rows, area) = (ty.dims[ty.rank() - 2], windows.kernel[0] * windows.kernel[1]);
     let Some(rows) = rows.as_const() else { return OpError::unsupported("columns of a size known only at run time") };
-    if rows % area != 0 || (blocks.as_const().is_some() && blocks != ty.dims[ty.rank() - 1]) {
-        return OpError::raise(format!("Given output_size and kernel_size, expected the columns to fit, but got {ty}"));
+    let message = format!("Given output_size and kernel_size, expected the columns to fit, but got {ty}");
+    if rows % area != 0 {
+        return OpError::raise(message);
     }
+    cx.require_equal(blocks, ty.dims[ty.rank() - 1], &message)?;
     let mut dims = ty.dims[..ty.rank() - 2].to_vec();
     dims.push(Dim::Const(rows / area));
     dims.extend(sizes);
@@ -430,12 +479,15 @@ fn col2im(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
         let (mut block, mut line) = (e.int(0), *channel);
         for (axis, &at) in [*row, *column].iter().enumerate() {
             let size = e.dim(sizes[axis]);
-            let (stride, pad, dilation) = (windows.stride[axis] as f64, windows.padding[axis] as f64, windows.dilation[axis] as f64);
+            let (stride, pad, dilation) =
+                (windows.stride[axis] as f64, windows.padding[axis] as f64, windows.dilation[axis] as f64);
             let reach = windows.dilation[axis] * (windows.kernel[axis] - 1) + 1;
             let count = e.calc([size], |[n]| (n + 2.0 * pad - reach as f64).binary(BinaryOp::FloorDiv, stride) + 1.0);
             let spread = e.calc([at, k[axis]], |[at, k]| at + pad - k * dilation);
             let position = e.calc([spread], |[at]| at.binary(BinaryOp::FloorDiv, stride));
-            let within = e.calc([spread, position, count], |[at, o, count]| at.binary(BinaryOp::Mod, stride).eq(0.0) & o.ge(0.0) & o.lt(count));
+            let within = e.calc([spread, position, count], |[at, o, count]| {
+                at.binary(BinaryOp::Mod, stride).eq(0.0) & o.ge(0.0) & o.lt(count)
+            });
             inside = e.binary(BinaryOp::And, inside, within);
             block = e.calc([block, count, position], |[block, count, o]| block * count + o);
             line = e.calc([line, k[axis]], |[line, k]| line * windows.kernel[axis] as f64 + k);

@@ -19,7 +19,12 @@ pub const ENTRIES: &[Entry] = &[
     tensor!("aten::sum", "the sum", |cx| summed(cx, ALL, 1), |e, _, i| total(e, ReduceOp::Sum, ALL, i)),
     tensor!("aten::sum.dim_IntList", "the sum over axes", |cx| summed(cx, DIMS, 3), |e, _, i| total(e, ReduceOp::Sum, DIMS, i)),
     tensor!("aten::prod", "the product", |cx| summed(cx, ALL, 1), |e, _, i| total(e, ReduceOp::Prod, ALL, i)),
-    tensor!("aten::prod.dim_int", "the product over an axis", |cx| summed(cx, DIMS, 3), |e, _, i| total(e, ReduceOp::Prod, DIMS, i)),
+    tensor!("aten::prod.dim_int", "the product over an axis", |cx| summed(cx, DIMS, 3), |e, _, i| total(
+        e,
+        ReduceOp::Prod,
+        DIMS,
+        i
+    )),
     tensor!("aten::mean", "the mean", |cx| averaged(cx, ALL, 1), |e, _, i| mean(e, ALL, i)),
     tensor!("aten::mean.dim", "the mean over axes", |cx| averaged(cx, DIMS, 3), |e, _, i| mean(e, DIMS, i)),
     tensor!("aten::amax", "the largest over axes", |cx| extreme(cx, DIMS, "amax"), |e, _, i| own(e, ReduceOp::Max, DIMS, i)),
@@ -32,18 +37,53 @@ pub const ENTRIES: &[Entry] = &[
     tensor!("aten::min.dim", "the smallest over an axis and its first index", |cx| with_index(cx, "min"), |e, output, i| {
         if output == 0 { own(e, ReduceOp::Min, DIMS, i) } else { position(e, ReduceOp::ArgMin, DIMS, i) }
     }),
-    tensor!("aten::aminmax", "the smallest and the largest", |cx| {
-        let ty = extreme(cx, DIMS, "aminmax")?.remove(0);
-        Ok(vec![ty.clone(), ty])
-    }, |e, output, i| own(e, if output == 0 { ReduceOp::Min } else { ReduceOp::Max }, DIMS, i)),
-    tensor!("aten::argmax", "index of the first largest", |cx| indexed(cx, "argmax"), |e, _, i| position(e, ReduceOp::ArgMax, DIMS, i)),
-    tensor!("aten::argmin", "index of the first smallest", |cx| indexed(cx, "argmin"), |e, _, i| position(e, ReduceOp::ArgMin, DIMS, i)),
+    tensor!(
+        "aten::aminmax",
+        "the smallest and the largest",
+        |cx| {
+            let ty = extreme(cx, DIMS, "aminmax")?.remove(0);
+            Ok(vec![ty.clone(), ty])
+        },
+        |e, output, i| own(e, if output == 0 { ReduceOp::Min } else { ReduceOp::Max }, DIMS, i)
+    ),
+    tensor!("aten::argmax", "index of the first largest", |cx| indexed(cx, "argmax"), |e, _, i| position(
+        e,
+        ReduceOp::ArgMax,
+        DIMS,
+        i
+    )),
+    tensor!("aten::argmin", "index of the first smallest", |cx| indexed(cx, "argmin"), |e, _, i| position(
+        e,
+        ReduceOp::ArgMin,
+        DIMS,
+        i
+    )),
     tensor!("aten::any", "whether one is not zero", |cx| tested(cx, ALL), |e, _, i| truth(e, ReduceOp::Any, ALL, i)),
-    tensor!("aten::any.dim", "whether one along an axis is not zero", |cx| tested(cx, DIMS), |e, _, i| truth(e, ReduceOp::Any, DIMS, i)),
-    tensor!("aten::any.dims", "whether one along axes is not zero", |cx| tested(cx, DIMS), |e, _, i| truth(e, ReduceOp::Any, DIMS, i)),
+    tensor!("aten::any.dim", "whether one along an axis is not zero", |cx| tested(cx, DIMS), |e, _, i| truth(
+        e,
+        ReduceOp::Any,
+        DIMS,
+        i
+    )),
+    tensor!("aten::any.dims", "whether one along axes is not zero", |cx| tested(cx, DIMS), |e, _, i| truth(
+        e,
+        ReduceOp::Any,
+        DIMS,
+        i
+    )),
     tensor!("aten::all", "whether none is zero", |cx| tested(cx, ALL), |e, _, i| truth(e, ReduceOp::All, ALL, i)),
-    tensor!("aten::all.dim", "whether none along an axis is zero", |cx| tested(cx, DIMS), |e, _, i| truth(e, ReduceOp::All, DIMS, i)),
-    tensor!("aten::all.dims", "whether none along axes is zero", |cx| tested(cx, DIMS), |e, _, i| truth(e, ReduceOp::All, DIMS, i)),
+    tensor!("aten::all.dim", "whether none along an axis is zero", |cx| tested(cx, DIMS), |e, _, i| truth(
+        e,
+        ReduceOp::All,
+        DIMS,
+        i
+    )),
+    tensor!("aten::all.dims", "whether none along axes is zero", |cx| tested(cx, DIMS), |e, _, i| truth(
+        e,
+        ReduceOp::All,
+        DIMS,
+        i
+    )),
 ];
 
 /// Which axes are reduced.
@@ -152,16 +192,17 @@ fn mean(e: &mut Element, form: Form, index: &[Expr]) -> Expr {
     finish(e, y)
 }
 
-fn not_empty(reduced: &[Dim], name: &str) -> Result<(), OpError> {
+fn not_empty(cx: &mut Infer, reduced: &[Dim], name: &str) -> Result<(), OpError> {
+    let message = format!("{name}(): Expected reduction dim to have non-zero size.");
     if reduced.contains(&Dim::Const(0)) {
-        return OpError::index(format!("{name}(): Expected reduction dim to have non-zero size."));
+        return OpError::index(message);
     }
-    Ok(())
+    reduced.iter().try_for_each(|&size| cx.require_at_most(Dim::Const(1), size, &message))
 }
 
 fn extreme(cx: &mut Infer, form: Form, name: &str) -> Types {
     let (dims, reduced) = split(cx, form)?;
-    not_empty(&reduced, name)?;
+    not_empty(cx, &reduced, name)?;
     one(cx.tensor(0).dtype, dims)
 }
 

@@ -69,7 +69,10 @@ pub(super) fn not_quantized(cx: &Infer) -> Result<(), OpError> {
 
 /// PyTorch has no kernel for this element type.
 pub(super) fn no_kernel<T>(kernel: &str, dtype: DType) -> Result<T, OpError> {
-    Err(OpError::Raise { class: "NotImplementedError", message: format!("\"{kernel}\" not implemented for '{}'", dtype.scalar_type_name()) })
+    Err(OpError::Raise {
+        class: "NotImplementedError",
+        message: format!("\"{kernel}\" not implemented for '{}'", dtype.scalar_type_name()),
+    })
 }
 
 /// One result of the first argument's type.

@@ -56,12 +56,24 @@ pub const RESIZE: &[Entry] = resize! {
 
 /// Sampling at a grid.
 pub const GRID: &[Entry] = &[
-    tensor!("aten::grid_sampler_2d", "the image at the places of a grid in -1..1", |cx| grid_type(cx, 2), |e, _, index| grid(e, 2, index)),
-    tensor!("aten::grid_sampler_3d", "the volume at the places of a grid in -1..1", |cx| grid_type(cx, 3), |e, _, index| grid(e, 3, index)),
-    tensor!("aten::grid_sampler", "the image or volume at the places of a grid in -1..1", |cx| { let axes = cx.tensor(0).rank().saturating_sub(2); grid_type(cx, axes) }, |e, _, index| {
-        let axes = index.len() - 2;
-        grid(e, axes, index)
-    }),
+    tensor!("aten::grid_sampler_2d", "the image at the places of a grid in -1..1", |cx| grid_type(cx, 2), |e, _, index| grid(
+        e, 2, index
+    )),
+    tensor!("aten::grid_sampler_3d", "the volume at the places of a grid in -1..1", |cx| grid_type(cx, 3), |e, _, index| grid(
+        e, 3, index
+    )),
+    tensor!(
+        "aten::grid_sampler",
+        "the image or volume at the places of a grid in -1..1",
+        |cx| {
+            let axes = cx.tensor(0).rank().saturating_sub(2);
+            grid_type(cx, axes)
+        },
+        |e, _, index| {
+            let axes = index.len() - 2;
+            grid(e, axes, index)
+        }
+    ),
 ];
 
 impl Form {
@@ -126,13 +138,19 @@ fn resized(cx: &mut Infer, form: Form) -> Types {
         match ty.dims[axis + 2].as_const() {
             None => return OpError::unsupported("an image of sizes known only at run time"),
             Some(n) if n <= 0 || size <= 0 => {
-                return OpError::raise(format!("Input and output sizes should be greater than 0, but got input ({n}) and output ({size})"));
+                return OpError::raise(format!(
+                    "Input and output sizes should be greater than 0, but got input ({n}) and output ({size})"
+                ));
             }
             _ => dims.push(Dim::Const(size)),
         }
     }
     if form.aligned && !ty.dtype.is_float() {
-        return if ty.dtype == kiln_support::DType::U8 { OpError::unsupported("interpolation of bytes") } else { no_kernel("compute_indices_weights", ty.dtype) };
+        return if ty.dtype == kiln_support::DType::U8 {
+            OpError::unsupported("interpolation of bytes")
+        } else {
+            no_kernel("compute_indices_weights", ty.dtype)
+        };
     }
     if ty.dtype.is_integral(true) && ty.dtype != kiln_support::DType::U8 {
         return no_kernel("upsample_nearest", ty.dtype);
@@ -170,7 +188,9 @@ fn nearest(e: &mut Element, form: Form, index: &[Expr], offset: f64) -> Expr {
         own[axis + 2] = if whole > 0 && (0..output).all(|o| source(o) == o / whole) {
             e.calc([at], |[o]| o.binary(BinaryOp::FloorDiv, whole as f64))
         } else {
-            e.calc([at], |[o]| ((o.to_kind(Kind::F32) + offset) * f64::from(scale)).floor().to_kind(Kind::Int).min((input - 1) as f64))
+            e.calc([at], |[o]| {
+                ((o.to_kind(Kind::F32) + offset) * f64::from(scale)).floor().to_kind(Kind::Int).min((input - 1) as f64)
+            })
         };
     }
     e.load(0, &own)
@@ -259,7 +279,9 @@ fn grid_type(cx: &mut Infer, axes: usize) -> Types {
     let (mode, border) = (cx.int(2)?, cx.int(3)?);
     cx.bool(4)?;
     if !(2..=3).contains(&axes) || input.rank() != axes + 2 || grid.rank() != axes + 2 {
-        return OpError::raise(format!("grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input {input} and grid {grid}"));
+        return OpError::raise(format!(
+            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input {input} and grid {grid}"
+        ));
     }
     if input.dtype != grid.dtype {
         return OpError::raise("grid_sampler(): expected input and grid to have same dtype");
@@ -267,19 +289,15 @@ fn grid_type(cx: &mut Infer, axes: usize) -> Types {
     if !input.dtype.is_float() {
         return no_kernel("grid_sampler_2d_cpu", input.dtype);
     }
-    if grid.dims[axes + 1] != Dim::Const(axes as i64) {
-        return OpError::raise(format!("grid_sampler(): expected grid to have size {axes} in last dimension, but got grid {grid}"));
-    }
+    let message = format!("grid_sampler(): expected grid to have size {axes} in last dimension, but got grid {grid}");
+    cx.require_equal(grid.dims[axes + 1], Dim::Const(axes as i64), &message)?;
     if input.dims[2..].contains(&Dim::Const(0)) {
         return OpError::raise("grid_sampler(): expected input to have non-empty spatial dimensions");
     }
     if !(0..=2).contains(&mode) || !(0..=2).contains(&border) {
         return OpError::raise("grid_sampler(): no such interpolation or padding mode");
     }
-    let batch = if let (Some(a), Some(b)) = (input.dims[0].as_const(), grid.dims[0].as_const()) { a == b } else { input.dims[0] == grid.dims[0] };
-    if !batch {
-        return OpError::raise("grid_sampler(): expected grid and input to have same batch size");
-    }
+    cx.require_equal(input.dims[0], grid.dims[0], "grid_sampler(): expected grid and input to have same batch size")?;
     let mut dims = input.dims[..2].to_vec();
     dims.extend(&grid.dims[1..=axes]);
     one(input.dtype, dims)

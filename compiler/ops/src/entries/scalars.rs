@@ -6,7 +6,7 @@
 use crate::calc::{Num, calc};
 use crate::entry::{Body, Entry};
 use crate::infer::OpError;
-use kiln_loops::{BinaryOp, Exprs, Expr, Kind, Scalar, UnaryOp};
+use kiln_loops::{BinaryOp, Expr, Exprs, Kind, Scalar, UnaryOp};
 
 /// Operators of one operand: keys, documentation, formula.
 macro_rules! unary {
@@ -145,7 +145,11 @@ pub const FLOAT: &[Entry] = float_functions! {
 
 /// The operators that can raise, or are no formula.
 pub const OTHER: &[Entry] = &[
-    Entry { key: "aten::floor.float", doc: "a rounded down, as an int", body: Body::Scalar(|x, a| to_int(x, UnaryOp::Floor, a[0])) },
+    Entry {
+        key: "aten::floor.float",
+        doc: "a rounded down, as an int",
+        body: Body::Scalar(|x, a| to_int(x, UnaryOp::Floor, a[0])),
+    },
     Entry { key: "aten::ceil.float", doc: "a rounded up, as an int", body: Body::Scalar(|x, a| to_int(x, UnaryOp::Ceil, a[0])) },
     Entry { key: "aten::pow.int", doc: "a ** b", body: Body::Scalar(power) },
     Entry { key: "aten::pow.float", doc: "a ** b", body: Body::Scalar(power) },

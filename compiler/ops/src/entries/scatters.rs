@@ -2,7 +2,7 @@
 
 use super::index::{Indexing, axis_of, check_index_shape, int_index};
 use super::rules::{Types, is_tensor, kind, not_quantized};
-use crate::element::{Element, broadcast_index};
+use crate::element::Element;
 use crate::entry::{Body, Entry, InferFn, ScatterFn, ScatterStore};
 use crate::infer::{Fact, Infer, OpError};
 use kiln_graph::{Dim, TensorType};
@@ -21,32 +21,82 @@ const fn scatter(
 
 /// The operators of this family.
 pub const ENTRIES: &[Entry] = &[
-    scatter("aten::scatter.src", "self with src written at index along an axis", |cx| scattered(cx, Some(3)), index_domain, |e, i| {
-        along(e, i, None)
-    }),
-    scatter("aten::scatter.value", "self with a number written at index along an axis", |cx| scattered(cx, None), index_domain, |e, i| {
-        along(e, i, None)
-    }),
-    scatter("aten::scatter_add", "self with src added at index along an axis", |cx| scattered(cx, Some(3)), index_domain, |e, i| {
-        along(e, i, Some(BinaryOp::Add))
-    }),
-    scatter("kiln::scatter_reduce", "self combined with src at index along an axis", |cx| scattered(cx, Some(3)), index_domain, |e, i| {
-        let op = if let Fact::Str(name) = &e.args[4] { combination(name) } else { None };
-        along(e, i, op)
-    }),
-    scatter("aten::index_add", "self with alpha times source added at positions of an axis", |cx| rows(cx, 3), source_domain, |e, i| {
-        store_rows(e, i, true)
-    }),
-    scatter("aten::index_copy", "self with source written at positions of an axis", |cx| rows(cx, 3), source_domain, |e, i| {
-        store_rows(e, i, false)
-    }),
+    scatter(
+        "aten::scatter.src",
+        "self with src written at index along an axis",
+        |cx| scattered(cx, Some(3)),
+        index_domain,
+        |e, i| along(e, i, None),
+    ),
+    scatter(
+        "aten::scatter.value",
+        "self with a number written at index along an axis",
+        |cx| scattered(cx, None),
+        index_domain,
+        |e, i| along(e, i, None),
+    ),
+    scatter(
+        "aten::scatter_add",
+        "self with src added at index along an axis",
+        |cx| scattered(cx, Some(3)),
+        index_domain,
+        |e, i| along(e, i, Some(BinaryOp::Add)),
+    ),
+    scatter(
+        "kiln::scatter_reduce",
+        "self combined with src at index along an axis",
+        |cx| scattered(cx, Some(3)),
+        index_domain,
+        |e, i| {
+            let op = if let Fact::Str(name) = &e.args[4] { combination(name) } else { None };
+            along(e, i, op)
+        },
+    ),
+    scatter(
+        "aten::index_add",
+        "self with alpha times source added at positions of an axis",
+        |cx| rows(cx, 3),
+        source_domain,
+        |e, i| store_rows(e, i, true),
+    ),
+    scatter(
+        "aten::index_copy",
+        "self with source written at positions of an axis",
+        |cx| rows(cx, 3),
+        source_domain,
+        |e, i| store_rows(e, i, false),
+    ),
     scatter("aten::index_fill.int_Scalar", "self with a number written at positions of an axis", filled, fill_domain, fill_rows),
     scatter("aten::index_fill.int_Tensor", "self with a number written at positions of an axis", filled, fill_domain, fill_rows),
     scatter("aten::index_put", "self with values written (or added) at the broadcast index tensors", put, put_domain, store_put),
-    scatter("aten::index_put.hacked_twin", "self with values written (or added) at the broadcast index tensors", put, put_domain, store_put),
-    scatter("aten::_index_put_impl", "self with values written (or added) at the broadcast index tensors", put, put_domain, store_put),
-    scatter("aten::_unsafe_index_put", "self with values written (or added) at the broadcast index tensors", put, put_domain, store_put),
-    scatter("aten::_unsafe_index_put.hacked_twin", "self with values written (or added) at the broadcast index tensors", put, put_domain, store_put),
+    scatter(
+        "aten::index_put.hacked_twin",
+        "self with values written (or added) at the broadcast index tensors",
+        put,
+        put_domain,
+        store_put,
+    ),
+    scatter(
+        "aten::_index_put_impl",
+        "self with values written (or added) at the broadcast index tensors",
+        put,
+        put_domain,
+        store_put,
+    ),
+    scatter(
+        "aten::_unsafe_index_put",
+        "self with values written (or added) at the broadcast index tensors",
+        put,
+        put_domain,
+        store_put,
+    ),
+    scatter(
+        "aten::_unsafe_index_put.hacked_twin",
+        "self with values written (or added) at the broadcast index tensors",
+        put,
+        put_domain,
+        store_put,
+    ),
 ];
 
 /// The combination that a reduction's name says; none for one that is none.
@@ -83,19 +133,21 @@ fn scattered(cx: &mut Infer, source: Option<usize>) -> Types {
     if index.dtype != DType::I64 && index.dtype != DType::I32 {
         return OpError::raise("scatter(): Expected dtype int64 for index");
     }
-    if let Some(Fact::Str(name)) = cx.args.get(4)
-        && combination(name).is_none()
-    {
-        return OpError::raise(format!("reduce argument must be either sum, prod, mean, amax or amin, got {name}"));
+    match cx.args.get(4) {
+        Some(Fact::Str(name)) if combination(name).is_none() => {
+            return OpError::raise(format!("reduce argument must be either sum, prod, mean, amax or amin, got {name}"));
+        }
+        Some(Fact::Str(_)) | None => {}
+        Some(_) => return OpError::unsupported("a reduction that is known only at run time"),
     }
-    check_index_shape(&ty, &index, axis, "scatter")?;
+    check_index_shape(cx, &ty, &index, axis, "scatter")?;
     if let Some(source) = source {
         let source = cx.tensor(source).clone();
         if source.dtype != ty.dtype {
             return OpError::raise("scatter(): Expected self.dtype to be equal to src.dtype");
         }
         // The source may be larger along every axis, the indexed one too.
-        check_index_shape(&source, &index, usize::MAX, "scatter")?;
+        check_index_shape(cx, &source, &index, usize::MAX, "scatter")?;
     }
     Ok(vec![ty])
 }
@@ -148,7 +200,11 @@ fn rows(cx: &mut Infer, source: usize) -> Types {
     }
     let count = index.dims.first().copied().unwrap_or(Dim::Const(1));
     if ty.rank() == 0 || source.rank() == 0 {
-        return if count == Dim::Const(1) && source.rank() <= 1 && ty.rank() <= 1 { Ok(vec![ty]) } else { OpError::index("Number of indices should be equal to source.size(dim)") };
+        return if count == Dim::Const(1) && source.rank() <= 1 && ty.rank() <= 1 {
+            Ok(vec![ty])
+        } else {
+            OpError::index("Number of indices should be equal to source.size(dim)")
+        };
     }
     if source.rank() != ty.rank() {
         return OpError::index("When source and destination are not scalars, their dimensionality must match.");
@@ -156,7 +212,9 @@ fn rows(cx: &mut Infer, source: usize) -> Types {
     for i in 0..ty.rank() {
         let wanted = if i == axis { count } else { ty.dims[i] };
         match (wanted.as_const(), source.dims[i].as_const()) {
-            (Some(a), Some(b)) if a != b => return OpError::index(format!("source does not fit at dimension {i}: {b} instead of {a}")),
+            (Some(a), Some(b)) if a != b => {
+                return OpError::index(format!("source does not fit at dimension {i}: {b} instead of {a}"));
+            }
             (Some(_), Some(_)) => {}
             _ => cx.dims.require_equal(wanted, source.dims[i], "source does not fit"),
         }
@@ -203,7 +261,10 @@ fn filled(cx: &mut Infer) -> Types {
     if let Fact::Tensor(value) = &cx.args[3]
         && value.rank() != 0
     {
-        return OpError::raise(format!("index_fill_ only supports a 0-dimensional value tensor, but got tensor with {} dimension(s).", value.rank()));
+        return OpError::raise(format!(
+            "index_fill_ only supports a 0-dimensional value tensor, but got tensor with {} dimension(s).",
+            value.rank()
+        ));
     }
     Ok(vec![ty])
 }
@@ -255,18 +316,24 @@ fn put(cx: &mut Infer) -> Types {
         ));
     }
     if let Some(mask) = mask(cx.args).cloned() {
-        if mask.rank() > ty.rank() || mask.dims[..] != ty.dims[..mask.rank()] {
-            return OpError::index(format!("The shape of the mask {mask} does not match the shape of the indexed tensor {ty}"));
+        let message = format!("The shape of the mask {mask} does not match the shape of the indexed tensor {ty}");
+        if mask.rank() > ty.rank() {
+            return OpError::index(message);
+        }
+        for (&own, &wanted) in mask.dims.iter().zip(&ty.dims) {
+            cx.require_equal(own, wanted, &message)?;
         }
         let rest = ty.rank() - mask.rank();
         let leading = values.rank().saturating_sub(rest);
         if values.dims[..leading].iter().any(|d| *d != Dim::Const(1)) {
             return OpError::unsupported("values for the places of a mask: how many there are depends on data");
         }
-        cx.broadcast(&[&ty.dims[mask.rank()..], &values.dims[leading..]])?;
+        cx.require_broadcast(&values.dims[leading..], &ty.dims[mask.rank()..], &mismatch(&values, &ty.dims))?;
         return Ok(vec![ty]);
     }
-    let Fact::List(list) = &cx.args[1] else { return OpError::unsupported("a list of indices whose length is known only at run time") };
+    let Fact::List(list) = &cx.args[1] else {
+        return OpError::unsupported("a list of indices whose length is known only at run time");
+    };
     for fact in list {
         if let Fact::Tensor(index) = fact {
             if matches!(index.dtype, DType::Bool | DType::U8) {
@@ -276,12 +343,33 @@ fn put(cx: &mut Infer) -> Types {
         }
     }
     let indexing = Indexing::new(cx)?;
-    let window = indexing.result(&ty.dims);
-    let all = cx.broadcast(&[&window, &values.dims])?;
-    if all != window {
-        return OpError::raise(format!("shape mismatch: value tensor {values} cannot be broadcast to indexing result of shape {window:?}"));
+    if indexing.common != put_common(cx.args) {
+        return OpError::unsupported("index tensors of different sizes that are known only at run time");
     }
+    let window = indexing.result(&ty.dims);
+    // Leading axes of size 1 do not count.
+    let leading =
+        values.dims.len().saturating_sub(window.len()).min(values.dims.iter().take_while(|d| **d == Dim::Const(1)).count());
+    cx.require_broadcast(&values.dims[leading..], &window, &mismatch(&values, &window))?;
     Ok(vec![ty])
+}
+
+fn mismatch(values: &TensorType, window: &[Dim]) -> String {
+    let sizes: Vec<String> = window.iter().map(|d| d.to_string()).collect();
+    format!("shape mismatch: value tensor {values} cannot be broadcast to indexing result of shape [{}]", sizes.join(", "))
+}
+
+/// The sizes of what the index tensors name.
+fn put_window(facts: &[Fact], own: &[Dim]) -> Vec<Dim> {
+    let Fact::List(list) = &facts[1] else { return Vec::new() };
+    Indexing::of(list, own.len(), put_common(facts)).result(own)
+}
+
+/// The broadcast sizes of the index tensors.
+fn put_common(facts: &[Fact]) -> Vec<Dim> {
+    let Fact::List(list) = &facts[1] else { return Vec::new() };
+    let shapes: Vec<&TensorType> = list.iter().filter_map(|f| if let Fact::Tensor(t) = f { Some(t) } else { None }).collect();
+    common_shape(&shapes)
 }
 
 fn put_domain(cx: &Infer) -> Vec<Dim> {
@@ -289,9 +377,7 @@ fn put_domain(cx: &Infer) -> Vec<Dim> {
     if mask(cx.args).is_some() {
         return own.clone();
     }
-    let Fact::List(list) = &cx.args[1] else { return Vec::new() };
-    let shapes: Vec<&TensorType> = list.iter().filter_map(|f| if let Fact::Tensor(t) = f { Some(t) } else { None }).collect();
-    Indexing::of(list, own.len(), common_shape(&shapes)).result(own)
+    put_window(cx.args, own)
 }
 
 /// The broadcast sizes of shapes that the infer rule has found to fit.
@@ -319,12 +405,18 @@ fn store_put(e: &mut Element, index: &[Expr]) -> ScatterStore {
         let rest = &index[ty.rank()..];
         let leading = values.len().saturating_sub(rest.len());
         let mut place = vec![e.int(0); leading];
-        place.extend(broadcast_index(e.exprs(), &values[leading..], rest));
+        let extents: Vec<Option<Dim>> = e.tensor(0).dims[ty.rank()..].iter().copied().map(Some).collect();
+        place.extend(e.broadcast_place(&values[leading..], rest, &extents));
         let value = e.load(2, &place);
         return ScatterStore { guard: Some(inside), ..store(e, index.to_vec(), value, op) };
     }
-    let place = broadcast_index(e.exprs(), &values, index);
+    let indexing = Indexing::again(e);
+    let window = put_window(e.args, &e.tensor(0).dims);
+    let leading = values.len().saturating_sub(index.len());
+    let mut place = vec![e.int(0); leading];
+    let extents: Vec<Option<Dim>> = window.into_iter().map(Some).collect();
+    place.extend(e.broadcast_place(&values[leading..], index, &extents));
     let value = e.load(2, &place);
-    let own = Indexing::again(e).place(e, index);
+    let own = indexing.place(e, index);
     store(e, own, value, op)
 }

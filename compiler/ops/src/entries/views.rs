@@ -15,82 +15,118 @@ const fn view(key: &'static str, doc: &'static str, infer: InferFn, element: Ele
 
 /// The views.
 pub const ENTRIES: &[Entry] = &[
-    view("aten::permute", "axes in another order", permuted, |e, _, index| {
-        let order = axes_of(&e.const_ints(1), e.tensor(0).rank());
-        load_permuted(e, &order, index)
-    }, |cx, strides| Some(permutation(cx, 1)?.iter().map(|&axis| strides[axis]).collect())),
+    view(
+        "aten::permute",
+        "axes in another order",
+        permuted,
+        |e, _, index| {
+            let order = axes_of(&e.const_ints(1), e.tensor(0).rank());
+            load_permuted(e, &order, index)
+        },
+        |cx, strides| Some(permutation(cx, 1)?.iter().map(|&axis| strides[axis]).collect()),
+    ),
     view("aten::transpose.int", "two axes exchanged", transposed, load_transposed, transposed_strides),
     view("aten::swapaxes", "two axes exchanged", transposed, load_transposed, transposed_strides),
     view("aten::swapdims", "two axes exchanged", transposed, load_transposed, transposed_strides),
-    view("aten::t", "a matrix transposed", matrix_transposed, |e, _, index| {
-        let order: Vec<Expr> = index.iter().rev().copied().collect();
-        e.load(0, &order)
-    }, |_, strides| Some(strides.iter().rev().copied().collect())),
+    view(
+        "aten::t",
+        "a matrix transposed",
+        matrix_transposed,
+        |e, _, index| {
+            let order: Vec<Expr> = index.iter().rev().copied().collect();
+            e.load(0, &order)
+        },
+        |_, strides| Some(strides.iter().rev().copied().collect()),
+    ),
     view("aten::expand", "axes of size 1 repeated without a copy", expanded, load_expanded, expanded_strides),
     view("aten::broadcast_to", "axes of size 1 repeated without a copy", expanded, load_expanded, expanded_strides),
-    view("aten::select.int", "one position of an axis", selected, |e, _, index| {
-        let axis = wrap_axis(e.const_int(1), e.tensor(0).rank()).expect("checked by the infer rule");
-        let size = e.tensor(0).dims[axis];
-        let position = e.number(2, kiln_loops::Kind::Int);
-        let position = e.wrap_index(position, size);
-        let mut own = index.to_vec();
-        own.insert(axis, position);
-        e.load(0, &own)
-    }, |cx, strides| {
-        let mut strides = strides.to_vec();
-        strides.remove(cx.axis(1, strides.len()).ok()?);
-        Some(strides)
-    }),
+    view(
+        "aten::select.int",
+        "one position of an axis",
+        selected,
+        |e, _, index| {
+            let axis = wrap_axis(e.const_int(1), e.tensor(0).rank()).expect("checked by the infer rule");
+            let size = e.tensor(0).dims[axis];
+            let position = e.number(2, kiln_loops::Kind::Int);
+            let position = e.wrap_index(position, size);
+            let mut own = index.to_vec();
+            own.insert(axis, position);
+            e.load(0, &own)
+        },
+        |cx, strides| {
+            let mut strides = strides.to_vec();
+            strides.remove(cx.axis(1, strides.len()).ok()?);
+            Some(strides)
+        },
+    ),
     view("aten::slice.Tensor", "every step-th position of a range of an axis", sliced, load_slice, |cx, strides| {
         let (axis, step) = (cx.axis(1, strides.len()).ok()?, cx.dim(4).ok()?);
         let mut strides = strides.to_vec();
         strides[axis] = cx.mul(strides[axis], step);
         Some(strides)
     }),
-    view("aten::unsqueeze", "a new axis of size 1", unsqueezed, |e, _, index| {
-        let axis = wrap_axis(e.const_int(1), index.len()).expect("checked by the infer rule");
-        let own: Vec<Expr> = index.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, &x)| x).collect();
-        e.load(0, &own)
-    }, |cx, strides| {
-        let axis = wrap_axis(cx.int(1).ok()?, strides.len() + 1).ok()?;
-        let own = cx.tensor(0).dims.get(axis).copied();
-        let stride = own.map_or(Dim::Const(1), |size| cx.mul(size, strides[axis]));
-        let mut strides = strides.to_vec();
-        strides.insert(axis, stride);
-        Some(strides)
-    }),
+    view(
+        "aten::unsqueeze",
+        "a new axis of size 1",
+        unsqueezed,
+        |e, _, index| {
+            let axis = wrap_axis(e.const_int(1), index.len()).expect("checked by the infer rule");
+            let own: Vec<Expr> = index.iter().enumerate().filter(|(i, _)| *i != axis).map(|(_, &x)| x).collect();
+            e.load(0, &own)
+        },
+        |cx, strides| {
+            let axis = wrap_axis(cx.int(1).ok()?, strides.len() + 1).ok()?;
+            let own = cx.tensor(0).dims.get(axis).copied();
+            let stride = own.map_or(Dim::Const(1), |size| cx.mul(size, strides[axis]));
+            let mut strides = strides.to_vec();
+            strides.insert(axis, stride);
+            Some(strides)
+        },
+    ),
     view("aten::squeeze", "without the axes of size 1", squeezed, load_squeezed, squeezed_strides),
     view("aten::squeeze.dim", "without an axis, where it is of size 1", squeezed, load_squeezed, squeezed_strides),
     view("aten::squeeze.dims", "without some axes, where they are of size 1", squeezed, load_squeezed, squeezed_strides),
     view("aten::view", "the same elements in another shape", viewed, load_viewed, viewed_strides),
     view("aten::reshape", "the same elements in another shape", viewed, load_viewed, viewed_strides),
     view("aten::_unsafe_view", "the same elements in another shape", viewed, load_viewed, viewed_strides),
-    view("aten::unfold", "all windows of an axis, as a last axis", unfolded, |e, _, index| {
-        let (&offset, rest) = index.split_last().expect("an unfolded tensor has an axis");
-        if rest.is_empty() {
-            return e.load(0, &[]);
-        }
-        let axis = wrap_axis(e.const_int(1), rest.len()).expect("checked by the infer rule");
-        let step = e.int(e.const_int(3));
-        let start = e.binary(BinaryOp::Mul, rest[axis], step);
-        let mut own = rest.to_vec();
-        own[axis] = e.binary(BinaryOp::Add, start, offset);
-        e.load(0, &own)
-    }, |cx, strides| {
-        if strides.is_empty() {
-            return Some(vec![Dim::Const(1)]);
-        }
-        let axis = cx.axis(1, strides.len()).ok()?;
-        let mut all = strides.to_vec();
-        all[axis] = cx.mul(strides[axis], cx.dim(3).ok()?);
-        all.push(strides[axis]);
-        Some(all)
-    }),
-    view("aten::as_strided", "elements at any strides of the memory of a contiguous tensor", strided, load_strided, |cx, strides| {
-        // Places are counted in the memory of argument 0, which must be laid out as its elements are.
-        let is_plain = strides == cx.contiguous_strides(&cx.tensor(0).dims.clone());
-        if is_plain { cx.dim_list(2).ok() } else { None }
-    }),
+    view(
+        "aten::unfold",
+        "all windows of an axis, as a last axis",
+        unfolded,
+        |e, _, index| {
+            let (&offset, rest) = index.split_last().expect("an unfolded tensor has an axis");
+            if rest.is_empty() {
+                return e.load(0, &[]);
+            }
+            let axis = wrap_axis(e.const_int(1), rest.len()).expect("checked by the infer rule");
+            let step = e.int(e.const_int(3));
+            let start = e.binary(BinaryOp::Mul, rest[axis], step);
+            let mut own = rest.to_vec();
+            own[axis] = e.binary(BinaryOp::Add, start, offset);
+            e.load(0, &own)
+        },
+        |cx, strides| {
+            if strides.is_empty() {
+                return Some(vec![Dim::Const(1)]);
+            }
+            let axis = cx.axis(1, strides.len()).ok()?;
+            let mut all = strides.to_vec();
+            all[axis] = cx.mul(strides[axis], cx.dim(3).ok()?);
+            all.push(strides[axis]);
+            Some(all)
+        },
+    ),
+    view(
+        "aten::as_strided",
+        "elements at any strides of the memory of a contiguous tensor",
+        strided,
+        load_strided,
+        |cx, strides| {
+            // Places are counted in the memory of argument 0, which must be laid out as its elements are.
+            let is_plain = strides == cx.contiguous_strides(&cx.tensor(0).dims.clone());
+            if is_plain { cx.dim_list(2).ok() } else { None }
+        },
+    ),
     view("aten::diagonal", "the diagonal of two axes, as a last axis", diagonal, load_diagonal, |cx, strides| {
         let (first, second) = (cx.axis(2, strides.len()).ok()?, cx.axis(3, strides.len()).ok()?);
         let mut all: Vec<Dim> = (0..strides.len()).filter(|i| *i != first && *i != second).map(|i| strides[i]).collect();
@@ -197,14 +233,27 @@ fn expanded_dim(cx: &mut Infer, existing: Option<Dim>, size: Dim, at: usize) -> 
         (None, Dim::Const(n)) if n < 0 => OpError::raise(format!(
             "The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {at}"
         )),
-        (None | Some(Dim::Const(1)), size) => Ok(size),
+        (None | Some(Dim::Const(1)), size) => {
+            cx.require_at_most(
+                Dim::Const(0),
+                size,
+                &format!("The expanded size of the tensor ({size}) isn't allowed at dimension {at}"),
+            )?;
+            Ok(size)
+        }
         (Some(existing), size) if existing == size => Ok(existing),
         (Some(Dim::Const(n)), Dim::Const(size)) => OpError::raise(format!(
             "The expanded size of the tensor ({size}) must match the existing size ({n}) at non-singleton dimension {at}."
         )),
         (Some(existing), size) => {
-            cx.dims.require_equal(existing, size, &format!("the expanded size must match the existing size at dimension {at}"));
-            Ok(if existing.as_const().is_some() { existing } else { size })
+            let message = format!("the expanded size must match the existing size at dimension {at}");
+            if existing.as_const().is_some() {
+                cx.require_equal(existing, size, &message)?;
+                return Ok(existing);
+            }
+            // It may be 1 at run time, and is repeated then.
+            cx.require_broadcast(&[existing], &[size], &message)?;
+            Ok(size)
         }
     }
 }
@@ -238,7 +287,10 @@ fn selected(cx: &mut Infer) -> Types {
     if let (Dim::Const(index), Dim::Const(size)) = (cx.dim(2)?, dims[axis])
         && (index >= size || index < -size)
     {
-        return OpError::index(format!("select(): index {index} out of range for tensor of size {:?} at dimension {axis}", cx.tensor(0).dims));
+        return OpError::index(format!(
+            "select(): index {index} out of range for tensor of size {:?} at dimension {axis}",
+            cx.tensor(0).dims
+        ));
     }
     dims.remove(axis);
     with_dims(cx, dims)
@@ -314,7 +366,13 @@ fn kept(dims: &[Dim], arg: Option<&Fact>) -> Result<Vec<usize>, OpError> {
         None => (0..dims.len()).collect(),
         Some(Fact::Int(Dim::Const(axis))) => vec![wrap_axis(*axis, dims.len())?],
         Some(Fact::List(items)) => {
-            let axis = |f: &Fact| if let Fact::Int(Dim::Const(axis)) = f { wrap_axis(*axis, dims.len()) } else { OpError::unsupported("an axis known only at run time") };
+            let axis = |f: &Fact| {
+                if let Fact::Int(Dim::Const(axis)) = f {
+                    wrap_axis(*axis, dims.len())
+                } else {
+                    OpError::unsupported("an axis known only at run time")
+                }
+            };
             items.iter().map(axis).collect::<Result<_, _>>()?
         }
         Some(other) => return OpError::unsupported(format!("{other:?} as an axis")),
@@ -372,9 +430,11 @@ fn unfolded(cx: &mut Infer) -> Types {
         return OpError::raise(format!("step is {step} but must be > 0"));
     }
     let own = dims.get(axis).copied().unwrap_or(Dim::Const(1));
-    if size < 0 || own.as_const().is_some_and(|n| size > n) {
-        return OpError::raise(format!("maximum size for tensor at dimension {axis} is {own} but size is {size}"));
+    let message = format!("maximum size for tensor at dimension {axis} is {own} but size is {size}");
+    if size < 0 {
+        return OpError::raise(message);
     }
+    cx.require_at_most(Dim::Const(size), own, &message)?;
     if !dims.is_empty() {
         let last = cx.sub(own, Dim::Const(size));
         let steps = cx.floor_div(last, Dim::Const(step));
@@ -407,7 +467,15 @@ fn load_diagonal(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
     let (row, column) = (e.binary(BinaryOp::Add, at, row), e.binary(BinaryOp::Add, at, column));
     let mut rest = rest.iter().copied();
     let own: Vec<Expr> = (0..index.len() + 1)
-        .map(|axis| if axis == axes[0] { row } else if axis == axes[1] { column } else { rest.next().expect("one for each other axis") })
+        .map(|axis| {
+            if axis == axes[0] {
+                row
+            } else if axis == axes[1] {
+                column
+            } else {
+                rest.next().expect("one for each other axis")
+            }
+        })
         .collect();
     e.load(0, &own)
 }
@@ -424,9 +492,13 @@ fn layout(facts: &[Fact]) -> Result<(Vec<i64>, Vec<i64>, i64), OpError> {
 
 fn strided(cx: &mut Infer) -> Types {
     let (sizes, strides, offset) = layout(cx.args)?;
-    let Some(shape) = cx.tensor(0).const_shape() else { return OpError::unsupported("a tensor of a size known only at run time") };
+    let Some(shape) = cx.tensor(0).const_shape() else {
+        return OpError::unsupported("a tensor of a size known only at run time");
+    };
     if sizes.len() != strides.len() || offset < 0 || sizes.iter().chain(&strides).any(|n| *n < 0) {
-        return OpError::raise(format!("as_strided: sizes {sizes:?}, strides {strides:?} and offset {offset} do not fit together"));
+        return OpError::raise(format!(
+            "as_strided: sizes {sizes:?}, strides {strides:?} and offset {offset} do not fit together"
+        ));
     }
     let last = sizes.iter().zip(&strides).fold(offset, |last, (n, s)| last.saturating_add((n - 1).saturating_mul(*s)));
     if !sizes.contains(&0) && last >= kiln_support::tensor::count(&shape) as i64 {

@@ -125,6 +125,9 @@ impl Specialiser<'_> {
                 done(self.int_list(items))
             }
             "aten::size.int" | "aten::sym_size.int" => self.dim_fact(&ty, &ty.dims, &args[1]),
+            "aten::stride" | "aten::stride.int" | "aten::is_contiguous" | "aten::is_contiguous.memory_format" if !tensor.is_layout_known => {
+                Err(self.unsupported("the strides of a result computed from tensors that are not contiguous"))
+            }
             "aten::stride.int" => self.dim_fact(&ty, &tensor.strides, &args[1]),
             "aten::len.Tensor" => match ty.dims.first() {
                 Some(dim) => done(Self::int_abs(*dim)),
@@ -162,8 +165,22 @@ impl Specialiser<'_> {
                 done(Abs::bool(contiguous))
             }
             "aten::storage_offset" => Err(self.unsupported("storage offsets")),
-            "aten::contiguous" if self.is_contiguous(id) => done(Abs::Tensor(id)),
-            "aten::contiguous" | "aten::clone" => self.copy_of(id).map(|abs| Some(Some(vec![abs]))),
+            "aten::contiguous" if tensor.is_layout_known && self.is_contiguous(id) => done(Abs::Tensor(id)),
+            "aten::contiguous" => {
+                let copy = self.copy_of(id)?;
+                if !(tensor.is_layout_known && self.has_known_strides(id)) {
+                    self.note_maybe_view(&copy, id);
+                    self.set_row_major(&copy);
+                }
+                done(copy)
+            }
+            "aten::clone" => {
+                let copy = self.copy_of(id)?;
+                if let (Abs::Tensor(new), true) = (&copy, args.get(1).and_then(Abs::as_int) != Some(0)) {
+                    self.note_layout(*new, &Abs::Tensor(id));
+                }
+                done(copy)
+            }
             "aten::copy_" => self.copy_into(id, &args[1]).map(Some),
             "aten::item" | "aten::IntImplicit" | "aten::FloatImplicit" | "aten::ScalarImplicit" | "aten::Int.Tensor" | "aten::Float.Tensor"
             | "aten::Bool.Tensor" | "aten::is_nonzero" | "aten::ComplexImplicit" => self.element(key, id, &ty, types).map(Some),
@@ -188,6 +205,13 @@ impl Specialiser<'_> {
     /// A new list of ints.
     pub(super) fn int_list(&mut self, items: Vec<Abs>) -> Abs {
         Abs::List(self.heap.items.push(HeapItem::List(Type::Int, Contents::Static(items))))
+    }
+
+    /// Notes that a new tensor is row-major, whatever it was copied from.
+    fn set_row_major(&mut self, abs: &Abs) {
+        if let Abs::Tensor(id) = abs {
+            self.heap.tensors[*id].is_layout_known = true;
+        }
     }
 
     pub(super) fn is_contiguous(&mut self, id: TensorId) -> bool {

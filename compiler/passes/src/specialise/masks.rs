@@ -20,10 +20,10 @@ impl Specialiser<'_> {
         }
         let (Abs::Tensor(own), Abs::List(list)) = (&args[0], &args[1]) else { return Ok(None) };
         let HeapItem::List(elem, Contents::Static(items)) = self.heap.items[*list].clone() else { return Ok(None) };
-        if !items.iter().any(|i| self.mask(i).is_some()) || is_put && self.is_one_element(&args[2]) {
+        let dims = self.heap.tensors[*own].ty.dims.clone();
+        if !items.iter().any(|i| self.mask(i).is_some()) || is_put && self.is_row(&items, &args[2], dims.len()) {
             return Ok(None);
         }
-        let dims = self.heap.tensors[*own].ty.dims.clone();
         let mut expanded = Vec::new();
         for item in items {
             let Some(mask) = self.mask(&item) else {
@@ -48,8 +48,12 @@ impl Specialiser<'_> {
         matches!(self.heap.tensors[*id].ty.dtype, DType::Bool | DType::U8).then_some(*id)
     }
 
-    fn is_one_element(&self, abs: &Abs) -> bool {
-        matches!(abs, Abs::Tensor(id) if self.heap.tensors[*id].ty.dims.iter().all(|d| *d == Dim::Const(1)))
+    /// Whether the same values are written wherever a single mask holds: the operator then needs no places.
+    fn is_row(&self, items: &[Abs], values: &Abs, rank: usize) -> bool {
+        let (Some(mask), Abs::Tensor(values)) = (items.first().and_then(|i| self.mask(i)), values) else { return false };
+        let (mask, values) = (&self.heap.tensors[mask].ty, &self.heap.tensors[*values].ty);
+        let places = values.rank().saturating_sub(rank.saturating_sub(mask.rank()));
+        items.len() == 1 && values.dims[..places].iter().all(|d| *d == Dim::Const(1))
     }
 
     /// Requires that a mask has the sizes of the axes it is an index for; false where the program raises.

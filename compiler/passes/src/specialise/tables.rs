@@ -93,14 +93,23 @@ impl Specialiser<'_> {
                 let inferred = infer(&mut Infer { args: &facts, dims: &mut self.emit });
                 let Some(mut inferred) = self.settle(entry.key, inferred)? else { return Ok(None) };
                 let Abs::Tensor(base) = args[0] else { return Err(self.unsupported("a view of this value")) };
+                let is_reshape = entry.key == "aten::reshape";
+                let is_certain = !is_reshape || self.heap.tensors[base].is_layout_known || self.only_moves_ones(base, &inferred[0].dims);
                 match self.view_strides(op, base, &facts) {
-                    Some(strides) => {
+                    Some(strides) if is_certain => {
                         let folded = self.fold(entry, &args, &facts, &inferred);
                         let view = self.view(base, op, &args[1..], inferred.remove(0), strides);
                         self.heap.tensors[view].data = folded.map(|mut all| all.remove(0));
                         Ok(Some(vec![Abs::Tensor(view)]))
                     }
-                    None => self.emit_tensors(op, entry, &args, &facts, inferred).map(Some),
+                    strides => {
+                        let is_known = is_reshape && strides.is_none() && is_certain && self.has_known_strides(base) && inferred[0].const_shape().is_some();
+                        let copies = self.emit_tensors(op, entry, &args, &facts, inferred)?;
+                        if !is_known {
+                            self.note_maybe_view(&copies[0], base);
+                        }
+                        Ok(Some(copies))
+                    }
                 }
             }
         }
@@ -109,16 +118,25 @@ impl Specialiser<'_> {
     /// What an operator's rules may know of its arguments. A list of unknown length cannot be an argument of theirs.
     fn facts(&mut self, args: &[Abs]) -> Run<Vec<Fact>> {
         let facts: Vec<Fact> = args.iter().map(|a| self.fact(a)).collect::<Run<_>>()?;
-        let is_open = |abs: &Abs, fact: &Fact| matches!((abs, fact), (Abs::List(_) | Abs::Tagged(..) | Abs::BoxedTuple(..), Fact::Opaque));
-        if args.iter().zip(&facts).any(|(a, f)| is_open(a, f)) {
-            return Err(self.unsupported("a list or an Optional that is known only at run time as an argument of this operator"));
+        let is_open = |abs: &Abs| matches!(abs, Abs::List(_) | Abs::Tagged(..) | Abs::BoxedTuple(..) | Abs::DynStr(_) | Abs::Complex(..));
+        for (abs, fact) in args.iter().zip(&facts) {
+            // Items of a list that nothing is known of would be taken for the None that they may be.
+            let is_unknown = match fact {
+                Fact::Opaque => is_open(abs),
+                Fact::List(items) => items.iter().any(|f| matches!(f, Fact::Opaque)),
+                _ => false,
+            };
+            if is_unknown {
+                return Err(self.unsupported("a list or an Optional that is known only at run time as an argument of this operator"));
+            }
         }
         Ok(facts)
     }
 
     fn emit_tensors(&mut self, op: OpId, entry: &Entry, args: &[Abs], facts: &[Fact], types: Vec<TensorType>) -> Run<Vec<Abs>> {
         if let Some(data) = self.fold(entry, args, facts, &types) {
-            return Ok(data.into_iter().map(|d| Abs::Tensor(self.constant_tensor(d))).collect());
+            let folded = data.into_iter().map(|d| Abs::Tensor(self.constant_tensor(d))).collect();
+            return Ok(self.with_layout(entry, args, folded));
         }
         let mut values = Vec::new();
         for abs in args {
@@ -126,7 +144,20 @@ impl Specialiser<'_> {
         }
         let node = self.emit.node(Op::Table(op), values, types.iter().map(Emit::tensor_type).collect());
         let results = self.emit.graph.nodes[node].results.clone();
-        Ok(types.into_iter().zip(results).map(|(ty, value)| Abs::Tensor(self.new_tensor(ty, value))).collect())
+        let results = types.into_iter().zip(results).map(|(ty, value)| Abs::Tensor(self.new_tensor(ty, value))).collect();
+        Ok(self.with_layout(entry, args, results))
+    }
+
+    /// Results of an operator, with what is known of their strides. Products and copies by a reshape are row-major.
+    fn with_layout(&mut self, entry: &Entry, args: &[Abs], results: Vec<Abs>) -> Vec<Abs> {
+        if matches!(entry.body, Body::View { .. }) || matches!(entry.key, "aten::mm" | "aten::bmm") {
+            return results;
+        }
+        for result in &results {
+            let Abs::Tensor(id) = result else { continue };
+            args.iter().for_each(|arg| self.note_layout(*id, arg));
+        }
+        results
     }
 
     /// The results of a core operator, where all its arguments are known and the work is small.

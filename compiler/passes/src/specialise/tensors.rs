@@ -29,7 +29,8 @@ impl Specialiser<'_> {
     fn add_tensor(&mut self, ty: TensorType, value: Option<Value>, data: Option<TensorData>) -> TensorId {
         let strides = self.contiguous_strides(&ty.dims);
         let storage = StorageId(self.heap.storages.len() as u32);
-        let tensor = Tensor { ty, strides, storage, view: None, value, data, element: None, version: 0, requires_grad: false };
+        let tensor =
+            Tensor { ty, strides, is_layout_known: true, storage, view: None, value, data, element: None, version: 0, requires_grad: false };
         let id = self.heap.tensors.push(tensor);
         self.heap.storages.push(Storage { version: 0, base: id, may_alias: Rc::new([]), shared: None, unknown: false });
         id
@@ -108,12 +109,12 @@ impl Specialiser<'_> {
     pub(super) fn view(&mut self, base: TensorId, op: OpId, args: &[Abs], ty: TensorType, strides: Vec<Dim>) -> TensorId {
         let storage = self.heap.tensors[base].storage;
         let version = self.heap.storages[storage].version;
-        let requires_grad = self.heap.tensors[base].requires_grad;
+        let Tensor { requires_grad, is_layout_known, .. } = self.heap.tensors[base];
         // The window's arguments must not change under it: lists are copied.
         let args: Rc<[Abs]> = args.iter().map(|a| self.frozen(a)).collect();
         let view = Some(View { base, op, args });
         // `version` one behind where nothing is computed yet would be wrong for a fresh storage: the value is simply absent.
-        self.heap.tensors.push(Tensor { ty, strides, storage, view, value: None, data: None, element: None, version, requires_grad })
+        self.heap.tensors.push(Tensor { ty, strides, is_layout_known, storage, view, value: None, data: None, element: None, version, requires_grad })
     }
 
     /// An in-place view operator (`unsqueeze_`): the tensor itself becomes the window `view` on what it was.
@@ -208,6 +209,48 @@ impl Specialiser<'_> {
         Ok(())
     }
 
+    /// Whether a tensor surely is row-major in PyTorch too.
+    pub(super) fn is_surely_contiguous(&mut self, id: TensorId) -> bool {
+        self.heap.tensors[id].is_layout_known && self.is_contiguous(id)
+    }
+
+    /// Notes that a new tensor may have the order of axes of what it was computed or chosen from, if that is not
+    /// row-major.
+    pub(super) fn note_layout(&mut self, result: TensorId, from: &Abs) {
+        match from {
+            Abs::Tensor(id) if *id != result => {
+                let moving = self.heap.tensors[result].ty.dims.iter().filter(|d| **d != Dim::Const(1)).count();
+                if moving > 1 && !self.is_surely_contiguous(*id) {
+                    self.heap.tensors[result].is_layout_known = false;
+                }
+            }
+            Abs::List(_) | Abs::Tuple(..) => {
+                for item in self.known_items(from).unwrap_or_default() {
+                    self.note_layout(result, &item);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether sizes and strides of a tensor are constants.
+    pub(super) fn has_known_strides(&self, id: TensorId) -> bool {
+        let tensor = &self.heap.tensors[id];
+        tensor.ty.dims.iter().chain(&tensor.strides).all(|d| d.as_const().is_some())
+    }
+
+    /// Whether a reshape to these sizes is a view whatever the layout is: axes of size 1 come or go, no more.
+    pub(super) fn only_moves_ones(&self, id: TensorId, to: &[Dim]) -> bool {
+        let others = |dims: &[Dim]| dims.iter().copied().filter(|d| *d != Dim::Const(1)).collect::<Vec<_>>();
+        others(&self.heap.tensors[id].ty.dims) == others(to)
+    }
+
+    /// Notes that a copy may in PyTorch be a view of what it was made from, depending on strides that are not known
+    /// here: once one of them is written to, the other one cannot be read.
+    pub(super) fn note_maybe_view(&mut self, copy: &Abs, base: TensorId) {
+        self.note_alias(copy, &Abs::Tensor(base), &Abs::None);
+    }
+
     /// Notes that `result` may be the same memory as what it was chosen from.
     pub(super) fn note_alias(&mut self, result: &Abs, a: &Abs, b: &Abs) {
         match (result, a, b) {
@@ -215,6 +258,7 @@ impl Specialiser<'_> {
                 let own = self.heap.tensors[*result].storage;
                 let mut all: Vec<(StorageId, u32)> = self.heap.storages[own].may_alias.to_vec();
                 for abs in [a, b] {
+                    self.note_layout(*result, abs);
                     if let Abs::Tensor(id) = abs {
                         let storage = self.heap.tensors[*id].storage;
                         if storage != own {

@@ -175,6 +175,9 @@ pub struct Tensor {
     pub ty: TensorType,
     /// Strides in elements, as PyTorch shows them.
     pub strides: Vec<Dim>,
+    /// Whether `strides` are surely PyTorch's: the result of an operator on tensors that are not contiguous may have
+    /// their order of axes instead. Only what a reshape shares its memory with depends on it.
+    pub is_layout_known: bool,
     /// Whose memory.
     pub storage: StorageId,
     /// How it looks at another tensor of the storage; none for the storage's base.

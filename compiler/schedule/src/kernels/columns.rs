@@ -28,7 +28,8 @@ pub fn select(cx: &mut Lowering, built: &Built, output: Operand) -> R<bool> {
     let inputs = streams.emit(cx, built, &outer)?;
     let own = output_strides(compute).unwrap_or_default();
     let output = Stream { base: output, offset: 0, outer: outer.iter().map(|&a| own[a]).collect() };
-    let parts = Call { output: Some(output), inputs, rows: Some(rows), outer: extents, batch: Some(Operand::Int(1)), ..Call::default() };
+    let parts =
+        Call { output: Some(output), inputs, rows: Some(rows), outer: extents, batch: Some(Operand::Int(1)), ..Call::default() };
     call(cx, KernelDesc::Columns(desc), parts)
 }
 

@@ -196,7 +196,15 @@ fn emit(cx: &mut Lowering, built: &Built, product: &Product, desc: GemmDesc, epi
     let own = output_strides(compute).unwrap_or_default();
     let output = Stream { base: output, offset: 0, outer: product.batch.iter().map(|&a| own[a]).collect() };
     let inputs = epilogue.emit(cx, built, &product.batch)?;
-    let call_desc = Call { input: Some(input), weights: Some(weights), output: Some(output), inputs, rows: Some(rows), outer, ..Call::default() };
+    let call_desc = Call {
+        input: Some(input),
+        weights: Some(weights),
+        output: Some(output),
+        inputs,
+        rows: Some(rows),
+        outer,
+        ..Call::default()
+    };
     call(cx, KernelDesc::Gemm(desc), call_desc)
 }
 

@@ -96,7 +96,12 @@ pub fn split(compute: &Compute, operands: &[&Affine]) -> Option<Split> {
         operands.iter().all(|a| is_forward(compute, rows, &a.strides))
     };
     let first_row = (0..=first_column).find(|&from| is_one_stride(from))?;
-    Some(Split { outer: axes[..first_row].to_vec(), rows: axes[first_row..first_column].to_vec(), columns: axes[first_column..].to_vec(), cols })
+    Some(Split {
+        outer: axes[..first_row].to_vec(),
+        rows: axes[first_row..first_column].to_vec(),
+        columns: axes[first_column..].to_vec(),
+        cols,
+    })
 }
 
 /// Whether axes make up rows of one stride that is not negative: kernels step forward, loops around them either way.
@@ -157,7 +162,8 @@ fn dense(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<Option<bool
     }
     let has_rows = sources.iter().any(|(_, kind)| *kind == RowOperand::PER_COLUMN);
     let last = compute.rank - 1;
-    let (row_axes, col_axes): (Vec<usize>, Vec<usize>) = if has_rows { ((0..last).collect(), vec![last]) } else { (vec![], (0..=last).collect()) };
+    let (row_axes, col_axes): (Vec<usize>, Vec<usize>) =
+        if has_rows { ((0..last).collect(), vec![last]) } else { (vec![], (0..=last).collect()) };
     let (rows, cols) = (count(cx, built, &row_axes)?, count(cx, built, &col_axes)?);
     let mut inputs = Vec::new();
     for (input, _) in &sources {
@@ -166,7 +172,8 @@ fn dense(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<Option<bool
     let outs = outputs.iter().map(|&o| Stream::fixed(o)).collect();
     let operands = sources.iter().map(|(_, kind)| *kind).collect();
     let desc = RowsDesc::map(Dim::Argument, operands, vec![RowOperand::DENSE; outputs.len()], expr);
-    call(cx, KernelDesc::Rows(desc), Call { outputs: outs, inputs, rows: Some(rows), cols: Some(cols), ..Call::default() }).map(Some)
+    call(cx, KernelDesc::Rows(desc), Call { outputs: outs, inputs, rows: Some(rows), cols: Some(cols), ..Call::default() })
+        .map(Some)
 }
 
 /// How an operand of any sizes is read, if it is one of the simple ways.
@@ -178,7 +185,10 @@ fn dense_operand(compute: &Compute, input: u32, index: &[Expr]) -> Option<RowOpe
     let rank = compute.rank;
     let is_axis = |e: Expr, axis: usize| *compute.exprs.get(e) == ExprData::Axis(axis as u32);
     // The first size does not matter for addresses: it may be another value that is equal when the model runs.
-    if facts.dims.len() == rank && facts.dims[1..] == compute.axes[1..rank] && index.iter().enumerate().all(|(i, &e)| is_axis(e, i)) {
+    if facts.dims.len() == rank
+        && facts.dims[1..] == compute.axes[1..rank]
+        && index.iter().enumerate().all(|(i, &e)| is_axis(e, i))
+    {
         return Some(RowOperand::DENSE);
     }
     if facts.dims.iter().all(|d| *d == Extent::Const(1)) {

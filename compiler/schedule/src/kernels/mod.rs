@@ -50,7 +50,7 @@ impl Shared {
 /// Emits a kernel call for a computation, if there is a kernel for it.
 pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> {
     let compute = &built.compute;
-    let is_empty = compute.axes.iter().any(|e| *e == Extent::Const(0));
+    let is_empty = compute.axes.contains(&Extent::Const(0));
     if cx.shared.target.vector.is_none() || is_empty || compute.outputs.iter().any(|o| o.dtype != DType::F32) {
         return Ok(false);
     }

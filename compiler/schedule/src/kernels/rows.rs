@@ -50,7 +50,8 @@ pub fn select(cx: &mut Lowering, built: &Built, output: Operand) -> R<bool> {
     let Some((passes, streams)) = passes(compute, &shape, !is_over_input) else { return Ok(false) };
     let Some(out) = output_strides(compute).map(|strides| padded(strides, compute)) else { return Ok(false) };
     let Some(layout) = layout(compute, &shape, &streams, &out) else { return Ok(false) };
-    let inputs = (0..streams.sources.len()).map(|i| streams.load(i).map_or(RowOperand::SCALAR, |a| operand(compute, &shape, &layout, a)));
+    let inputs =
+        (0..streams.sources.len()).map(|i| streams.load(i).map_or(RowOperand::SCALAR, |a| operand(compute, &shape, &layout, a)));
     let mut out_operand = operand(compute, &shape, &layout, &out);
     out_operand.splat = !shape.has_columns;
     let cols = shape.columns.iter().map(|&a| extent(compute, a).unwrap_or(1) as usize).product();
@@ -221,7 +222,12 @@ fn renamed(exprs: &mut Exprs, expr: Expr, rename: &[(usize, usize)], memo: &mut 
     new
 }
 
-fn build_passes(compute: &Compute, shape: &Shape, streams: &mut Streams, kept: Option<((usize, Expr), usize)>) -> Option<Vec<Pass>> {
+fn build_passes(
+    compute: &Compute,
+    shape: &Shape,
+    streams: &mut Streams,
+    kept: Option<((usize, Expr), usize)>,
+) -> Option<Vec<Pass>> {
     let mut passes = Vec::new();
     for (at, step) in shape.steps.iter().enumerate() {
         let mut expr = VExpr::new();
@@ -268,9 +274,13 @@ struct Layout {
 
 fn layout(compute: &Compute, shape: &Shape, streams: &Streams, out: &Affine) -> Option<Layout> {
     let loads: Vec<&Affine> = (0..streams.sources.len()).filter_map(|i| streams.load(i)).collect();
-    let is_row = |a: &Affine| shape.columns.iter().all(|&c| a.strides[c] == 0) || collapses(compute, &shape.columns, &a.strides, 1);
+    let is_row =
+        |a: &Affine| shape.columns.iter().all(|&c| a.strides[c] == 0) || collapses(compute, &shape.columns, &a.strides, 1);
     let in_order = shape.columns.windows(2).all(|w| w[0] < w[1]);
-    if !in_order || !loads.iter().all(|a| is_row(a)) || (shape.has_columns && !collapses(compute, &shape.columns, &out.strides, 1)) {
+    if !in_order
+        || !loads.iter().all(|a| is_row(a))
+        || (shape.has_columns && !collapses(compute, &shape.columns, &out.strides, 1))
+    {
         return None;
     }
     let is_one_stride = |from: usize| {

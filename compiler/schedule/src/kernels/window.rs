@@ -148,8 +148,21 @@ fn axis_geometry(compute: &Compute, index: Expr, image: Extent, out: usize, tap:
     }
     let (kernel, output) = (constant(compute.axes[tap])?, constant(compute.axes[out])?);
     // An axis of one step has no stride of its own.
-    let step = |axis: usize| if strides[axis] == 0 && extent(compute, axis) == Some(1) { Some(1) } else { usize::try_from(strides[axis]).ok().filter(|&s| s > 0) };
-    let geometry = AxisGeometry { image: constant(image)?, kernel, stride: step(out)?, dilation: step(tap)?, before: usize::try_from(-offset).ok()?, output };
+    let step = |axis: usize| {
+        if strides[axis] == 0 && extent(compute, axis) == Some(1) {
+            Some(1)
+        } else {
+            usize::try_from(strides[axis]).ok().filter(|&s| s > 0)
+        }
+    };
+    let geometry = AxisGeometry {
+        image: constant(image)?,
+        kernel,
+        stride: step(out)?,
+        dilation: step(tap)?,
+        before: usize::try_from(-offset).ok()?,
+        output,
+    };
     let last = (output - 1) * geometry.stride + (kernel - 1) * geometry.dilation;
     let fits = geometry.before == 0 && last < geometry.image;
     (guarded || fits).then_some(geometry)
@@ -196,11 +209,28 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
     let values = data.to_f32();
     let Some(target) = cx.shared.target.vector else { return Ok(false) };
     let (desc, packed) = if groups == in_c && out_c == in_c && groups > 1 {
-        let desc = WindowDesc { op: WindowOp::Depthwise, batch: batch(compute), window: slide.window, channels: in_c, in_pitch: in_c, out_pitch: out_c, epilogue };
+        let desc = WindowDesc {
+            op: WindowOp::Depthwise,
+            batch: batch(compute),
+            window: slide.window,
+            channels: in_c,
+            in_pitch: in_c,
+            out_pitch: out_c,
+            epilogue,
+        };
         let packed = desc.pack(&values);
         (KernelDesc::Window(desc), packed)
     } else {
-        let desc = ConvDesc { batch: batch(compute), window: slide.window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups, epilogue };
+        let desc = ConvDesc {
+            batch: batch(compute),
+            window: slide.window,
+            in_c,
+            in_pitch: in_c,
+            out_c,
+            out_pitch: out_c,
+            groups,
+            epilogue,
+        };
         let packed = desc.pack(&target, &values);
         (KernelDesc::Conv(desc), packed)
     };
@@ -243,7 +273,8 @@ fn groups(compute: &Compute, slide: &Slide, index: &[Expr], shape: &[i64]) -> Op
 fn pool(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) -> R<bool> {
     let compute = &built.compute;
     let channels = extent(compute, 3).unwrap_or(0) as usize;
-    let reads_own = *compute.exprs.get(slide.read) == ExprData::Axis(3) || (channels == 1 && compute.exprs.as_int(slide.read) == Some(0));
+    let reads_own =
+        *compute.exprs.get(slide.read) == ExprData::Axis(3) || (channels == 1 && compute.exprs.as_int(slide.read) == Some(0));
     let outside = slide.outside.and_then(|e| compute.exprs.as_const(e));
     let (op, accumulator) = match slide.op {
         ReduceOp::Max if outside.is_none_or(|s| s == Scalar::F32(f32::NEG_INFINITY)) => (WindowOp::Max, slide.accumulator),
@@ -257,7 +288,15 @@ fn pool(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) -> R<b
         return Ok(false);
     }
     let Some((epilogue, streams)) = epilogue(compute, accumulator) else { return Ok(false) };
-    let desc = WindowDesc { op, batch: batch(compute), window: slide.window, channels, in_pitch: channels, out_pitch: channels, epilogue };
+    let desc = WindowDesc {
+        op,
+        batch: batch(compute),
+        window: slide.window,
+        channels,
+        in_pitch: channels,
+        out_pitch: channels,
+        epilogue,
+    };
     emit_call(cx, built, slide, KernelDesc::Window(desc), &streams, None, output)
 }
 
@@ -322,6 +361,7 @@ fn emit_call(
     let input = Stream::fixed(cx.pointer(built.inputs[slide.input as usize])?);
     let batch = count(cx, built, &[0])?;
     let inputs = streams.emit(cx, built, &[])?;
-    let parts = Call { input: Some(input), weights, output: Some(Stream::fixed(output)), inputs, batch: Some(batch), ..Call::default() };
+    let parts =
+        Call { input: Some(input), weights, output: Some(Stream::fixed(output)), inputs, batch: Some(batch), ..Call::default() };
     call(cx, desc, parts)
 }

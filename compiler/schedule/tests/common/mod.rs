@@ -4,10 +4,10 @@
 
 use kiln_codegen::{EmittedKernel, KernelEmitter, Options, Target, generate};
 use kiln_graph::{Block, Dim, Graph, Literal, Op, ResidualMethod, ResidualModel, StateSlot, Type, Value, ValueDef};
+use kiln_kernels::target::Isa;
 use kiln_loader::{CallError, Instance, Value as Word, load};
 use kiln_loops::plan::Plan;
 use kiln_rt::abi;
-use kiln_kernels::target::Isa;
 use kiln_schedule::kernels::{Scheduled, TargetDesc};
 use kiln_support::{DType, Span, TensorData};
 use std::cell::RefCell;
@@ -153,7 +153,13 @@ impl Builder {
     }
 
     /// An `if` whose branches are built by the functions; each returns what it yields.
-    pub fn branch(&mut self, test: Value, types: &[Type], then: impl FnOnce(&mut Builder) -> Vec<Value>, orelse: impl FnOnce(&mut Builder) -> Vec<Value>) -> Vec<Value> {
+    pub fn branch(
+        &mut self,
+        test: Value,
+        types: &[Type],
+        then: impl FnOnce(&mut Builder) -> Vec<Value>,
+        orelse: impl FnOnce(&mut Builder) -> Vec<Value>,
+    ) -> Vec<Value> {
         let node = self.graph.add_node(self.at, Op::If, vec![test], types.to_vec(), Span::NONE);
         let outer = self.at;
         let mut build = |make: &mut dyn FnMut(&mut Builder) -> Vec<Value>| {
@@ -172,12 +178,23 @@ impl Builder {
     }
 
     /// A loop of `trip` iterations; `body` gets the index and the carried values, and gives the condition and the new ones.
-    pub fn repeat(&mut self, trip: Value, inits: &[Value], body: impl FnOnce(&mut Builder, &[Value]) -> Vec<Value>) -> Vec<Value> {
+    pub fn repeat(
+        &mut self,
+        trip: Value,
+        inits: &[Value],
+        body: impl FnOnce(&mut Builder, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
         let types: Vec<Type> = inits.iter().map(|&v| self.graph.ty(v).clone()).collect();
         self.repeat_as(trip, inits, &types, body)
     }
 
-    pub fn repeat_as(&mut self, trip: Value, inits: &[Value], types: &[Type], body: impl FnOnce(&mut Builder, &[Value]) -> Vec<Value>) -> Vec<Value> {
+    pub fn repeat_as(
+        &mut self,
+        trip: Value,
+        inits: &[Value],
+        types: &[Type],
+        body: impl FnOnce(&mut Builder, &[Value]) -> Vec<Value>,
+    ) -> Vec<Value> {
         let first = self.bool(true);
         let args: Vec<Value> = [trip, first].into_iter().chain(inits.iter().copied()).collect();
         let node = self.graph.add_node(self.at, Op::Loop, args, types.to_vec(), Span::NONE);
@@ -279,7 +296,8 @@ fn instantiate(plan: &Plan<Scheduled>, printed: Rc<RefCell<String>>) -> Instance
     let object = generated.write().expect("the object is written");
     let library = Arc::new(load(&object).expect("the object loads"));
     // SAFETY: the code was just generated.
-    let instance = unsafe { Instance::create(&library, "model", Some(Box::new(move |text| printed.borrow_mut().push_str(text)))) };
+    let instance =
+        unsafe { Instance::create(&library, "model", Some(Box::new(move |text| printed.borrow_mut().push_str(text)))) };
     instance.expect("an instance is made")
 }
 

@@ -1,0 +1,16 @@
+# test specialise
+# input x=f32[2]
+#
+# Which tensor a write changes is chosen at run time: nothing is guessed.
+
+
+class Net:
+    pass
+
+
+def forward(self: Net, x: Tensor, first: bool) -> Tensor:
+    a = x + 1
+    b = x + 2
+    chosen = a if first else b
+    chosen.mul_(3)
+    return a + b
