@@ -16,6 +16,8 @@ pub mod write;
 
 pub use graph::{Block, Graph, Node, NodeData, Op, OpId, StateId, Value, ValueDef};
 pub use literal::Literal;
-pub use program::{ChannelQuant, Class, ClassId, ClassKind, Field, FuncId, Function, HeapObject, Initial, ObjectId, Param, Program, TensorInit};
+pub use program::{
+    ChannelQuant, Class, ClassId, ClassKind, Field, FuncId, Function, HeapObject, Initial, ObjectId, Param, Program, TensorInit,
+};
 pub use residual::{ResidualMethod, ResidualModel, StateSlot};
 pub use types::{Dim, TensorType, Type};

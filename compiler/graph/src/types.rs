@@ -204,7 +204,9 @@ impl Type {
             }
             (_, Type::Optional(_) | Type::Union(_)) => wanted.members().iter().any(|w| self.is_subtype(w, program)),
             (Type::Union(members), Type::Number) => members.iter().all(|m| m.is_subtype(wanted, program)),
-            (Type::Tuple(a), Type::Tuple(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.is_subtype(b, program)),
+            (Type::Tuple(a), Type::Tuple(b)) => {
+                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.is_subtype(b, program))
+            }
             (Type::Class(a), Type::Tuple(_)) => program.named_tuple_type(*a).is_some_and(|t| t.is_subtype(wanted, program)),
             (Type::Class(a), Type::Class(b)) => program.implements(*a, *b),
             (Type::List(a), Type::List(b)) => a.is_tensor() && b.is_tensor(),

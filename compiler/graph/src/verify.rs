@@ -14,7 +14,8 @@ use std::collections::HashSet;
 
 /// Checks a graph; the error is one sentence per violated rule, with the entity.
 pub fn verify(graph: &Graph) -> Result<(), String> {
-    let mut verifier = Verifier { graph, defined: HashSet::new(), nodes: HashSet::new(), blocks: HashSet::new(), errors: Vec::new() };
+    let mut verifier =
+        Verifier { graph, defined: HashSet::new(), nodes: HashSet::new(), blocks: HashSet::new(), errors: Vec::new() };
     verifier.block(graph.entry);
     if verifier.errors.is_empty() { Ok(()) } else { Err(verifier.errors.join("\n")) }
 }
@@ -119,7 +120,9 @@ impl Verifier<'_> {
         self.require(data.args.len() == carried + 2 && data.blocks.len() == 1, || format!("{node}: operands do not fit results"));
         for &block in &data.blocks {
             let inner = &self.graph.blocks[block];
-            self.require(inner.params.len() == carried + 1, || format!("{block}: a loop body has an index and {carried} parameters"));
+            self.require(inner.params.len() == carried + 1, || {
+                format!("{block}: a loop body has an index and {carried} parameters")
+            });
             let fits = inner.diverges || inner.yields.len() == carried + 1;
             self.require(fits, || format!("{block}: a loop body yields a condition and {carried} values"));
         }

@@ -97,7 +97,8 @@ impl Machine<'_> {
 
     fn outputs(&mut self, extents: &[i64]) -> Vec<TensorData> {
         let compute = self.compute;
-        let mut buffers: Vec<Vec<u8>> = compute.outputs.iter().map(|o| Vec::with_capacity(count(extents) * o.dtype.size())).collect();
+        let mut buffers: Vec<Vec<u8>> =
+            compute.outputs.iter().map(|o| Vec::with_capacity(count(extents) * o.dtype.size())).collect();
         self.for_each(extents, &mut |machine| {
             for (output, buffer) in compute.outputs.iter().zip(&mut buffers) {
                 machine.eval(output.value).write(output.dtype, buffer);

@@ -348,10 +348,34 @@ fn int_binary(op: BinaryOp, a: i64, b: i64) -> Scalar {
         BinaryOp::Add => a.wrapping_add(b),
         BinaryOp::Sub => a.wrapping_sub(b),
         BinaryOp::Mul => a.wrapping_mul(b),
-        BinaryOp::TruncDiv => if b == 0 { 0 } else { a.wrapping_div(b) },
-        BinaryOp::FloorDiv => if b == 0 { 0 } else { floor_div(a, b) },
-        BinaryOp::Rem => if b == 0 { 0 } else { a.wrapping_rem(b) },
-        BinaryOp::Mod => if b == 0 { 0 } else { a.wrapping_sub(floor_div(a, b).wrapping_mul(b)) },
+        BinaryOp::TruncDiv => {
+            if b == 0 {
+                0
+            } else {
+                a.wrapping_div(b)
+            }
+        }
+        BinaryOp::FloorDiv => {
+            if b == 0 {
+                0
+            } else {
+                floor_div(a, b)
+            }
+        }
+        BinaryOp::Rem => {
+            if b == 0 {
+                0
+            } else {
+                a.wrapping_rem(b)
+            }
+        }
+        BinaryOp::Mod => {
+            if b == 0 {
+                0
+            } else {
+                a.wrapping_sub(floor_div(a, b).wrapping_mul(b))
+            }
+        }
         BinaryOp::Max => a.max(b),
         BinaryOp::Min => a.min(b),
         BinaryOp::And => a & b,
@@ -397,10 +421,38 @@ macro_rules! float_binary {
                     let floor = quotient.floor();
                     if quotient - floor > 0.5 { floor + 1.0 } else { floor }
                 }
-                BinaryOp::Max => if a.is_nan() || b.is_nan() { <$t>::NAN } else if a > b { a } else { b },
-                BinaryOp::Min => if a.is_nan() || b.is_nan() { <$t>::NAN } else if a < b { a } else { b },
-                BinaryOp::FMax => if a.is_nan() || b > a { b } else { a },
-                BinaryOp::FMin => if a.is_nan() || b < a { b } else { a },
+                BinaryOp::Max => {
+                    if a.is_nan() || b.is_nan() {
+                        <$t>::NAN
+                    } else if a > b {
+                        a
+                    } else {
+                        b
+                    }
+                }
+                BinaryOp::Min => {
+                    if a.is_nan() || b.is_nan() {
+                        <$t>::NAN
+                    } else if a < b {
+                        a
+                    } else {
+                        b
+                    }
+                }
+                BinaryOp::FMax => {
+                    if a.is_nan() || b > a {
+                        b
+                    } else {
+                        a
+                    }
+                }
+                BinaryOp::FMin => {
+                    if a.is_nan() || b < a {
+                        b
+                    } else {
+                        a
+                    }
+                }
                 BinaryOp::Pow => $pow(a, b),
                 BinaryOp::Atan2 => $atan2(a, b),
                 BinaryOp::CopySign => a.copysign(b),

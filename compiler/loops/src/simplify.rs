@@ -13,7 +13,9 @@ pub fn unary(exprs: &mut Exprs, op: UnaryOp, x: Expr) -> Expr {
     if let Some(value) = exprs.as_const(x) {
         return exprs.constant(scalar::unary(op, value));
     }
-    if op == UnaryOp::Not && let ExprData::Unary(UnaryOp::Not, inner) = exprs.get(x) {
+    if op == UnaryOp::Not
+        && let ExprData::Unary(UnaryOp::Not, inner) = exprs.get(x)
+    {
         return *inner;
     }
     exprs.intern(ExprData::Unary(op, x))
@@ -242,7 +244,8 @@ fn divide(exprs: &mut Exprs, op: BinaryOp, a: Expr, b: Expr) -> Expr {
     let floor_op = if is_division { BinaryOp::FloorDiv } else { BinaryOp::Mod };
     let whole = Sum::of(exprs, a);
     let (multiples, rest): (Vec<_>, Vec<_>) = whole.terms.iter().partition(|(_, factor)| factor % n == 0);
-    let quotient = Sum { terms: multiples.into_iter().map(|(e, f)| (e, f / n)).collect(), constant: whole.constant.div_euclid(n) };
+    let quotient =
+        Sum { terms: multiples.into_iter().map(|(e, f)| (e, f / n)).collect(), constant: whole.constant.div_euclid(n) };
     let rest = Sum { terms: rest, constant: whole.constant.rem_euclid(n) };
     let rest_range = rest.range(exprs);
     let rest = rest.build(exprs);
@@ -313,7 +316,11 @@ mod tests {
         let two = x.int(2);
         let half = x.binary(BinaryOp::FloorDiv, flat, two);
         let three = x.int(3);
-        let expected = { let a = x.mul(i[0], three); let b = x.binary(BinaryOp::FloorDiv, i[1], two); x.add(a, b) };
+        let expected = {
+            let a = x.mul(i[0], three);
+            let b = x.binary(BinaryOp::FloorDiv, i[1], two);
+            x.add(a, b)
+        };
         assert_eq!(half, expected);
     }
 

@@ -74,7 +74,9 @@ impl Element<'_> {
     /// A list of ints.
     pub fn dim_list(&self, at: usize) -> Vec<Dim> {
         match &self.args[at] {
-            Fact::List(items) => items.iter().map(|f| if let Fact::Int(d) = f { *d } else { panic!("not an int: {f:?}") }).collect(),
+            Fact::List(items) => {
+                items.iter().map(|f| if let Fact::Int(d) = f { *d } else { panic!("not an int: {f:?}") }).collect()
+            }
             other => panic!("argument {at} is {other:?}, not a list"),
         }
     }

@@ -20,7 +20,10 @@ pub fn eval(entry: &Entry, facts: &[Fact], results: &[TensorType], inputs: &Inpu
         Body::Tensor { .. } | Body::View { .. } => results.first()?.const_shape()?,
         Body::Scatter { scatter, .. } => {
             let mut dims = NoDims;
-            (scatter.domain)(&Infer { args: facts, dims: &mut dims }).iter().map(|d| d.as_const()).collect::<Option<Vec<i64>>>()?
+            (scatter.domain)(&Infer { args: facts, dims: &mut dims })
+                .iter()
+                .map(|d| d.as_const())
+                .collect::<Option<Vec<i64>>>()?
         }
         _ => return None,
     };

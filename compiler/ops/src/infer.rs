@@ -138,7 +138,10 @@ impl Infer<'_> {
         let Fact::List(items) = &self.args[at] else {
             return OpError::unsupported(format!("a list (argument {at}) whose length is known only at run time"));
         };
-        items.iter().map(|f| if let Fact::Int(d) = f { Ok(*d) } else { OpError::unsupported("a list of other than ints") }).collect()
+        items
+            .iter()
+            .map(|f| if let Fact::Int(d) = f { Ok(*d) } else { OpError::unsupported("a list of other than ints") })
+            .collect()
     }
 
     /// A list of ints that must be known when compiling.
@@ -277,7 +280,11 @@ impl Infer<'_> {
 pub fn wrap_axis(axis: i64, rank: usize) -> Result<usize, OpError> {
     let n = rank.max(1) as i64;
     if axis < -n || axis >= n {
-        return OpError::index(format!("Dimension out of range (expected to be in range of [{}, {}], but got {axis})", -n, n - 1));
+        return OpError::index(format!(
+            "Dimension out of range (expected to be in range of [{}, {}], but got {axis})",
+            -n,
+            n - 1
+        ));
     }
     Ok(if axis < 0 { axis + n } else { axis } as usize)
 }

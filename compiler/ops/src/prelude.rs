@@ -52,7 +52,8 @@ prelude![
     "pointwise.py",
     "recurrent.py",
     "scalars.py",
-    "shapes.py", "signals.py",
+    "shapes.py",
+    "signals.py",
     "special.py",
     "statistics.py",
 ];

@@ -13,7 +13,8 @@ pub fn is_pointwise(entry: &Entry, facts: &[Fact], results: &[TensorType]) -> bo
     if results.iter().any(|r| r.dims != first.dims) {
         return false;
     }
-    let mut probe = Probe { exprs: Exprs::default(), dims: facts.iter().map(dims_of).collect(), index: Vec::new(), pointwise: true };
+    let mut probe =
+        Probe { exprs: Exprs::default(), dims: facts.iter().map(dims_of).collect(), index: Vec::new(), pointwise: true };
     probe.exprs.axis_extents = first.dims.iter().map(|d| d.as_const()).collect();
     probe.index = (0..first.rank() as u32).map(|i| probe.exprs.intern(ExprData::Axis(i))).collect();
     let index = probe.index.clone();

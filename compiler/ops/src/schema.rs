@@ -375,7 +375,8 @@ mod tests {
         let s = Schema::parse("aten::append.t(t[](a!) self, t(c -> *) el) -> t[](a!)").unwrap();
         assert!(s.is_mutating());
         assert_eq!(s.args[1].ty, SchemaType::Var("t".into()));
-        let s = Schema::parse("aten::sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)").unwrap();
+        let s = Schema::parse("aten::sort(Tensor self, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)")
+            .unwrap();
         assert_eq!(s.returns[1].name, "indices");
     }
 }

@@ -57,7 +57,8 @@ enum Kind {
 }
 
 fn is_one(rw: &Rewriter, value: Value) -> bool {
-    matches!(rw.graph.as_const(value), Some(Literal::Int(1))) || matches!(rw.graph.as_const(value), Some(Literal::Float(f)) if *f == 1.0)
+    matches!(rw.graph.as_const(value), Some(Literal::Int(1)))
+        || matches!(rw.graph.as_const(value), Some(Literal::Float(f)) if *f == 1.0)
 }
 
 /// The convolution `conv` with `factor` folded in, if it is one and `factor` is constant per channel.
@@ -128,7 +129,8 @@ mod tests {
         let w = constant(&mut graph, TensorData::from_f32(&[2, 3, 1, 1], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]));
         let alpha = constant(&mut graph, TensorData::from_f32(&[2, 1, 1], &[2.0, 0.5]));
         let beta = constant(&mut graph, TensorData::from_f32(&[1, 2, 1, 1], &[10.0, 20.0]));
-        let ints = |graph: &mut Graph, values: &[i64]| graph.add_const(block, Literal::ints(values), Type::list(Type::Int), Span::NONE);
+        let ints =
+            |graph: &mut Graph, values: &[i64]| graph.add_const(block, Literal::ints(values), Type::list(Type::Int), Span::NONE);
         let none = graph.add_const(block, Literal::None, Type::None, Span::NONE);
         let (ones, zeros) = (ints(&mut graph, &[1, 1]), ints(&mut graph, &[0, 0]));
         let no = graph.add_const(block, Literal::Bool(false), Type::Bool, Span::NONE);

@@ -24,7 +24,9 @@ impl Rule for SinkPermutes {
         match table().key(op) {
             "aten::permute" => permute_of_permute(rw, node, args).map(|v| vec![v]),
             "aten::cat" => concatenation(rw, node, args).map(|v| vec![v]),
-            "aten::mean.dim" | "aten::sum.dim_IntList" | "aten::amax" | "aten::amin" => reduction(rw, node, args).map(|v| vec![v]),
+            "aten::mean.dim" | "aten::sum.dim_IntList" | "aten::amax" | "aten::amin" => {
+                reduction(rw, node, args).map(|v| vec![v])
+            }
             key => pointwise(rw, node, key, args).map(|v| vec![v]),
         }
     }

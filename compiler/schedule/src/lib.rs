@@ -95,7 +95,8 @@ fn schedule_graph(
     }
     let mut body = lowering.finish();
     let bytes = memory::plan_arena(&mut body, &lowering.buffers);
-    let bytes = bytes.ok_or_else(|| Diagnostic::unsupported("arena-size", "the model's intermediate tensors do not fit in memory"))?;
+    let bytes =
+        bytes.ok_or_else(|| Diagnostic::unsupported("arena-size", "the model's intermediate tensors do not fit in memory"))?;
     let mut method = lowering.method;
     method.body = body;
     Ok((method, bytes))

@@ -4,7 +4,7 @@
 //! descriptor and elements stand in the arena. The descriptor is marked immortal, so that whoever handles the
 //! result as any value may "release" it; it is valid until the next call on the instance.
 
-use crate::lower::{BufferId, Bound, Lowering, Place, R, tensor_facts};
+use crate::lower::{Bound, BufferId, Lowering, Place, R, tensor_facts};
 use crate::source::body;
 use kiln_graph::{Graph, Node, Op, TensorType, Value};
 use kiln_loops::BinaryOp;
@@ -63,7 +63,9 @@ impl Lowering<'_> {
         };
         half(self, 0, i64::from(u32::MAX));
         half(self, 4, tag::TENSOR as i64);
-        for (offset, word) in [(8, Operand::Int(0)), (16, Operand::Int(0)), (offset_of!(abi::Tensor, data), Operand::Arena(elements))] {
+        for (offset, word) in
+            [(8, Operand::Int(0)), (16, Operand::Int(0)), (offset_of!(abi::Tensor, data), Operand::Arena(elements))]
+        {
             self.store(object, offset, word);
         }
         self.store(object, offset_of!(abi::Tensor, owner), Operand::Int(0));

@@ -43,7 +43,10 @@ unsafe fn first_of(ctx: *mut Context, list: *const List, what: &str) -> *const T
         return null_mut();
     };
     if all.any(|t| (*t).dtype != (*first).dtype || (*t).rank != (*first).rank) {
-        raise_text(ctx, "tensors of a list that is known only at run time must share element type and number of dimensions to be joined");
+        raise_text(
+            ctx,
+            "tensors of a list that is known only at run time must share element type and number of dimensions to be joined",
+        );
         return null_mut();
     }
     first

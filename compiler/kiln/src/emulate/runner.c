@@ -39,6 +39,11 @@ extern const uint64_t own_context_bytes;
 extern int64_t kiln_rt1_context_init(kiln_context *ctx, const kiln_options *options);
 extern void kiln_rt1_context_destroy(kiln_context *ctx);
 
+/* Named tuples: kiln.h has none to make, for an app's tuples are nameless. Names are strings that outlive the tuple. */
+extern void *kiln_rt1_tuple_new(kiln_context *ctx, const kiln_value *items, uint64_t count, void *const *names);
+extern void kiln_rt1_hold(kiln_context *ctx, uint64_t tag, uint64_t bits);
+extern void kiln_rt1_release(kiln_context *ctx, uint64_t tag, uint64_t bits);
+
 /* What the runtime for Apple's systems calls, and not every other C library has. */
 __attribute__((weak)) void __bzero(void *block, size_t size);
 void __bzero(void *block, size_t size) { memset(block, 0, size); }
@@ -130,6 +135,32 @@ static kiln_value read_dict(void) {
     return value;
 }
 
+static kiln_value read_text(void) {
+    uint64_t length = next();
+    kiln_value text;
+    check(kiln_value_make_str(values, next_bytes(length), length, &text));
+    return text;
+}
+
+static kiln_value read_named(void) {
+    void *type = read_text().as.object, **names;
+    uint64_t count = next(), i;
+    kiln_value *items = allocate(count * sizeof *items), value;
+    names = allocate((count + 1) * sizeof *names);
+    names[0] = type;
+    for (i = 0; i < count; i++) {
+        names[i + 1] = read_text().as.object;
+        items[i] = read_value();
+    }
+    value.tag = KILN_TAG_TUPLE;
+    value.as.object = kiln_rt1_tuple_new(values, items, count, names);
+    if (!value.as.object) die("out of memory");
+    kiln_rt1_hold(values, value.tag, (uint64_t)value.as.i);
+    kiln_rt1_release(values, value.tag, (uint64_t)value.as.i);
+    release_values(items, count);
+    return value;
+}
+
 static kiln_value read_value(void) {
     uint64_t tag = next(), count;
     kiln_value value = kiln_none(), *items;
@@ -138,10 +169,8 @@ static kiln_value read_value(void) {
     case KILN_TAG_BOOL: return kiln_bool(next() != 0);
     case KILN_TAG_INT: return kiln_int((int64_t)next());
     case KILN_TAG_FLOAT: value.tag = tag; value.as.i = (int64_t)next(); return value;
-    case KILN_TAG_STR:
-        count = next();
-        check(kiln_value_make_str(values, next_bytes(count), count, &value));
-        return value;
+    case KILN_TAG_STR: return read_text();
+    case NAMED: return read_named();
     case KILN_TAG_TENSOR: return read_tensor();
     case KILN_TAG_DICT: return read_dict();
     case KILN_TAG_LIST:

@@ -66,8 +66,15 @@ impl Writer {
             InputValue::List(items) => self.items(tag::LIST, items.len(), items.iter()),
             InputValue::Tuple(items) => self.items(tag::TUPLE, items.len(), items.iter()),
             InputValue::Dict(items) => self.items(tag::DICT, items.len(), items.iter().flat_map(|(key, value)| [key, value])),
-            // An app passes a named tuple as a tuple: the model knows the names.
-            InputValue::NamedTuple { fields, .. } => self.items(tag::TUPLE, fields.len(), fields.iter().map(|(_, item)| item)),
+            InputValue::NamedTuple { name, fields } => {
+                self.word(NAMED);
+                self.text(name.as_bytes());
+                self.word(fields.len() as u64);
+                for (field, item) in fields {
+                    self.text(field.as_bytes());
+                    self.value(item);
+                }
+            }
         }
     }
 
@@ -225,14 +232,11 @@ mod tests {
 
     #[test]
     fn named_tuples_lose_the_module_of_their_type() {
+        let point = |name: &str| V::NamedTuple { name: name.into(), fields: vec![("x".into(), V::Int(3))] };
         let mut writer = Writer::default();
-        [0, NAMED].into_iter().for_each(|word| writer.word(word));
-        writer.text(b"__torch__.net.Point");
-        writer.word(1);
-        writer.text(b"x");
-        writer.value(&V::Int(3));
-        let expected = V::NamedTuple { name: "Point".into(), fields: vec![("x".into(), V::Int(3))] };
-        assert_eq!(read_results(&writer.bytes).unwrap()[0].as_ref().unwrap(), &expected);
+        writer.word(0);
+        writer.value(&point("__torch__.net.Point"));
+        assert_eq!(read_results(&writer.bytes).unwrap()[0].as_ref().unwrap(), &point("Point"));
     }
 
     #[test]

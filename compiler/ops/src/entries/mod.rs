@@ -2,14 +2,14 @@
 
 mod activations;
 mod binary;
+mod channels_last;
+mod containers;
 mod create;
 mod einsum;
 mod fourier;
 mod index;
 mod linalg;
 mod linear;
-mod channels_last;
-mod containers;
 mod movement;
 mod order;
 mod pointwise;

@@ -10,99 +10,95 @@ use kiln_graph::{Dim, TensorType};
 use kiln_loops::{BinaryOp, Expr, Kind};
 
 /// The operators of this family.
-pub const ENTRIES: &[Entry] =
-    &[
-        tensor!("aten::cat", "tensors one after the other along an axis", joined, join),
-        tensor!("aten::concat", "tensors one after the other along an axis", joined, join),
-        tensor!("aten::concatenate", "tensors one after the other along an axis", joined, join),
-        tensor!("aten::stack", "tensors of one shape along a new axis", stacked, |e, _, index| {
-            let axis = wrap_axis(e.const_int(1), index.len()).expect("checked by the infer rule");
-            let mut own = index.to_vec();
-            let at = own.remove(axis);
-            let count = list(e.args).len();
-            let mut value = e.load_item(0, count - 1, &own);
-            value = finish(e, value);
-            for item in (0..count - 1).rev() {
-                let here = e.load_item(0, item, &own);
-                let here = finish(e, here);
-                let position = e.int(item as i64);
-                let is_here = e.binary(BinaryOp::Eq, at, position);
-                value = e.select(is_here, here, value);
+pub const ENTRIES: &[Entry] = &[
+    tensor!("aten::cat", "tensors one after the other along an axis", joined, join),
+    tensor!("aten::concat", "tensors one after the other along an axis", joined, join),
+    tensor!("aten::concatenate", "tensors one after the other along an axis", joined, join),
+    tensor!("aten::stack", "tensors of one shape along a new axis", stacked, |e, _, index| {
+        let axis = wrap_axis(e.const_int(1), index.len()).expect("checked by the infer rule");
+        let mut own = index.to_vec();
+        let at = own.remove(axis);
+        let count = list(e.args).len();
+        let mut value = e.load_item(0, count - 1, &own);
+        value = finish(e, value);
+        for item in (0..count - 1).rev() {
+            let here = e.load_item(0, item, &own);
+            let here = finish(e, here);
+            let position = e.int(item as i64);
+            let is_here = e.binary(BinaryOp::Eq, at, position);
+            value = e.select(is_here, here, value);
+        }
+        value
+    }),
+    tensor!("aten::flip", "reversed along axes", flipped, |e, _, index| {
+        let mut own = index.to_vec();
+        for axis in e.const_ints(1) {
+            let axis = wrap_axis(axis, own.len()).expect("checked by the infer rule");
+            if let Some(i) = own.get(axis).copied() {
+                let size = e.tensor(0).dims[axis];
+                let size = e.dim(size);
+                own[axis] = e.calc([i, size], |[i, size]| size - 1.0 - i);
             }
-            value
-        }),
-        tensor!("aten::flip", "reversed along axes", flipped, |e, _, index| {
-            let mut own = index.to_vec();
-            for axis in e.const_ints(1) {
-                let axis = wrap_axis(axis, own.len()).expect("checked by the infer rule");
-                if let Some(i) = own.get(axis).copied() {
-                    let size = e.tensor(0).dims[axis];
-                    let size = e.dim(size);
-                    own[axis] = e.calc([i, size], |[i, size]| size - 1.0 - i);
-                }
-            }
-            e.load(0, &own)
-        }),
-        tensor!("aten::roll", "shifted along axes, what falls out coming in at the other end", rolled, roll),
-        tensor!("aten::repeat", "copies of the tensor along axes", repeated, |e, _, index| {
-            let dims = e.tensor(0).dims.clone();
-            let skip = index.len() - dims.len();
-            let mut own = Vec::new();
-            for (&i, dim) in index[skip..].iter().zip(dims) {
-                let size = e.dim(dim);
-                own.push(e.binary(BinaryOp::Mod, i, size));
-            }
-            e.load(0, &own)
-        }),
-        tensor!("aten::repeat_interleave.self_int", "each position several times", interleaved, |e, _, index| {
-            let repeats = e.number(1, Kind::Int);
-            let mut own = index.to_vec();
-            let axis = if e.is_none(2) { 0 } else { wrap_axis(e.const_int(2), own.len()).expect("checked by the infer rule") };
-            own[axis] = e.binary(BinaryOp::FloorDiv, own[axis], repeats);
-            let dims = e.tensor(0).dims.clone();
-            let own = if e.is_none(2) { unflatten(e, own[0], &dims) } else { own };
-            e.load(0, &own[..dims.len()])
-        }),
-        tensor!("aten::constant_pad_nd", "a border of one value", |cx| padded(cx, Border::Constant), |e, _, index| pad_constant(
-            e, index
-        )),
-        tensor!("aten::reflection_pad1d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
-            pad(e, index, Border::Reflect)
-        }),
-        tensor!("aten::reflection_pad2d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
-            pad(e, index, Border::Reflect)
-        }),
-        tensor!("aten::reflection_pad3d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
-            pad(e, index, Border::Reflect)
-        }),
-        tensor!(
-            "aten::replication_pad1d",
-            "a border that repeats the edge",
-            |cx| padded(cx, Border::Replicate),
-            |e, _, index| pad(e, index, Border::Replicate)
-        ),
-        tensor!(
-            "aten::replication_pad2d",
-            "a border that repeats the edge",
-            |cx| padded(cx, Border::Replicate),
-            |e, _, index| pad(e, index, Border::Replicate)
-        ),
-        tensor!(
-            "aten::replication_pad3d",
-            "a border that repeats the edge",
-            |cx| padded(cx, Border::Replicate),
-            |e, _, index| pad(e, index, Border::Replicate)
-        ),
-        tensor!(
-            "aten::_pad_circular",
-            "a border that continues at the other end",
-            |cx| padded(cx, Border::Circular),
-            |e, _, index| pad(e, index, Border::Circular)
-        ),
-        tensor!("aten::tril", "the lower triangle, 0 elsewhere", triangle_type, |e, _, index| triangle(e, index, BinaryOp::Le)),
-        tensor!("aten::triu", "the upper triangle, 0 elsewhere", triangle_type, |e, _, index| triangle(e, index, BinaryOp::Ge)),
-        tensor!("aten::diag_embed", "matrices with a diagonal, 0 elsewhere", embedded, embed),
-    ];
+        }
+        e.load(0, &own)
+    }),
+    tensor!("aten::roll", "shifted along axes, what falls out coming in at the other end", rolled, roll),
+    tensor!("aten::repeat", "copies of the tensor along axes", repeated, |e, _, index| {
+        let dims = e.tensor(0).dims.clone();
+        let skip = index.len() - dims.len();
+        let mut own = Vec::new();
+        for (&i, dim) in index[skip..].iter().zip(dims) {
+            let size = e.dim(dim);
+            own.push(e.binary(BinaryOp::Mod, i, size));
+        }
+        e.load(0, &own)
+    }),
+    tensor!("aten::repeat_interleave.self_int", "each position several times", interleaved, |e, _, index| {
+        let repeats = e.number(1, Kind::Int);
+        let mut own = index.to_vec();
+        let axis = if e.is_none(2) { 0 } else { wrap_axis(e.const_int(2), own.len()).expect("checked by the infer rule") };
+        own[axis] = e.binary(BinaryOp::FloorDiv, own[axis], repeats);
+        let dims = e.tensor(0).dims.clone();
+        let own = if e.is_none(2) { unflatten(e, own[0], &dims) } else { own };
+        e.load(0, &own[..dims.len()])
+    }),
+    tensor!("aten::constant_pad_nd", "a border of one value", |cx| padded(cx, Border::Constant), |e, _, index| pad_constant(
+        e, index
+    )),
+    tensor!("aten::reflection_pad1d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
+        pad(e, index, Border::Reflect)
+    }),
+    tensor!("aten::reflection_pad2d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
+        pad(e, index, Border::Reflect)
+    }),
+    tensor!("aten::reflection_pad3d", "a border that mirrors the inside", |cx| padded(cx, Border::Reflect), |e, _, index| {
+        pad(e, index, Border::Reflect)
+    }),
+    tensor!("aten::replication_pad1d", "a border that repeats the edge", |cx| padded(cx, Border::Replicate), |e, _, index| pad(
+        e,
+        index,
+        Border::Replicate
+    )),
+    tensor!("aten::replication_pad2d", "a border that repeats the edge", |cx| padded(cx, Border::Replicate), |e, _, index| pad(
+        e,
+        index,
+        Border::Replicate
+    )),
+    tensor!("aten::replication_pad3d", "a border that repeats the edge", |cx| padded(cx, Border::Replicate), |e, _, index| pad(
+        e,
+        index,
+        Border::Replicate
+    )),
+    tensor!(
+        "aten::_pad_circular",
+        "a border that continues at the other end",
+        |cx| padded(cx, Border::Circular),
+        |e, _, index| pad(e, index, Border::Circular)
+    ),
+    tensor!("aten::tril", "the lower triangle, 0 elsewhere", triangle_type, |e, _, index| triangle(e, index, BinaryOp::Le)),
+    tensor!("aten::triu", "the upper triangle, 0 elsewhere", triangle_type, |e, _, index| triangle(e, index, BinaryOp::Ge)),
+    tensor!("aten::diag_embed", "matrices with a diagonal, 0 elsewhere", embedded, embed),
+];
 
 /// The facts of a tensor-list argument 0.
 fn list(args: &[Fact]) -> &[Fact] {

@@ -29,7 +29,10 @@ impl Specialiser<'_> {
             Abs::Device(name) => Ok(self.emit.constant(Literal::Device(name.to_string()), Type::Device)),
             Abs::Tensor(id) => {
                 let value = self.tensor_value(*id)?;
-                self.note_shared(*id, "a tensor that is also in a list, dict or object whose contents are known only at run time");
+                self.note_shared(
+                    *id,
+                    "a tensor that is also in a list, dict or object whose contents are known only at run time",
+                );
                 Ok(self.emit.value(Op::Box, vec![value], Type::TENSOR))
             }
             Abs::Tuple(items, class) => self.materialise_tuple(items, *class, wanted),
@@ -120,7 +123,8 @@ impl Specialiser<'_> {
         // The tensor is the first result, its sizes follow; its type refers to them.
         let tensor = self.emit.graph.add_result(node, Type::TENSOR);
         let mut sizes = (0..free).map(|_| self.emit.graph.add_result(node, Type::Int)).collect::<Vec<_>>().into_iter();
-        let dims = facts.dims.iter().map(|d| if *d == ANY_SIZE { Dim::Value(sizes.next().expect("counted")) } else { *d }).collect();
+        let dims =
+            facts.dims.iter().map(|d| if *d == ANY_SIZE { Dim::Value(sizes.next().expect("counted")) } else { *d }).collect();
         let ty = TensorType { dtype: facts.dtype, dims };
         self.emit.graph.values[tensor].ty = Emit::tensor_type(&ty);
         let id = self.new_tensor(ty, tensor);
@@ -129,10 +133,13 @@ impl Specialiser<'_> {
     }
 
     pub(super) fn boxed_tuple_get(&mut self, value: Value, ty: &Type, at: usize) -> Run<Abs> {
-        let types = self.element_types(ty, match ty {
-            Type::Tuple(items) => items.len(),
-            _ => 0,
-        });
+        let types = self.element_types(
+            ty,
+            match ty {
+                Type::Tuple(items) => items.len(),
+                _ => 0,
+            },
+        );
         let Some(elem) = types.get(at).cloned() else { return Err(self.unsupported("an element of this tuple")) };
         let own = self.emit.value(Op::TupleGet(at as u32), vec![value], erase(&elem));
         self.value_of_type(own, &elem)
@@ -174,7 +181,9 @@ impl Specialiser<'_> {
             HeapItem::Object(class, Contents::Static(fields)) => {
                 let data = self.program.classes[class].clone();
                 if data.fields.iter().any(|f| super::rich::holds_tensor(&f.ty)) {
-                    return Err(self.unsupported("objects that hold tensors in containers whose contents are known only at run time"));
+                    return Err(
+                        self.unsupported("objects that hold tensors in containers whose contents are known only at run time")
+                    );
                 }
                 let value = self.emit.value(Op::New(class), Vec::new(), Type::Class(class));
                 // Registered first: an object may refer to itself.
@@ -239,7 +248,8 @@ impl Specialiser<'_> {
     pub(super) fn fact(&mut self, abs: &Abs) -> Run<Fact> {
         Ok(match abs {
             Abs::OpenTensor(_) => {
-                return Err(self.unsupported("operators on a tensor whose element type or number of dimensions is known only at run time"));
+                return Err(self
+                    .unsupported("operators on a tensor whose element type or number of dimensions is known only at run time"));
             }
             Abs::None => Fact::None,
             Abs::Tensor(id) => Fact::Tensor(self.heap.tensors[*id].ty.clone()),

@@ -134,7 +134,9 @@ impl Specialiser<'_> {
                 }
                 None => Ok(None),
             },
-            "aten::eq" | "aten::ne" if key.ends_with("_list") && key != "aten::eq.Tensor_list" && key != "aten::ne.Tensor_list" => {
+            "aten::eq" | "aten::ne"
+                if key.ends_with("_list") && key != "aten::eq.Tensor_list" && key != "aten::ne.Tensor_list" =>
+            {
                 let Some(others) = self.static_items(&args[1]) else { return Ok(None) };
                 if !all_known(&items) || !all_known(&others) {
                     return if items.len() == others.len() { Ok(None) } else { done(Abs::bool(name == "aten::ne")) };
@@ -142,7 +144,9 @@ impl Specialiser<'_> {
                 let equal = items.len() == others.len() && items.iter().zip(&others).all(|(a, b)| same_value(a, b));
                 done(Abs::bool(equal == (name == "aten::eq")))
             }
-            "aten::__contains__" if all_known(&items) && is_known(&args[1]) => done(Abs::bool(items.iter().any(|i| same_value(i, &args[1])))),
+            "aten::__contains__" if all_known(&items) && is_known(&args[1]) => {
+                done(Abs::bool(items.iter().any(|i| same_value(i, &args[1]))))
+            }
             "aten::count" if all_known(&items) && is_known(&args[1]) => {
                 done(Abs::int(items.iter().filter(|i| same_value(i, &args[1])).count() as i64))
             }
@@ -152,7 +156,8 @@ impl Specialiser<'_> {
                     None => self.raise("ValueError", "list.index(x): x not in list").map(Some),
                 }
             }
-            "aten::remove" if all_known(&items) && is_known(&args[1]) => match items.iter().position(|i| same_value(i, &args[1])) {
+            "aten::remove" if all_known(&items) && is_known(&args[1]) => match items.iter().position(|i| same_value(i, &args[1]))
+            {
                 Some(at) => {
                     items.remove(at);
                     self.set_list(id, elem, items)?;
@@ -183,7 +188,9 @@ impl Specialiser<'_> {
                 }
             }
             "prim::max" | "prim::min" if args.len() == 1 && !items.is_empty() && items.iter().all(|i| number(i).is_some()) => {
-                let pick = |a: Abs, b: Abs| if (number(&b) > number(&a)) == (name == "prim::max") && number(&a) != number(&b) { b } else { a };
+                let pick = |a: Abs, b: Abs| {
+                    if (number(&b) > number(&a)) == (name == "prim::max") && number(&a) != number(&b) { b } else { a }
+                };
                 let best = items.into_iter().reduce(pick).expect("not empty");
                 done(best)
             }
@@ -216,7 +223,9 @@ impl Specialiser<'_> {
         let mut found = Type::Never;
         for abs in &args[1..] {
             found = match rich_type(abs, &self.heap) {
-                Type::List(elem) if !matches!(self.heap.items[id], HeapItem::List(Type::List(_), _)) => super::rich::join(&found, &elem),
+                Type::List(elem) if !matches!(self.heap.items[id], HeapItem::List(Type::List(_), _)) => {
+                    super::rich::join(&found, &elem)
+                }
                 Type::Int if args.len() == 3 && abs == &args[1] => found,
                 own => super::rich::join(&found, &own),
             };
@@ -234,7 +243,8 @@ impl Specialiser<'_> {
     pub(super) fn element_type(&self, abs: &Abs) -> Option<Type> {
         match abs {
             Abs::List(id) | Abs::Dict(id) => match &self.heap.items[*id] {
-                HeapItem::List(declared, Contents::Runtime(_, elem)) | HeapItem::Dict(_, declared, Contents::Runtime(_, elem)) => {
+                HeapItem::List(declared, Contents::Runtime(_, elem))
+                | HeapItem::Dict(_, declared, Contents::Runtime(_, elem)) => {
                     Some(if *elem == Type::Never { declared.clone() } else { elem.clone() })
                 }
                 _ => None,
@@ -359,7 +369,13 @@ impl Specialiser<'_> {
         let done = |abs: Abs| Ok(Some(Some(vec![abs])));
         let needs_key = matches!(
             name,
-            "aten::__getitem__" | "aten::_set_item" | "aten::__contains__" | "aten::get" | "aten::pop" | "aten::Delete" | "aten::setdefault"
+            "aten::__getitem__"
+                | "aten::_set_item"
+                | "aten::__contains__"
+                | "aten::get"
+                | "aten::pop"
+                | "aten::Delete"
+                | "aten::setdefault"
         );
         if needs_key && !is_known(&args[1]) {
             self.demote(id)?;
@@ -474,7 +490,9 @@ impl Specialiser<'_> {
         let Abs::Str(text) = args[0].clone() else { return Ok(None) };
         let other = args.get(1).and_then(|a| if let Abs::Str(s) = a { Some(s.clone()) } else { None });
         let third = args.get(2).and_then(|a| if let Abs::Str(s) = a { Some(s.clone()) } else { None });
-        let defaults = |from: usize, wanted: &[i64]| args.len() == from + wanted.len() && args[from..].iter().zip(wanted).all(|(a, w)| a.as_int() == Some(*w));
+        let defaults = |from: usize, wanted: &[i64]| {
+            args.len() == from + wanted.len() && args[from..].iter().zip(wanted).all(|(a, w)| a.as_int() == Some(*w))
+        };
         let abs = match (name, other) {
             ("aten::__getitem__", _) => match self.known_index(&args[1], text.len()) {
                 Some(Ok(at)) if text.is_ascii() => Abs::Str(text[at..=at].into()),

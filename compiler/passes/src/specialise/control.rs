@@ -169,7 +169,8 @@ impl Specialiser<'_> {
             }
             (Abs::List(_) | Abs::Dict(_) | Abs::Object(_), _) => Gen::Tagged(rich_type(a, heap)),
             (Abs::Tuple(items, class), Abs::Tuple(others, _)) if items.len() == others.len() => {
-                let merged: Run<Vec<Gen>> = items.iter().zip(others.iter()).map(|(a, b)| self.generalise_across(a, heap, b)).collect();
+                let merged: Run<Vec<Gen>> =
+                    items.iter().zip(others.iter()).map(|(a, b)| self.generalise_across(a, heap, b)).collect();
                 return Ok(Gen::Tuple(merged?, *class));
             }
             (Abs::Tuple(..), _) => Gen::Tagged(rich_type(a, heap)),
@@ -230,7 +231,8 @@ impl Specialiser<'_> {
         if before == now {
             return Ok(());
         }
-        let differing = |a: &[Abs], b: &[Abs]| (0..a.len()).filter(|&i| a[i] != b[i]).map(|i| Place::Slot(id, i)).collect::<Vec<_>>();
+        let differing =
+            |a: &[Abs], b: &[Abs]| (0..a.len()).filter(|&i| a[i] != b[i]).map(|i| Place::Slot(id, i)).collect::<Vec<_>>();
         match (before, now) {
             (HeapItem::List(_, Contents::Static(a)), HeapItem::List(_, Contents::Static(b))) if a.len() == b.len() => {
                 places.extend(differing(a, b));
@@ -246,7 +248,9 @@ impl Specialiser<'_> {
             }
             (HeapItem::List(_, Contents::Runtime(..)), HeapItem::List(_, Contents::Runtime(..)))
             | (HeapItem::Dict(_, _, Contents::Runtime(..)), HeapItem::Dict(_, _, Contents::Runtime(..)))
-            | (HeapItem::Object(_, Contents::Runtime(..)), HeapItem::Object(_, Contents::Runtime(..))) => places.push(Place::Pointer(id)),
+            | (HeapItem::Object(_, Contents::Runtime(..)), HeapItem::Object(_, Contents::Runtime(..))) => {
+                places.push(Place::Pointer(id))
+            }
             _ => return Err(Stop::Demote(id)),
         }
         Ok(())
@@ -256,7 +260,12 @@ impl Specialiser<'_> {
     fn check_demotions(&self, before: &Heap, other: &Heap) -> Run<()> {
         for (id, item) in before.items.iter() {
             let is_static = |i: &HeapItem| {
-                matches!(i, HeapItem::List(_, Contents::Static(_)) | HeapItem::Dict(_, _, Contents::Static(_)) | HeapItem::Object(_, Contents::Static(_)))
+                matches!(
+                    i,
+                    HeapItem::List(_, Contents::Static(_))
+                        | HeapItem::Dict(_, _, Contents::Static(_))
+                        | HeapItem::Object(_, Contents::Static(_))
+                )
             };
             if is_static(item) && !(is_static(&self.heap.items[id]) && is_static(&other.items[id])) {
                 return Err(Stop::Demote(id));
@@ -296,7 +305,9 @@ impl Specialiser<'_> {
         if let (Some(n), Some(true)) = (trip.as_int(), test.as_bool())
             && self.is_better_unrolled(&frame.graph, body, n)
         {
-            let why = Box::new(kiln_support::Diagnostic::unsupported("unsupported", "kiln does not support this loop yet").at(self.span()));
+            let why = Box::new(
+                kiln_support::Diagnostic::unsupported("unsupported", "kiln does not support this loop yet").at(self.span()),
+            );
             return self.unroll(frame, body, &trip, test, carried, why);
         }
         let (mark, heap) = (self.emit.mark(), self.heap.clone());

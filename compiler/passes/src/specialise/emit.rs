@@ -64,7 +64,9 @@ impl Emit {
     /// A constant. Constants stand before everything else.
     pub fn constant(&mut self, literal: Literal, ty: Type) -> Value {
         let same = |l: &Literal| match (l, &literal) {
-            (Literal::Tensor(a), Literal::Tensor(b)) => a.dtype == b.dtype && a.shape == b.shape && std::sync::Arc::ptr_eq(&a.bytes, &b.bytes),
+            (Literal::Tensor(a), Literal::Tensor(b)) => {
+                a.dtype == b.dtype && a.shape == b.shape && std::sync::Arc::ptr_eq(&a.bytes, &b.bytes)
+            }
             (Literal::Tensor(_), _) | (_, Literal::Tensor(_)) => false,
             (a, b) => a == b,
         };

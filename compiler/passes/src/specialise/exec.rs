@@ -130,7 +130,9 @@ impl Specialiser<'_> {
                 let id = self.initial_object(*object)?;
                 one(super::merge::reference(&self.heap, id))
             }
-            Op::Raise(class) if self.user_span.is_some() && class_tail(class) == "NotImplementedError" => Err(self.not_implemented(&args[0])),
+            Op::Raise(class) if self.user_span.is_some() && class_tail(class) == "NotImplementedError" => {
+                Err(self.not_implemented(&args[0]))
+            }
             Op::Raise(class) => {
                 let message = self.materialise(&args[0], &Type::Str)?;
                 self.emit.node(Op::Raise(class.clone()), vec![message], Vec::new());
@@ -196,7 +198,9 @@ impl Specialiser<'_> {
     /// Refines a value to a static type (`unchecked_cast`, None checks).
     pub(super) fn cast(&mut self, abs: Abs, wanted: &Type) -> Run<Abs> {
         match abs {
-            Abs::Tagged(value, rich) if !super::rich::is_tagged(wanted) || super::rich::erase(&rich) != super::rich::erase(wanted) => {
+            Abs::Tagged(value, rich)
+                if !super::rich::is_tagged(wanted) || super::rich::erase(&rich) != super::rich::erase(wanted) =>
+            {
                 let refined = super::rich::refine(&rich, wanted, self.program);
                 if super::rich::is_tagged(&refined) {
                     return Ok(Abs::Tagged(value, refined));
@@ -284,7 +288,10 @@ impl Specialiser<'_> {
                     let abs = self.initial(&initial, &ty)?;
                     one(abs)
                 }
-                (None, None) => self.raise("AttributeError", &format!("'{}' object has no attribute '{name}'", class_tail(&self.program.classes[class].name))),
+                (None, None) => self.raise(
+                    "AttributeError",
+                    &format!("'{}' object has no attribute '{name}'", class_tail(&self.program.classes[class].name)),
+                ),
             },
             Contents::Runtime(value, _) => {
                 let own = self.emit.value(Op::GetAttr(name.to_owned()), vec![value], super::rich::erase(&ty));

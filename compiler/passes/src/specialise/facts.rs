@@ -37,8 +37,15 @@ impl Specialiser<'_> {
                 let dtype = self.dtype_argument(&args[1])?.unwrap_or(DType::F32);
                 self.scalar_tensor(&args[0], dtype)?
             }
-            "aten::tensor" | "aten::tensor.int" | "aten::tensor.float" | "aten::tensor.bool" | "aten::as_tensor" | "aten::as_tensor.list"
-            | "aten::as_tensor.int" | "aten::as_tensor.float" | "aten::as_tensor.bool" => {
+            "aten::tensor"
+            | "aten::tensor.int"
+            | "aten::tensor.float"
+            | "aten::tensor.bool"
+            | "aten::as_tensor"
+            | "aten::as_tensor.list"
+            | "aten::as_tensor.int"
+            | "aten::as_tensor.float"
+            | "aten::as_tensor.bool" => {
                 return self.tensor_from(args).map(|abs| Some(abs.map(|a| vec![a])));
             }
             "aten::__is__" | "aten::__isnot__" => Abs::Bool(self.is_same(&args[0], &args[1], key == "aten::__is__")?),
@@ -98,12 +105,26 @@ impl Specialiser<'_> {
     /// Operators that give back their first argument, as the same tensor.
     fn identity(&mut self, key: &str, args: &[Abs]) -> Run<Option<Abs>> {
         let is_identity = match key {
-            "aten::detach_" | "aten::lift" | "aten::lift_fresh" | "aten::requires_grad_"
-            | "aten::cpu" | "aten::conj" | "aten::resolve_conj" | "aten::resolve_neg" | "aten::_conj" | "aten::positive" | "aten::real" => {
+            "aten::detach_"
+            | "aten::lift"
+            | "aten::lift_fresh"
+            | "aten::requires_grad_"
+            | "aten::cpu"
+            | "aten::conj"
+            | "aten::resolve_conj"
+            | "aten::resolve_neg"
+            | "aten::_conj"
+            | "aten::positive"
+            | "aten::real" => {
                 matches!(args.first(), Some(Abs::Tensor(_)))
             }
-            "aten::dropout" | "aten::dropout_" | "aten::feature_dropout" | "aten::feature_dropout_" | "aten::alpha_dropout"
-            | "aten::alpha_dropout_" | "aten::feature_alpha_dropout" => args[2].as_bool() == Some(false) || is_zero(&args[1]),
+            "aten::dropout"
+            | "aten::dropout_"
+            | "aten::feature_dropout"
+            | "aten::feature_dropout_"
+            | "aten::alpha_dropout"
+            | "aten::alpha_dropout_"
+            | "aten::feature_alpha_dropout" => args[2].as_bool() == Some(false) || is_zero(&args[1]),
             "aten::wait" | "prim::awaitable_wait" | "prim::awaitable_nowait" => true,
             _ => false,
         };
@@ -125,7 +146,9 @@ impl Specialiser<'_> {
                 done(self.int_list(items))
             }
             "aten::size.int" | "aten::sym_size.int" => self.dim_fact(&ty, &ty.dims, &args[1]),
-            "aten::stride" | "aten::stride.int" | "aten::is_contiguous" | "aten::is_contiguous.memory_format" if !tensor.is_layout_known => {
+            "aten::stride" | "aten::stride.int" | "aten::is_contiguous" | "aten::is_contiguous.memory_format"
+                if !tensor.is_layout_known =>
+            {
                 Err(self.unsupported("the strides of a result computed from tensors that are not contiguous"))
             }
             "aten::stride.int" => self.dim_fact(&ty, &tensor.strides, &args[1]),
@@ -182,9 +205,20 @@ impl Specialiser<'_> {
                 done(copy)
             }
             "aten::copy_" => self.copy_into(id, &args[1]).map(Some),
-            "aten::item" | "aten::IntImplicit" | "aten::FloatImplicit" | "aten::ScalarImplicit" | "aten::Int.Tensor" | "aten::Float.Tensor"
-            | "aten::Bool.Tensor" | "aten::is_nonzero" | "aten::ComplexImplicit" => self.element(key, id, &ty, types).map(Some),
-            _ if key.starts_with("aten::to.") || key == "aten::type_as" || key == "aten::_to_copy" || key.starts_with("aten::_cast_") => {
+            "aten::item"
+            | "aten::IntImplicit"
+            | "aten::FloatImplicit"
+            | "aten::ScalarImplicit"
+            | "aten::Int.Tensor"
+            | "aten::Float.Tensor"
+            | "aten::Bool.Tensor"
+            | "aten::is_nonzero"
+            | "aten::ComplexImplicit" => self.element(key, id, &ty, types).map(Some),
+            _ if key.starts_with("aten::to.")
+                || key == "aten::type_as"
+                || key == "aten::_to_copy"
+                || key.starts_with("aten::_cast_") =>
+            {
                 self.convert_tensor(key, id, args)
             }
             _ => Ok(None),
@@ -246,7 +280,8 @@ impl Specialiser<'_> {
         if self.heap.tensors[from].ty.dims != ty.dims {
             let sizes = ty.dims.iter().map(|d| Self::int_abs(*d)).collect();
             let sizes = self.int_list(sizes);
-            let expanded = self.apply_table(table().get("aten::expand"), vec![source.clone(), sizes, Abs::bool(false)], &[Type::TENSOR])?;
+            let expanded =
+                self.apply_table(table().get("aten::expand"), vec![source.clone(), sizes, Abs::bool(false)], &[Type::TENSOR])?;
             let Some(expanded) = expanded else { return Ok(None) };
             let Abs::Tensor(expanded) = expanded[0] else { unreachable!("expand gives a tensor") };
             from = expanded;
@@ -261,8 +296,12 @@ impl Specialiser<'_> {
         if count.is_some_and(|n| n != 1) {
             let n = count.expect("checked");
             let message = match key {
-                "aten::Bool.Tensor" | "aten::is_nonzero" if n == 0 => "Boolean value of Tensor with no values is ambiguous".to_owned(),
-                "aten::Bool.Tensor" | "aten::is_nonzero" => "Boolean value of Tensor with more than one value is ambiguous".to_owned(),
+                "aten::Bool.Tensor" | "aten::is_nonzero" if n == 0 => {
+                    "Boolean value of Tensor with no values is ambiguous".to_owned()
+                }
+                "aten::Bool.Tensor" | "aten::is_nonzero" => {
+                    "Boolean value of Tensor with more than one value is ambiguous".to_owned()
+                }
                 _ => format!("a Tensor with {n} elements cannot be converted to Scalar"),
             };
             return self.raise("RuntimeError", &message);
@@ -362,7 +401,8 @@ impl Specialiser<'_> {
         let values = self.int_list(flat);
         let sizes = shape.iter().map(|&n| Abs::int(n)).collect();
         let sizes = self.int_list(sizes);
-        let made = self.apply_table(table().get("kiln::from_scalars"), vec![values, sizes, Abs::int(dtype.code())], &[Type::TENSOR])?;
+        let made =
+            self.apply_table(table().get("kiln::from_scalars"), vec![values, sizes, Abs::int(dtype.code())], &[Type::TENSOR])?;
         Ok(made.map(|mut all| all.remove(0)))
     }
 
@@ -442,7 +482,9 @@ impl Specialiser<'_> {
                 Abs::Tensor(other) => Some(self.heap.tensors[*other].ty.dtype),
                 _ => None,
             },
-            _ if key.starts_with("aten::_cast_") => DType::ALL.into_iter().find(|d| d.scalar_type_name() == &key["aten::_cast_".len()..]),
+            _ if key.starts_with("aten::_cast_") => {
+                DType::ALL.into_iter().find(|d| d.scalar_type_name() == &key["aten::_cast_".len()..])
+            }
             _ => match named("dtype") {
                 Some(abs) => self.dtype_argument(&abs)?,
                 None => None,
@@ -485,7 +527,9 @@ impl Specialiser<'_> {
                     return Ok(Num::Dyn(self.emit.table("aten::__not__", vec![test], Type::Bool)));
                 }
             }
-            (Abs::Tagged(..), _) | (_, Abs::Tagged(..)) => return Err(self.unsupported("identity of values known only at run time")),
+            (Abs::Tagged(..), _) | (_, Abs::Tagged(..)) => {
+                return Err(self.unsupported("identity of values known only at run time"));
+            }
             (a, b) => a == b,
         };
         Ok(Num::Const(Scalar::Bool(known == wanted)))

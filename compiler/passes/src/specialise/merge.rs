@@ -93,7 +93,8 @@ impl Specialiser<'_> {
                 self.generalise(&Gen::Tensor(ty.dtype, ty.dims.iter().map(|d| Some(*d)).collect()), b)?
             }
             (Abs::Tuple(x, class), Abs::Tuple(y, other)) if x.len() == y.len() && class == other => {
-                let merged: Run<Vec<Gen>> = x.iter().zip(y.iter()).map(|(x, y)| self.generalise(&Gen::Same(x.clone()), y)).collect();
+                let merged: Run<Vec<Gen>> =
+                    x.iter().zip(y.iter()).map(|(x, y)| self.generalise(&Gen::Same(x.clone()), y)).collect();
                 Gen::Tuple(merged?, *class)
             }
             (Abs::List(_), Abs::List(_)) | (Abs::Dict(_), Abs::Dict(_)) | (Abs::Object(_), Abs::Object(_)) => {
@@ -126,8 +127,16 @@ impl Specialiser<'_> {
             Abs::Tuple(items, class) => Gen::Tuple(items.iter().map(|i| self.free_gen(i)).collect::<Run<_>>()?, *class),
             Abs::List(_) | Abs::Dict(_) | Abs::Object(_) | Abs::BoxedTuple(..) => Gen::Container(rich_type(abs, &self.heap)),
             Abs::Tagged(_, ty) => Gen::Tagged(ty.clone()),
-            Abs::Int(_) | Abs::Float(_) | Abs::Bool(_) | Abs::Str(_) | Abs::None | Abs::Uninit | Abs::Complex(..) | Abs::Device(_)
-            | Abs::Enum(..) | Abs::Function(_) => Gen::Same(abs.clone()),
+            Abs::Int(_)
+            | Abs::Float(_)
+            | Abs::Bool(_)
+            | Abs::Str(_)
+            | Abs::None
+            | Abs::Uninit
+            | Abs::Complex(..)
+            | Abs::Device(_)
+            | Abs::Enum(..)
+            | Abs::Function(_) => Gen::Same(abs.clone()),
         })
     }
 

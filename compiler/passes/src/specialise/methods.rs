@@ -71,7 +71,11 @@ fn into_diagnostic(stop: Stop) -> Box<Diagnostic> {
     }
 }
 
-fn new_run<'a>(program: &'a mut Program, decompositions: &'a mut dyn Decompositions, shared: Rc<HashSet<u32>>) -> Specialiser<'a> {
+fn new_run<'a>(
+    program: &'a mut Program,
+    decompositions: &'a mut dyn Decompositions,
+    shared: Rc<HashSet<u32>>,
+) -> Specialiser<'a> {
     Specialiser {
         program,
         decompositions,
@@ -92,12 +96,14 @@ fn new_run<'a>(program: &'a mut Program, decompositions: &'a mut dyn Decompositi
 fn shared_storages(program: &Program) -> HashSet<u32> {
     let mut seen: HashMap<u32, kiln_graph::TensorInit> = HashMap::new();
     let mut shared = HashSet::new();
-    let mut visit = |initial: &Initial| visit_tensors(initial, &mut |t| {
-        let first = seen.entry(t.storage).or_insert_with(|| t.clone());
-        if (first.offset, &first.sizes, &first.strides) != (t.offset, &t.sizes, &t.strides) {
-            shared.insert(t.storage);
-        }
-    });
+    let mut visit = |initial: &Initial| {
+        visit_tensors(initial, &mut |t| {
+            let first = seen.entry(t.storage).or_insert_with(|| t.clone());
+            if (first.offset, &first.sizes, &first.strides) != (t.offset, &t.sizes, &t.strides) {
+                shared.insert(t.storage);
+            }
+        })
+    };
     for object in program.objects.values() {
         match object {
             HeapObject::List(_, items) => items.iter().for_each(&mut visit),
@@ -183,7 +189,10 @@ impl Specialiser<'_> {
                     self.store_state(state)?;
                 }
                 let ty = rich_type(&abs, &self.heap);
-                let value = self.materialise(&abs, &if super::rich::is_tagged(&function.returns) { function.returns.clone() } else { ty.clone() })?;
+                let value = self.materialise(
+                    &abs,
+                    &if super::rich::is_tagged(&function.returns) { function.returns.clone() } else { ty.clone() },
+                )?;
                 self.emit.graph.blocks[entry].yields.push(value);
                 self.outside_type(&abs, &ty)
             }
@@ -193,7 +202,9 @@ impl Specialiser<'_> {
             }
         };
         let graph = std::mem::replace(&mut self.emit, Emit::new()).finish();
-        if cfg!(debug_assertions) && let Err(errors) = kiln_graph::verify::verify(&graph) {
+        if cfg!(debug_assertions)
+            && let Err(errors) = kiln_graph::verify::verify(&graph)
+        {
             panic!("after specialise:\n{errors}\n{}", kiln_graph::write::write_graph(&graph, self.program, kiln_ops::table()));
         }
         let params = names.into_iter().zip(outside).collect();
@@ -228,8 +239,17 @@ impl Specialiser<'_> {
         Ok(args)
     }
 
-    fn input_tensor(&mut self, object: kiln_graph::Value, facts: &TensorType, symbols: &mut HashMap<u32, Dim>, names: &[String]) -> Run<Abs> {
-        let open = TensorType { dtype: facts.dtype, dims: facts.dims.iter().map(|d| if d.as_const().is_some() { *d } else { ANY_SIZE }).collect() };
+    fn input_tensor(
+        &mut self,
+        object: kiln_graph::Value,
+        facts: &TensorType,
+        symbols: &mut HashMap<u32, Dim>,
+        names: &[String],
+    ) -> Run<Abs> {
+        let open = TensorType {
+            dtype: facts.dtype,
+            dims: facts.dims.iter().map(|d| if d.as_const().is_some() { *d } else { ANY_SIZE }).collect(),
+        };
         let abs = self.unbox(object, &open)?;
         let Abs::Tensor(id) = abs else { unreachable!("unboxing gives a tensor") };
         self.own(&abs);
@@ -240,7 +260,12 @@ impl Specialiser<'_> {
             match symbols.get(&symbol.0) {
                 Some(known) => {
                     let name = names.get(symbol.0 as usize).map_or("", String::as_str);
-                    kiln_ops::DimMath::require_equal(&mut self.emit, *known, own, &format!("the sizes `{name}` of the inputs differ"));
+                    kiln_ops::DimMath::require_equal(
+                        &mut self.emit,
+                        *known,
+                        own,
+                        &format!("the sizes `{name}` of the inputs differ"),
+                    );
                     dims[at] = *known;
                 }
                 None => {
@@ -268,7 +293,9 @@ impl Specialiser<'_> {
                         let (value, inner) = contents((*inner).clone());
                         HeapItem::List(elem, Contents::Runtime(value, inner))
                     }
-                    (HeapItem::Dict(key, elem, _), Type::Dict(pair)) => HeapItem::Dict(key, elem, Contents::Runtime(value, pair.1.clone())),
+                    (HeapItem::Dict(key, elem, _), Type::Dict(pair)) => {
+                        HeapItem::Dict(key, elem, Contents::Runtime(value, pair.1.clone()))
+                    }
                     (HeapItem::Object(class, _), ty) => HeapItem::Object(class, Contents::Runtime(value, ty)),
                     (item, _) => item,
                 };
@@ -314,7 +341,8 @@ impl Specialiser<'_> {
                 (HeapItem::Dict(_, _, Contents::Static(a)), HeapItem::Dict(_, _, Contents::Static(b)))
                     if a.len() == b.len() && a.iter().zip(&b).all(|(a, b)| a.0 == b.0) =>
                 {
-                    let (a, b): (Vec<_>, Vec<_>) = (a.iter().map(|e| Some(e.1.clone())).collect(), b.into_iter().map(|e| Some(e.1)).collect());
+                    let (a, b): (Vec<_>, Vec<_>) =
+                        (a.iter().map(|e| Some(e.1.clone())).collect(), b.into_iter().map(|e| Some(e.1)).collect());
                     self.changed_slots_of(id, &a, &b, at_entry, &mut found)?;
                 }
                 (HeapItem::Object(_, Contents::Static(a)), HeapItem::Object(_, Contents::Static(b))) => {
@@ -332,7 +360,10 @@ impl Specialiser<'_> {
             let is_changed = self.heap.storages[id].version != at_entry.storages[id].version;
             if is_changed && !found.contains_key(&Place::Storage(id)) {
                 let ty = self.heap.tensors[storage.base].ty.clone();
-                found.insert(Place::Storage(id), Gen::Tensor(ty.dtype, ty.dims.iter().map(|d| d.as_const().map(Dim::Const)).collect()));
+                found.insert(
+                    Place::Storage(id),
+                    Gen::Tensor(ty.dtype, ty.dims.iter().map(|d| d.as_const().map(Dim::Const)).collect()),
+                );
             }
         }
         Ok(found)
@@ -366,8 +397,12 @@ impl Specialiser<'_> {
         Ok(match gen_ {
             Gen::Same(Abs::Uninit | Abs::None) => gen_,
             Gen::Same(abs) => self.state_gen(&abs)?,
-            Gen::Tensor(dtype, dims) => Gen::Tensor(dtype, dims.into_iter().map(|d| d.filter(|d| d.as_const().is_some())).collect()),
-            Gen::Tuple(items, class) => Gen::Tuple(items.into_iter().map(|g| self.without_local_sizes(g)).collect::<Run<_>>()?, class),
+            Gen::Tensor(dtype, dims) => {
+                Gen::Tensor(dtype, dims.into_iter().map(|d| d.filter(|d| d.as_const().is_some())).collect())
+            }
+            Gen::Tuple(items, class) => {
+                Gen::Tuple(items.into_iter().map(|g| self.without_local_sizes(g)).collect::<Run<_>>()?, class)
+            }
             other => other,
         })
     }

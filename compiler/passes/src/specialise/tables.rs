@@ -44,7 +44,8 @@ impl Specialiser<'_> {
         if let Some(done) = self.apply_out(op, &args, types)? {
             return Ok(done);
         }
-        let diagnostic = Diagnostic::unsupported("unsupported-operator", format!("kiln does not support the operator `{key}` yet"));
+        let diagnostic =
+            Diagnostic::unsupported("unsupported-operator", format!("kiln does not support the operator `{key}` yet"));
         Err(super::Stop::Diagnostic(Box::new(diagnostic.at(self.span()))))
     }
 
@@ -94,7 +95,8 @@ impl Specialiser<'_> {
                 let Some(mut inferred) = self.settle(entry.key, inferred)? else { return Ok(None) };
                 let Abs::Tensor(base) = args[0] else { return Err(self.unsupported("a view of this value")) };
                 let is_reshape = entry.key == "aten::reshape";
-                let is_certain = !is_reshape || self.heap.tensors[base].is_layout_known || self.only_moves_ones(base, &inferred[0].dims);
+                let is_certain =
+                    !is_reshape || self.heap.tensors[base].is_layout_known || self.only_moves_ones(base, &inferred[0].dims);
                 match self.view_strides(op, base, &facts) {
                     Some(strides) if is_certain => {
                         let folded = self.fold(entry, &args, &facts, &inferred);
@@ -103,7 +105,11 @@ impl Specialiser<'_> {
                         Ok(Some(vec![Abs::Tensor(view)]))
                     }
                     strides => {
-                        let is_known = is_reshape && strides.is_none() && is_certain && self.has_known_strides(base) && inferred[0].const_shape().is_some();
+                        let is_known = is_reshape
+                            && strides.is_none()
+                            && is_certain
+                            && self.has_known_strides(base)
+                            && inferred[0].const_shape().is_some();
                         let copies = self.emit_tensors(op, entry, &args, &facts, inferred)?;
                         if !is_known {
                             self.note_maybe_view(&copies[0], base);
@@ -118,7 +124,8 @@ impl Specialiser<'_> {
     /// What an operator's rules may know of its arguments. A list of unknown length cannot be an argument of theirs.
     fn facts(&mut self, args: &[Abs]) -> Run<Vec<Fact>> {
         let facts: Vec<Fact> = args.iter().map(|a| self.fact(a)).collect::<Run<_>>()?;
-        let is_open = |abs: &Abs| matches!(abs, Abs::List(_) | Abs::Tagged(..) | Abs::BoxedTuple(..) | Abs::DynStr(_) | Abs::Complex(..));
+        let is_open =
+            |abs: &Abs| matches!(abs, Abs::List(_) | Abs::Tagged(..) | Abs::BoxedTuple(..) | Abs::DynStr(_) | Abs::Complex(..));
         for (abs, fact) in args.iter().zip(&facts) {
             // Items of a list that nothing is known of would be taken for the None that they may be.
             let is_unknown = match fact {
@@ -127,7 +134,9 @@ impl Specialiser<'_> {
                 _ => false,
             };
             if is_unknown {
-                return Err(self.unsupported("a list or an Optional that is known only at run time as an argument of this operator"));
+                return Err(
+                    self.unsupported("a list or an Optional that is known only at run time as an argument of this operator")
+                );
             }
         }
         Ok(facts)
@@ -161,7 +170,13 @@ impl Specialiser<'_> {
     }
 
     /// The results of a core operator, where all its arguments are known and the work is small.
-    fn fold(&mut self, entry: &Entry, args: &[Abs], facts: &[Fact], types: &[TensorType]) -> Option<Vec<kiln_support::TensorData>> {
+    fn fold(
+        &mut self,
+        entry: &Entry,
+        args: &[Abs],
+        facts: &[Fact],
+        types: &[TensorType],
+    ) -> Option<Vec<kiln_support::TensorData>> {
         if types.iter().any(|t| t.const_shape().is_none_or(|s| kiln_support::tensor::count(&s) as i64 > FOLD_LIMIT)) {
             return None;
         }
@@ -260,14 +275,17 @@ impl Specialiser<'_> {
     /// `foo(..., out=t)` as `foo(...)` written to `t`.
     fn apply_out(&mut self, op: OpId, args: &[Abs], types: &[Type]) -> Run<Option<Results>> {
         let schema = table().schema(op);
-        let outs: Vec<usize> = (0..schema.args.len()).filter(|&i| schema.args[i].alias.as_ref().is_some_and(|a| a.write)).collect();
+        let outs: Vec<usize> =
+            (0..schema.args.len()).filter(|&i| schema.args[i].alias.as_ref().is_some_and(|a| a.write)).collect();
         if outs.is_empty() || outs[0] == 0 {
             return Ok(None);
         }
-        let plain: Vec<&kiln_ops::Arg> = schema.args.iter().enumerate().filter(|(i, _)| !outs.contains(i)).map(|(_, a)| a).collect();
+        let plain: Vec<&kiln_ops::Arg> =
+            schema.args.iter().enumerate().filter(|(i, _)| !outs.contains(i)).map(|(_, a)| a).collect();
         let twin = table().overloads(&schema.name).iter().copied().find(|&other| {
             let candidate = table().schema(other);
-            candidate.args.len() == plain.len() && candidate.args.iter().zip(&plain).all(|(a, b)| a.name == b.name && a.ty == b.ty)
+            candidate.args.len() == plain.len()
+                && candidate.args.iter().zip(&plain).all(|(a, b)| a.name == b.name && a.ty == b.ty)
         });
         let Some(twin) = twin else { return Ok(None) };
         let functional: Vec<Abs> = args.iter().enumerate().filter(|(i, _)| !outs.contains(i)).map(|(_, a)| a.clone()).collect();

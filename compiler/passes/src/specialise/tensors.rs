@@ -29,8 +29,18 @@ impl Specialiser<'_> {
     fn add_tensor(&mut self, ty: TensorType, value: Option<Value>, data: Option<TensorData>) -> TensorId {
         let strides = self.contiguous_strides(&ty.dims);
         let storage = StorageId(self.heap.storages.len() as u32);
-        let tensor =
-            Tensor { ty, strides, is_layout_known: true, storage, view: None, value, data, element: None, version: 0, requires_grad: false };
+        let tensor = Tensor {
+            ty,
+            strides,
+            is_layout_known: true,
+            storage,
+            view: None,
+            value,
+            data,
+            element: None,
+            version: 0,
+            requires_grad: false,
+        };
         let id = self.heap.tensors.push(tensor);
         self.heap.storages.push(Storage { version: 0, base: id, may_alias: Rc::new([]), shared: None, unknown: false });
         id
@@ -100,7 +110,9 @@ impl Specialiser<'_> {
         let storage = &self.heap.storages[self.heap.tensors[id].storage];
         let moved = storage.may_alias.iter().any(|(other, version)| self.heap.storages[*other].version != *version);
         if storage.unknown || moved {
-            return Err(self.unsupported("reading a tensor after a write to memory that may be the same (which one was chosen at run time)"));
+            return Err(self.unsupported(
+                "reading a tensor after a write to memory that may be the same (which one was chosen at run time)",
+            ));
         }
         Ok(())
     }
@@ -114,7 +126,18 @@ impl Specialiser<'_> {
         let args: Rc<[Abs]> = args.iter().map(|a| self.frozen(a)).collect();
         let view = Some(View { base, op, args });
         // `version` one behind where nothing is computed yet would be wrong for a fresh storage: the value is simply absent.
-        self.heap.tensors.push(Tensor { ty, strides, is_layout_known, storage, view, value: None, data: None, element: None, version, requires_grad })
+        self.heap.tensors.push(Tensor {
+            ty,
+            strides,
+            is_layout_known,
+            storage,
+            view,
+            value: None,
+            data: None,
+            element: None,
+            version,
+            requires_grad,
+        })
     }
 
     /// An in-place view operator (`unsqueeze_`): the tensor itself becomes the window `view` on what it was.
