@@ -73,7 +73,7 @@ fn verify(name: &str, triple: &str) {
     let mut command = kiln("verify", &file("pt"), Some(triple));
     let found = outcome(command.arg("--recording").arg(file("json")));
     assert_eq!(found.0, Some(0), "{name} on {triple}: {found:?}");
-    assert!(found.1.starts_with("the model agrees with the recording"), "{name} on {triple}: {found:?}");
+    assert!(found.1.contains("the model agrees with the recording"), "{name} on {triple}: {found:?}");
 }
 
 /// A model and a file of inputs.
@@ -117,7 +117,7 @@ fn programs_behave(triple: &str) {
     );
     let (status, out, _) = values.same_on(triple);
     assert_eq!(status, Some(0), "{out}");
-    assert!(out.starts_with("[ CPUFloatType{2,0} ] 3 ['h\u{e9}', '']\n") && out.contains(r#"{"none":null}"#), "{out}");
+    assert!(out.starts_with("[ CPUFloatType{2,0} ] 3 [h\u{e9}, ]\n") && out.contains(r#"{"none":null}"#), "{out}");
 
     let raising = Program::new(
         "def forward(self: __torch__.M,\n    n: int) -> int:\n  if torch.gt(n, 2):\n    ops.prim.RaiseException(\"too many\", \

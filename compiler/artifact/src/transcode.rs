@@ -259,7 +259,7 @@ fn low_bits(instruction: u32) -> Option<u32> {
     let is_vector = instruction & 0x0400_0000 != 0;
     // A vector register of 128 bits has size 0 and the upper bit of `opc` set.
     let size = if is_vector && instruction & 0x0080_0000 != 0 { 4 } else { instruction >> 30 };
-    is_access.then(|| match size {
+    is_access.then_some(match size {
         0 => elf::R_AARCH64_LDST8_ABS_LO12_NC,
         1 => elf::R_AARCH64_LDST16_ABS_LO12_NC,
         2 => elf::R_AARCH64_LDST32_ABS_LO12_NC,

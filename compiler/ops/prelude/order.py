@@ -249,7 +249,13 @@ def quantiles(self: Tensor, q: Tensor, dim: Optional[int], keepdim: bool, interp
     axis = 0
     if dim is not None:
         axis = dim + max(rank, 1) if dim < 0 else dim
-    x = self.reshape([-1]) if dim is None or rank == 0 else torch.movedim(self, axis, -1)
+    x = self.reshape([-1])
+    if dim is not None and rank > 0:
+        others: List[int] = []
+        for i in range(rank):
+            if i != axis:
+                others.append(i)
+        x = self.permute(others + [axis])
     lead = x.shape[:-1]
     n = x.size(-1)
     ordered = torch.sort(x, -1, False)[0]
@@ -276,7 +282,10 @@ def quantiles(self: Tensor, q: Tensor, dim: Optional[int], keepdim: bool, interp
         above = ordered.gather(-1, torch.ceil(rank_at).to(torch.long))
         out = torch.lerp(out, above, weight)
     # The fractions become the first axis, or none.
-    result = out.movedim(-1, 0)
+    front: List[int] = [out.dim() - 1]
+    for i in range(out.dim() - 1):
+        front.append(i)
+    result = out.permute(front)
     if keepdim:
         kept = result.reshape([fractions.size(0)] + [1] * rank) if dim is None else result.unsqueeze(axis + 1)
         if rank == 0:

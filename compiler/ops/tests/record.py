@@ -40,7 +40,8 @@ def encode(x):
         flat = x.detach().clone(memory_format=torch.contiguous_format)
         data = bytes(flat.reshape(-1).view(torch.uint8).tolist())
         found = {"t": NAMES[x.dtype], "s": list(x.shape), "h": data.hex()}
-        return found if x.is_contiguous() else {**found, "st": list(x.stride())}
+        plain = [math.prod(max(n, 1) for n in x.shape[i + 1:]) for i in range(x.dim())]
+        return found if list(x.stride()) == plain else {**found, "st": list(x.stride())}
     if isinstance(x, torch.dtype):
         return CODES[x]
     if isinstance(x, torch.device):

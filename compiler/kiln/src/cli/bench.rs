@@ -93,8 +93,8 @@ fn measure(session: &mut Session, model: &Model, call: &BoundCall, seconds: f64)
     match session {
         Session::Loaded(loaded) => measure_loaded(loaded, model, call, seconds),
         Session::Emulated(emulated) => {
-            super::print_error("note: the times are those of an emulator");
             let mut times = emulated.measure(seconds)?;
+            super::print_error("note: the times are those of an emulator");
             let first = times.remove(0);
             times.sort();
             Ok(Times { first, sorted: times })

@@ -191,8 +191,8 @@ fn stacked(cx: &mut Infer) -> Types {
                 tensors[0]
             ));
         }
-        for axis in 0..dims.len() {
-            dims[axis] = match_dim(cx, dims[axis], ty.dims[axis], axis, at)?;
+        for (axis, dim) in dims.iter_mut().enumerate() {
+            *dim = match_dim(cx, *dim, ty.dims[axis], axis, at)?;
         }
     }
     let axis = wrap_axis(cx.int(1)?, dims.len() + 1)?;
