@@ -3,8 +3,8 @@
     python check_prelude.py                      # all files
     python check_prelude.py statistics aten::cov # files and keys
 
-Each function is run as Python and compiled by torch.jit.script, with the calls that `record.py` finds for its key.
-What is compared: results within a tolerance, and whether both raise.
+Each function is run as Python, with the calls that `record.py` finds for its key. What is compared: results within a
+tolerance, and whether both raise.
 """
 
 import math

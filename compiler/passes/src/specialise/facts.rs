@@ -258,6 +258,11 @@ impl Specialiser<'_> {
         pairs.into_iter().all(|((a, b), d)| a == b || *d == Dim::Const(1))
     }
 
+    /// Whether a tensor is all of its storage, in row-major order.
+    pub(super) fn is_whole_and_contiguous(&mut self, id: TensorId) -> bool {
+        self.heap.tensors[id].view.is_none() && self.is_contiguous(id)
+    }
+
     /// A tensor of its own with the same contents.
     pub(super) fn copy_of(&mut self, id: TensorId) -> Run<Abs> {
         let ty = self.heap.tensors[id].ty.clone();

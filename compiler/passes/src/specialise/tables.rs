@@ -97,6 +97,10 @@ impl Specialiser<'_> {
                 let is_reshape = entry.key == "aten::reshape";
                 let is_certain =
                     !is_reshape || self.heap.tensors[base].is_layout_known || self.only_moves_ones(base, &inferred[0].dims);
+                if entry.key == "aten::as_strided" && !self.is_whole_and_contiguous(base) {
+                    // Its offsets count from the start of the storage, which a window does not show.
+                    return Err(self.unsupported("`aten::as_strided` of a tensor that is not all of its storage"));
+                }
                 match self.view_strides(op, base, &facts) {
                     Some(strides) if is_certain => {
                         let folded = self.fold(entry, &args, &facts, &inferred);
