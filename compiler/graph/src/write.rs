@@ -63,7 +63,7 @@ impl Writer<'_> {
             return;
         }
         let yields: Vec<String> = data.yields.iter().map(Value::to_string).collect();
-        let _ = writeln!(self.out, "yield {}", yields.join(", "));
+        let _ = writeln!(self.out, "{}", format!("yield {}", yields.join(", ")).trim_end());
     }
 
     fn node(&mut self, node: Node, depth: usize) {

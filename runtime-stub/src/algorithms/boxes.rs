@@ -1,6 +1,6 @@
 //! Boxes in images: which of them to keep where several overlap.
 
-use crate::abi::{Context, dtype};
+use crate::abi::dtype;
 use crate::algorithms::keys::code;
 use crate::export::exports;
 use crate::tensor::element::load_f64;
@@ -37,11 +37,11 @@ exports! {
         let code = code(dtype);
         for at in 0..n {
             let own = corners(code, boxes, at);
-            let is_free = (0..at).all(|better| {
+            let is_covered = (0..at).any(|better| {
                 let keeps = *kept.offset(better as isize) != 0;
-                !keeps || !(overlap(code, corners(code, boxes, better), own) > threshold)
+                keeps && overlap(code, corners(code, boxes, better), own) > threshold
             });
-            *kept.offset(at as isize) = u8::from(is_free);
+            *kept.offset(at as isize) = u8::from(!is_covered);
         }
     }
 }

@@ -15,3 +15,16 @@ def forward(self: Net, x: Tensor) -> Tensor:
     b[0].add_(1)
     b.append(c)
     return a[0] + a[1]
+
+# expect:
+# forward
+# graph(v0: Tensor) {
+#   v2: int = const 2
+#   v4: int = const 1
+#   v1: f32[2] = unbox(v0)
+#   v3: f32[2] = aten::mul.Scalar(v1, v2)
+#   v5: f32[2] = aten::add.Scalar(v3, v4, v4)
+#   v6: f32[2] = aten::add.Tensor(v5, v3, v4)
+#   v7: Tensor = box(v6)
+#   yield v7
+# }

@@ -14,3 +14,6 @@ def forward(self: Net, x: Tensor, first: bool) -> Tensor:
     chosen = a if first else b
     chosen.mul_(3)
     return a + b
+
+# expect:
+# error[unsupported] at line 16: kiln does not support reading a tensor after a write to memory that may be the same (which one was chosen at run time) yet

@@ -93,7 +93,7 @@ fn control_flow() {
 
 #[test]
 fn an_empty_yield() {
-    check_round_trip("graph() {\n  yield \n}\n");
+    check_round_trip("graph() {\n  yield\n}\n");
 }
 
 #[test]

@@ -2,7 +2,6 @@
 //!
 //! Decompositions bring operands into this form: equal batches, right-hand sides as matrices.
 
-use super::rules::Types;
 use crate::entry::{Body, Entry, ExternCall, ExternFn, ExternOperand, InferFn};
 use crate::infer::{Fact, Infer, OpError};
 use kiln_graph::{Dim, TensorType};

@@ -2,12 +2,15 @@
 //! folded and shared int arithmetic, and undoing speculative work.
 
 use super::value::Num;
-use kiln_graph::{Block, Dim, Graph, Literal, Node, Op, TensorType, Type, Value};
+use kiln_graph::{Block, Dim, Graph, Literal, Node, Op, OpId, TensorType, Type, Value};
 use kiln_loops::scalar;
 use kiln_loops::{BinaryOp, Scalar};
 use kiln_ops::{DimMath, table};
 use kiln_support::{EntityId, Span};
 use std::collections::HashMap;
+
+/// Pure int nodes by what they compute: each with the block that it stands in.
+type PureNodes = HashMap<(OpId, Vec<Value>), Vec<(Block, Value)>>;
 
 /// The residual graph under construction.
 pub struct Emit {
@@ -19,7 +22,7 @@ pub struct Emit {
     pub span: Span,
     constants: Vec<(Literal, Value)>,
     constant_nodes: Vec<Node>,
-    pure: HashMap<(kiln_graph::OpId, Vec<Value>), Vec<(Block, Value)>>,
+    pure: PureNodes,
 }
 
 /// A state of the graph to come back to.

@@ -328,9 +328,8 @@ impl Specialiser<'_> {
     fn changed_state(&mut self, initial: &Heap, at_entry: &Heap, state: &BTreeMap<Place, Gen>) -> Run<BTreeMap<Place, Gen>> {
         let mut found = state.clone();
         for (id, item) in initial.items.iter() {
-            if found.contains_key(&Place::Pointer(id)) {
-                let now = rich_type(&super::merge::reference(&self.heap, id), &self.heap);
-                found.insert(Place::Pointer(id), Gen::Container(now));
+            if let Some(carried) = found.get_mut(&Place::Pointer(id)) {
+                *carried = Gen::Container(rich_type(&super::merge::reference(&self.heap, id), &self.heap));
                 continue;
             }
             match (item, self.heap.items[id].clone()) {

@@ -39,10 +39,10 @@ impl Specialiser<'_> {
             Some(Type::Float) => Kind::F64,
             _ => kind,
         };
-        if nums.iter().all(|(n, _)| n.known().is_some()) {
-            if let Some(known) = fold(compute, value) {
-                return Ok(Some(vec![scalar_abs(known.to_kind(wanted))]));
-            }
+        if nums.iter().all(|(n, _)| n.known().is_some())
+            && let Some(known) = fold(compute, value)
+        {
+            return Ok(Some(vec![scalar_abs(known.to_kind(wanted))]));
         }
         if self.guard_division(key, &nums)? {
             return Ok(None);
