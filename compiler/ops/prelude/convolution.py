@@ -87,8 +87,34 @@ def general(input: Tensor, weight: Tensor, bias: Optional[Tensor], stride: List[
         raise RuntimeError("Given groups={}, weight of size {}, expected input{} to have {} channels, but got {} channels instead".format(groups, weight.shape, batched.shape, weight.size(1) * groups, batched.size(1)))
     if transposed and batched.size(1) != weight.size(0):
         raise RuntimeError("Given transposed=1, weight of size {}, expected input{} to have {} channels, but got {} channels instead".format(weight.shape, batched.shape, weight.size(0), batched.size(1)))
-    out = torch.convolution(batched, weight, bias, repeated(stride, axes), repeated(padding, axes), repeated(dilation, axes), transposed, repeated(output_padding, axes), groups)
+    if transposed and axes == 3 and (input.dtype == torch.half or input.dtype == torch.bfloat16):
+        out = transposed_in_steps(batched, weight, bias, repeated(stride, 3), repeated(padding, 3), repeated(dilation, 3), repeated(output_padding, 3), groups)
+    else:
+        out = torch.convolution(batched, weight, bias, repeated(stride, axes), repeated(padding, axes), repeated(dilation, axes), transposed, repeated(output_padding, axes), groups)
     return out if input.dim() == axes + 2 else out.squeeze(0)
+
+
+def transposed_in_steps(input: Tensor, weight: Tensor, bias: Optional[Tensor], stride: List[int], padding: List[int], dilation: List[int], output_padding: List[int], groups: int) -> Tensor:
+    """The transposed convolution of 16-bit volumes: PyTorch adds what the kernel's elements give one by one, each sum rounded."""
+    spread = [(input.size(2 + i) - 1) * stride[i] + 1 for i in range(3)]
+    whole = [spread[i] + dilation[i] * (weight.size(2 + i) - 1) + output_padding[i] for i in range(3)]
+    parts: List[Tensor] = []
+    for group in range(groups):
+        x = input.chunk(groups, 1)[group]
+        kernel = weight.chunk(groups, 0)[group].transpose(0, 1)
+        sums = torch.zeros([input.size(0), weight.size(1)] + whole, dtype=input.dtype)
+        for i in range(weight.size(2)):
+            for j in range(weight.size(3)):
+                for k in range(weight.size(4)):
+                    own = kernel[:, :, i:i + 1, j:j + 1, k:k + 1]
+                    z, y, first = i * dilation[0], j * dilation[1], k * dilation[2]
+                    place = sums[:, :, z:z + spread[0]:stride[0], y:y + spread[1]:stride[1], first:first + spread[2]:stride[2]]
+                    place += torch.convolution(x, own, None, [1, 1, 1], [0, 0, 0], [1, 1, 1], False, [0, 0, 0], 1)
+        parts.append(sums)
+    out = torch.cat(parts, 1)
+    for i in range(3):
+        out = out.narrow(2 + i, padding[i], whole[i] - 2 * padding[i])
+    return out if bias is None else out + bias.reshape([-1, 1, 1, 1])
 
 
 def named_padding(input: Tensor, weight: Tensor, bias: Optional[Tensor], stride: List[int], padding: str, dilation: List[int], groups: int, axes: int) -> Tensor:

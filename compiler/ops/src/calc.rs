@@ -15,6 +15,8 @@ use std::ops::{Add, BitAnd, BitOr, BitXor, Div, Mul, Neg, Not, Sub};
 pub(crate) struct Num<'a> {
     exprs: &'a RefCell<Exprs>,
     expr: Expr,
+    /// The element type that the result of each step is rounded to, where it is not that of the kind.
+    step: Option<DType>,
 }
 
 /// What may stand beside a [`Num`]: another one, or a constant of its kind.
@@ -43,15 +45,26 @@ pub(crate) fn calc<const N: usize>(
     formula: impl for<'a> FnOnce([Num<'a>; N]) -> Num<'a>,
 ) -> Expr {
     let cell = RefCell::new(std::mem::take(exprs));
-    let result = formula(args.map(|expr| Num { exprs: &cell, expr })).expr;
+    let result = formula(args.map(|expr| Num { exprs: &cell, expr, step: None })).expr;
     *exprs = cell.into_inner();
     result
+}
+
+/// As [`calc`], with every sum, difference, product and quotient rounded to `step`: for operators that PyTorch computes
+/// in a 16-bit type itself.
+pub(crate) fn calc_in_steps<const N: usize>(
+    exprs: &mut Exprs,
+    step: DType,
+    args: [Expr; N],
+    formula: impl for<'a> FnOnce([Num<'a>; N]) -> Num<'a>,
+) -> Expr {
+    calc(exprs, args, |nums| formula(nums.map(|num| Num { step: Some(step), ..num })))
 }
 
 /// As [`calc`], for any number of operands.
 pub(crate) fn calc_slice(exprs: &mut Exprs, args: &[Expr], formula: impl for<'a> FnOnce(&[Num<'a>]) -> Num<'a>) -> Expr {
     let cell = RefCell::new(std::mem::take(exprs));
-    let nums: Vec<Num> = args.iter().map(|&expr| Num { exprs: &cell, expr }).collect();
+    let nums: Vec<Num> = args.iter().map(|&expr| Num { exprs: &cell, expr, step: None }).collect();
     let result = formula(&nums).expr;
     drop(nums);
     *exprs = cell.into_inner();
@@ -92,7 +105,15 @@ impl<'a> Num<'a> {
     /// An operation on it and another of its kind.
     pub fn binary(self, op: BinaryOp, other: impl Operand<'a>) -> Num<'a> {
         let other = other.beside(self);
-        self.make(|x| x.binary(op, self.expr, other.expr))
+        let result = self.make(|x| x.binary(op, self.expr, other.expr));
+        match self.step {
+            Some(step)
+                if matches!(op, BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div) && result.kind().is_float() =>
+            {
+                result.cast(step)
+            }
+            _ => result,
+        }
     }
 
     /// Converted to a kind.

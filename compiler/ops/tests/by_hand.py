@@ -132,6 +132,12 @@ def grids(axes):
             for align in (False, True):
                 yield [x, grid, mode, border, align]
     yield [x.double(), grid.double(), 0, 0, False]
+    for dtype in (torch.float16, torch.bfloat16):
+        for mode in range(3 if axes == 2 else 2):
+            for border in range(3):
+                yield [x.to(dtype), grid.to(dtype), mode, border, mode == border]
+    yield [x, torch.full_like(grid, float("nan")), 0, 1, False]
+    yield [x, torch.full_like(grid, float("nan")), 0, 0, False]
     yield [x, grid.double(), 0, 0, False]
 
 

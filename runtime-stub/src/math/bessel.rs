@@ -1,12 +1,12 @@
 //! Bessel functions of orders 0 and 1.
 //!
-//! J and Y are those of `libm`. I is its power series (all terms positive, so nothing cancels) up to 20, and its
+//! J and Y are in `bessel_jy`. I is its power series (all terms positive, so nothing cancels) up to 20, and its
 //! asymptotic expansion beyond. K is the integral of exp(-x cosh t) cosh(v t): the trapezoidal rule converges
 //! geometrically there, so a few dozen points give full precision for any x that is not tiny.
 
 use core::f64::consts::TAU;
 
-use crate::math::unary_rounded;
+use crate::math::{bessel_jy, unary_rounded};
 
 /// Euler's constant.
 const EULER: f64 = 0.577_215_664_901_532_9;
@@ -146,31 +146,15 @@ fn k1e(x: f64) -> f64 {
     for_positive(x, |x| if x < SMALL { libm::exp(x) * k1_series(x) } else { k_scaled_integral(1.0, x) })
 }
 
-/// J of order 0 or 1: NaN at infinity, as PyTorch has it.
-fn j(x: f64, f: fn(f64) -> f64) -> f64 {
-    if x.is_infinite() { f64::NAN } else { f(x) }
-}
-
-/// Y of order 0 or 1: minus infinity at 0, NaN below and at infinity.
-fn y(x: f64, f: fn(f64) -> f64) -> f64 {
-    if x == 0.0 {
-        f64::NEG_INFINITY
-    } else if x < 0.0 || x.is_infinite() {
-        f64::NAN
-    } else {
-        f(x)
-    }
-}
-
 unary_rounded! {
     "Modified Bessel function of the first kind, order 0." i0_f64 i0_f32 = i0;
     "e^-|x| times the modified Bessel function of the first kind, order 0." i0e_f64 i0e_f32 = i0e;
     "Modified Bessel function of the first kind, order 1." i1_f64 i1_f32 = i1;
     "e^-|x| times the modified Bessel function of the first kind, order 1." i1e_f64 i1e_f32 = i1e;
-    "Bessel function of the first kind, order 0." j0_f64 j0_f32 = |x: f64| j(x, libm::j0);
-    "Bessel function of the first kind, order 1." j1_f64 j1_f32 = |x: f64| j(x, libm::j1);
-    "Bessel function of the second kind, order 0." y0_f64 y0_f32 = |x: f64| y(x, libm::y0);
-    "Bessel function of the second kind, order 1." y1_f64 y1_f32 = |x: f64| y(x, libm::y1);
+    "Bessel function of the first kind, order 0." j0_f64 j0_f32 = bessel_jy::j0;
+    "Bessel function of the first kind, order 1." j1_f64 j1_f32 = bessel_jy::j1;
+    "Bessel function of the second kind, order 0." y0_f64 y0_f32 = bessel_jy::y0;
+    "Bessel function of the second kind, order 1." y1_f64 y1_f32 = bessel_jy::y1;
     "Modified Bessel function of the second kind, order 0." k0_f64 k0_f32 = k0;
     "Modified Bessel function of the second kind, order 1." k1_f64 k1_f32 = k1;
     "e^x times the modified Bessel function of the second kind, order 0." k0e_f64 k0e_f32 = k0e;

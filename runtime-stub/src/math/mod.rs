@@ -6,6 +6,7 @@
 
 pub(crate) mod airy;
 pub(crate) mod bessel;
+mod bessel_jy;
 pub(crate) mod elementary;
 pub(crate) mod gamma;
 pub(crate) mod integer;

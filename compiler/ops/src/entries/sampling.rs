@@ -3,12 +3,13 @@
 
 use super::linear::known_ints;
 use super::rules::{Types, finish, kind, no_kernel, not_quantized, one, tensor};
-use crate::calc::Num;
+use crate::calc::{Num, calc_in_steps};
 use crate::element::Element;
 use crate::entry::Entry;
 use crate::infer::{Fact, Infer, OpError};
 use kiln_graph::Dim;
 use kiln_loops::{BinaryOp, Expr, Kind};
+use kiln_support::DType;
 
 /// An entry for resizing `$axes` axes: plain overload and the one with lists of sizes and factors.
 macro_rules! resize {
@@ -146,13 +147,13 @@ fn resized(cx: &mut Infer, form: Form) -> Types {
         }
     }
     if form.aligned && !ty.dtype.is_float() {
-        return if ty.dtype == kiln_support::DType::U8 {
+        return if ty.dtype == DType::U8 {
             OpError::unsupported("interpolation of bytes")
         } else {
             no_kernel("compute_indices_weights", ty.dtype)
         };
     }
-    if ty.dtype.is_integral(true) && ty.dtype != kiln_support::DType::U8 {
+    if ty.dtype.is_integral(true) && ty.dtype != DType::U8 {
         return no_kernel("upsample_nearest", ty.dtype);
     }
     one(ty.dtype, dims)
@@ -311,110 +312,178 @@ enum Border {
     Mirror,
 }
 
-/// A coordinate moved inside as the border says.
-fn bring_inside<'a>(x: Num<'a>, size: Num<'a>, border: Border, align: bool) -> Num<'a> {
-    let last = size - 1.0;
-    match border {
-        Border::Zeros => x,
-        Border::Edge => x.clamp(0.0, last),
-        Border::Mirror => mirror(x, size, align).clamp(0.0, last),
-    }
-}
-
-fn mirror<'a>(x: Num<'a>, size: Num<'a>, align: bool) -> Num<'a> {
-    let (low, span) = if align { (size.like(0.0), size - 1.0) } else { (size.like(-0.5), size) };
-    let x = (x - low).abs();
-    let (extra, flips) = (x.rem(span), (x / span).floor());
-    let is_even = (flips * 0.5).floor().eq(flips * 0.5);
-    let y = is_even.select(extra + low, span - extra + low);
-    span.eq(0.0).select(span.like(0.0), y)
-}
-
-/// What sampling is done with.
+/// What sampling is done with. Images and volumes differ in the order of some steps, which 16-bit types show: PyTorch
+/// computes in the type itself, each step rounded to it.
 struct Sampling {
     axes: usize,
     border: Border,
     align: bool,
+    dtype: DType,
     kind: Kind,
 }
 
 fn grid(e: &mut Element, axes: usize, index: &[Expr]) -> Expr {
     let border = [Border::Zeros, Border::Edge, Border::Mirror][e.const_int(3) as usize];
-    let sampling = Sampling { axes, border, align: e.const_bool(4), kind: kind(e) };
+    let sampling = Sampling { axes, border, align: e.const_bool(4), dtype: e.results[0].dtype, kind: kind(e) };
     let mode = e.const_int(2);
-    let mut taps = Vec::new();
-    for axis in 0..axes {
-        // The grid names the last axis first.
-        let mut place = vec![index[0]];
-        place.extend(&index[2..]);
-        place.push(e.int((axes - 1 - axis) as i64));
-        let x = e.load(1, &place);
-        let real = sampling.unnormalise(e, axis, x, mode != 2);
-        taps.push(match mode {
-            0 => sampling.linear_taps(e, real),
-            1 => vec![(e.calc([real], |[x]| x.round()), e.constant(sampling.kind, 1.0))],
-            _ => sampling.cubic_taps(e, real),
-        });
-    }
-    let y = sampling.sum(e, mode == 2, &taps, &mut Vec::new(), index);
+    let places: Vec<Expr> = (0..axes).map(|axis| sampling.place(e, axis, mode != 2, index)).collect();
+    let y = match mode {
+        0 => sampling.linear(e, &places, index),
+        1 => {
+            let nearest: Vec<Expr> = places.iter().map(|&x| e.calc([x], |[x]| x.round())).collect();
+            sampling.pixel(e, &nearest, None, index)
+        }
+        _ => {
+            let taps: Vec<_> = places.iter().map(|&x| sampling.cubic_taps(e, x)).collect();
+            sampling.cubic(e, &taps, &mut Vec::new(), index)
+        }
+    };
     finish(e, y)
 }
 
 impl Sampling {
+    fn calc<const N: usize>(
+        &self,
+        e: &mut Element,
+        args: [Expr; N],
+        formula: impl for<'a> FnOnce([Num<'a>; N]) -> Num<'a>,
+    ) -> Expr {
+        calc_in_steps(e.exprs(), self.dtype, args, formula)
+    }
+
+    fn is_image(&self) -> bool {
+        self.axes == 2
+    }
+
     fn size(&self, e: &mut Element, axis: usize) -> Expr {
         let size = e.tensor(0).dims[axis + 2];
         let size = e.dim(size);
         e.exprs().to_kind(self.kind, size)
     }
 
-    /// From -1..1 to positions of the image.
-    fn unnormalise(&self, e: &mut Element, axis: usize, x: Expr, bring: bool) -> Expr {
-        let size = self.size(e, axis);
-        e.calc([x, size], |[x, size]| {
-            let real = if self.align { (x + 1.0) / 2.0 * (size - 1.0) } else { ((x + 1.0) * size - 1.0) / 2.0 };
-            if bring { bring_inside(real, size, self.border, self.align) } else { real }
+    /// The position in the image that the grid names for an axis.
+    fn place(&self, e: &mut Element, axis: usize, bring: bool, index: &[Expr]) -> Expr {
+        // The grid names the last axis first.
+        let mut at = vec![index[0]];
+        at.extend(&index[2..]);
+        at.push(e.int((self.axes - 1 - axis) as i64));
+        let (x, size) = (e.load(1, &at), self.size(e, axis));
+        self.calc(e, [x, size], |[x, size]| {
+            let real = self.unnormalise(x, size.cast(self.dtype));
+            if bring { self.bring_inside(real, size) } else { real }
         })
     }
 
-    fn linear_taps(&self, e: &mut Element, real: Expr) -> Vec<(Expr, Expr)> {
+    /// From -1..1 to positions of the image.
+    fn unnormalise<'a>(&self, x: Num<'a>, size: Num<'a>) -> Num<'a> {
+        match (self.is_image(), self.align) {
+            (true, true) => (x + 1.0) * ((size - 1.0) / 2.0),
+            (true, false) => (x + 1.0) * (size / 2.0) - 0.5,
+            (false, true) => (x + 1.0) / 2.0 * (size - 1.0),
+            (false, false) => ((x + 1.0) * size - 1.0) / 2.0,
+        }
+    }
+
+    /// A coordinate moved inside as the border says.
+    fn bring_inside<'a>(&self, x: Num<'a>, size: Num<'a>) -> Num<'a> {
+        let last = size - 1.0;
+        let x = match self.border {
+            Border::Zeros => return x,
+            Border::Edge => x,
+            Border::Mirror if self.is_image() => self.mirror_in_image(x, size),
+            Border::Mirror => self.mirror_in_volume(x, size),
+        };
+        let for_nan = if self.is_image() { last.like(0.0) } else { last };
+        x.is_nan().select(for_nan, x.clamp(0.0, last))
+    }
+
+    fn mirror_in_image<'a>(&self, x: Num<'a>, size: Num<'a>) -> Num<'a> {
+        let (low, span) = if self.align { (0.0, size - 1.0) } else { (-0.5, size) };
+        let twice = span * 2.0;
+        let x = (x - low).abs();
+        let extra = x - (x / twice).trunc() * twice;
+        span.eq(0.0).select(span.like(0.0), extra.min(twice - extra) + low)
+    }
+
+    fn mirror_in_volume<'a>(&self, x: Num<'a>, size: Num<'a>) -> Num<'a> {
+        let (low, span) = if self.align { (0.0, size - 1.0) } else { (-0.5, size) };
+        let x = (x - low).abs();
+        let (extra, flips) = (x.rem(span), (x / span).floor());
+        let is_even = (flips * 0.5).floor().eq(flips * 0.5);
+        let y = is_even.select(extra + low, span - extra + low);
+        span.eq(0.0).select(span.like(0.0), y)
+    }
+
+    /// The corners around a position: where they are along each axis, and how much they count.
+    fn linear_taps(&self, e: &mut Element, real: Expr) -> [(Expr, Expr); 2] {
         let low = e.calc([real], |[x]| x.floor());
-        let high = e.calc([low], |[low]| low + 1.0);
-        let (before, after) = (e.calc([high, real], |[high, x]| high - x), e.calc([real, low], |[x, low]| x - low));
-        vec![(low, before), (high, after)]
+        let high = self.calc(e, [low], |[low]| low + 1.0);
+        let after = self.calc(e, [real, low], |[x, low]| x - low);
+        let before = self.calc(e, [high, real, after], |[high, x, after]| if self.is_image() { 1.0 - after } else { high - x });
+        [(low, before), (high, after)]
+    }
+
+    fn linear(&self, e: &mut Element, places: &[Expr], index: &[Expr]) -> Expr {
+        let taps: Vec<_> = places.iter().map(|&x| self.linear_taps(e, x)).collect();
+        let mut sum = None;
+        for corner in 0..1usize << self.axes {
+            let chosen: Vec<(Expr, Expr)> = (0..self.axes).map(|axis| taps[axis][corner >> (self.axes - 1 - axis) & 1]).collect();
+            let weights = chosen.iter().rev().map(|&(_, weight)| weight);
+            let weight = weights.reduce(|a, b| self.calc(e, [a, b], |[a, b]| a * b)).expect("an image has axes");
+            let at: Vec<Expr> = chosen.iter().map(|&(at, _)| at).collect();
+            let part = self.pixel(e, &at, Some(weight), index);
+            sum = Some(sum.map_or(part, |sum| self.calc(e, [sum, part], |[sum, part]| sum + part)));
+        }
+        sum.expect("an image has corners")
     }
 
     fn cubic_taps(&self, e: &mut Element, real: Expr) -> Vec<(Expr, Expr)> {
         let low = e.calc([real], |[x]| x.floor());
-        let t = e.calc([real, low], |[x, low]| x - low);
-        (0..4).map(|tap| (e.calc([low], |[low]| low + (tap as f64 - 1.0)), e.calc([t], |[t]| cubic_weights(t)[tap]))).collect()
+        let t = self.calc(e, [real, low], |[x, low]| x - low);
+        let tap = |e: &mut Element, tap: usize| {
+            let at = self.calc(e, [low], |[low]| low + (tap as f64 - 1.0));
+            (at, self.calc(e, [t], |[t]| cubic_weights(t)[tap]))
+        };
+        (0..4).map(|n| tap(e, n)).collect()
     }
 
-    /// The weighted sum over all taps; positions are floats, and count nothing outside of the image.
-    fn sum(&self, e: &mut Element, bring: bool, taps: &[Vec<(Expr, Expr)>], places: &mut Vec<Expr>, index: &[Expr]) -> Expr {
-        let Some((first, rest)) = taps.split_first() else { return self.pixel(e, bring, places, index) };
+    /// The weighted sum over the taps of all axes, the innermost axis first.
+    fn cubic(&self, e: &mut Element, taps: &[Vec<(Expr, Expr)>], places: &mut Vec<Expr>, index: &[Expr]) -> Expr {
+        let Some((first, rest)) = taps.split_first() else {
+            let sizes: Vec<Expr> = (0..self.axes).map(|axis| self.size(e, axis)).collect();
+            let inside: Vec<Expr> = places
+                .iter()
+                .zip(sizes)
+                .map(|(&x, size)| self.calc(e, [x, size], |[x, size]| self.bring_inside(x, size)))
+                .collect();
+            return self.pixel(e, &inside, None, index);
+        };
         let mut sum = None;
         for &(at, weight) in first {
             places.push(at);
-            let x = self.sum(e, bring, rest, places, index);
+            let x = self.cubic(e, rest, places, index);
             places.pop();
-            let part = e.binary(BinaryOp::Mul, x, weight);
-            sum = Some(sum.map_or(part, |sum| e.binary(BinaryOp::Add, sum, part)));
+            let part = self.calc(e, [x, weight], |[x, weight]| x * weight);
+            sum = Some(sum.map_or(part, |sum| self.calc(e, [sum, part], |[sum, part]| sum + part)));
         }
         sum.expect("an axis has taps")
     }
 
-    fn pixel(&self, e: &mut Element, bring: bool, places: &[Expr], index: &[Expr]) -> Expr {
+    /// The element at a position, times its weight. What is outside is 0; in a volume it counts nothing even where its weight is NaN.
+    fn pixel(&self, e: &mut Element, places: &[Expr], weight: Option<Expr>, index: &[Expr]) -> Expr {
         let mut inside = e.exprs().bool(true);
         let mut own = index[..2].to_vec();
-        for (axis, &x) in places.iter().enumerate().take(self.axes) {
+        for (axis, &x) in places.iter().enumerate() {
             let size = self.size(e, axis);
-            let x = if bring { e.calc([x, size], |[x, size]| bring_inside(x, size, self.border, self.align)) } else { x };
             let within = e.calc([x, size], |[x, size]| x.ge(0.0) & x.lt(size));
             inside = e.binary(BinaryOp::And, inside, within);
             own.push(e.exprs().to_kind(Kind::Int, x));
         }
         let (x, zero) = (e.load(0, &own), e.constant(self.kind, 0.0));
-        e.select(inside, x, zero)
+        let Some(weight) = weight else { return e.select(inside, x, zero) };
+        let x = if self.is_image() { e.select(inside, x, zero) } else { x };
+        let part = self.calc(e, [x, weight], |[x, weight]| x * weight);
+        if self.is_image() { part } else { e.select(inside, part, zero) }
     }
 }
 
