@@ -403,6 +403,15 @@ exports! {
         }
     }
 
+    /// Makes the app the owner of a reference, which is what the caller had: the value is held until `unhold`.
+    fn give_away(ctx: *mut Context, x_tag: u64, x_bits: u64) {
+        let value = Value::new(x_tag, x_bits);
+        if value.is_object() {
+            hold(ctx, x_tag, x_bits);
+            release_value(ctx, value);
+        }
+    }
+
     /// Takes a value off the list of `hold` (the newest entry of that object), which drops the reference held there.
     fn unhold(ctx: *mut Context, x_tag: u64, x_bits: u64) {
         let held = (*ctx).held;
@@ -475,8 +484,8 @@ mod tests {
         unsafe {
             let ctx = t.ctx();
             let result = list_new(ctx, 3, tag::INT);
-            hold(ctx, tag::LIST, result as u64);
-            release_header(ctx, result.cast());
+            give_away(ctx, tag::LIST, result as u64);
+            give_away(ctx, tag::INT, 7);
             sweep(ctx, core::ptr::null(), 0);
             assert_eq!((*result).header.refs, 1);
             unhold(ctx, tag::LIST, result as u64);

@@ -12,7 +12,7 @@ use crate::dict::{dict_new, dict_next, dict_set};
 use crate::error::{clear_error, fail_with};
 use crate::export::exports;
 use crate::list::{self, list_from};
-use crate::memory::{hold, release_header, unhold};
+use crate::memory::{give_away, release_header, unhold};
 use crate::string::from_bytes;
 use crate::tensor::{passed_sizes, sizes_of, strides_of, tensor_clone, tensor_wrap};
 use crate::tuple::{self, tuple_new};
@@ -40,11 +40,10 @@ unsafe fn give<T>(ctx: *mut Context, kind: u64, object: *mut T, out: *mut Value)
     if object.is_null() {
         return i64::from((*ctx).status);
     }
-    hold(ctx, kind, object as u64);
+    give_away(ctx, kind, object as u64);
     if (*ctx).status == status::OK {
         *out = Value::object(kind, object);
     }
-    release_header(ctx, object.cast());
     i64::from((*ctx).status)
 }
 

@@ -331,23 +331,13 @@ impl Wrapper<'_, '_, '_> {
         Ok(result)
     }
 
-    /// Keeps the result alive until the next call. The one before goes only now: its views may have been inputs.
+    /// Keeps the result, which the method has held for the app, until the next call. The one before goes only now: its views may have been inputs.
     fn keep(&mut self, result: Value) -> Result<(), CodegenError> {
         let [tag, bits] = [0, 8].map(|offset| self.load(result, offset));
         let [old_tag, old_bits] = [0, 8].map(|offset| self.load(self.ctx, layout::INSTANCE_RESULT + offset));
-        self.code.call_runtime("hold", &[self.ctx, tag, bits])?;
-        self.code.call_runtime("release", &[self.ctx, tag, bits])?;
         self.store(tag, self.ctx, layout::INSTANCE_RESULT);
         self.store(bits, self.ctx, layout::INSTANCE_RESULT + 8);
         self.code.call_runtime("unhold", &[self.ctx, old_tag, old_bits])?;
-        let status = self.code.b.ins().load(types::I32, MemFlagsData::trusted(), self.ctx, layout::STATUS);
-        let (failed, good) = (self.code.b.create_block(), self.code.b.create_block());
-        self.code.b.ins().brif(status, failed, &[], good, &[]);
-        self.code.b.seal_block(failed);
-        self.code.b.seal_block(good);
-        self.code.b.switch_to_block(failed);
-        self.code.b.ins().return_(&[status]);
-        self.code.b.switch_to_block(good);
         Ok(())
     }
 

@@ -526,6 +526,12 @@ fn add_one_by_runtime() -> PlainPlan {
         Stmt::Store { base: Operand::Local(target), offset: 0, value: Operand::Local(first), access: element },
         binary(test, BinaryOp::Eq, Operand::Local(first), Operand::F32(9.0)),
         Stmt::If { test: Operand::Local(test), then: vec![Stmt::Raise { text: message }], orelse: vec![] },
+        Stmt::Runtime {
+            name: "give_away",
+            args: vec![Operand::Int(tag::TENSOR as i64), Operand::Local(tensor)],
+            result: None,
+            fallible: true,
+        },
     ]);
     w.result(tag::TENSOR, Operand::Local(tensor));
     let mut plan = plan_of(w.method);

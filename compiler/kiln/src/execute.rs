@@ -208,7 +208,7 @@ impl Loaded {
         let args = self.arguments(model, call)?;
         let result = self.raw_call(call, &args).and_then(|result| {
             let read = self.heap.read(result);
-            self.heap.release(result);
+            self.heap.give_back(result);
             Ok(read?)
         });
         self.finish(args, result.is_ok());
@@ -231,7 +231,7 @@ impl Loaded {
 
     /// Gives a value back.
     pub fn release(&mut self, value: Value) {
-        self.heap.release(value);
+        self.heap.give_back(value);
     }
 
     /// Gives arguments back. After a failed call only what is held is alive, and nothing else is touched.

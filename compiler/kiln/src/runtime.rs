@@ -42,6 +42,7 @@ functions! {
     dict_set: fn(*mut Context, *mut Dict, u64, u64, u64, u64);
     dict_next: fn(*const Dict, *mut u64, *mut Value, *mut Value) -> i64;
     release: fn(*mut Context, u64, u64);
+    value_release: fn(*mut Context, *const Value);
 }
 
 fn address(name: &str) -> *const () {

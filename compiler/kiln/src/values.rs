@@ -162,6 +162,12 @@ impl Heap {
         unsafe { (functions().release)(self.context, value.tag, value.bits) }
     }
 
+    /// Gives back what a call gave.
+    pub fn give_back(&mut self, result: Value) {
+        // SAFETY: the context is live; only what is held is given back.
+        unsafe { (functions().value_release)(self.context, &result) }
+    }
+
     /// Keeps values alive through a call that fails.
     pub fn hold(&mut self, values: &[Value]) {
         // SAFETY: the context and the values are live; `held` is null or a list of this context.

@@ -184,6 +184,11 @@ impl Lowering<'_> {
             }
         };
         self.release_dying();
+        let is_counted =
+            value.and_then(|value| rep(self.graph.ty(value))).is_some_and(|rep| rep == Rep::Tensor || rep.is_counted());
+        if is_counted && !self.is_plain {
+            self.try_call("give_away", vec![tag, bits]);
+        }
         self.store(Operand::Result, 0, tag);
         self.store(Operand::Result, 8, bits);
         Ok(())

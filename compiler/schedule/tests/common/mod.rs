@@ -392,17 +392,19 @@ fn call_uncounted(instance: &mut Instance, args: &[Arg]) -> Result<Got, String> 
     }
 }
 
+/// Objects apart from the list of those that the app holds, which the first call makes.
 fn live_objects(instance: &Instance) -> u64 {
     // SAFETY: the context lives as long as the instance.
-    unsafe { (*instance.context()).live_objects }
+    let context = unsafe { &*instance.context() };
+    context.live_objects - u64::from(!context.held.is_null())
 }
 
 fn release(instance: &Instance, word: Word) {
-    let symbol = kiln_rt::SYMBOLS.iter().find(|s| s.name == "kiln_rt1_release").expect("the runtime has it");
+    let symbol = kiln_rt::SYMBOLS.iter().find(|s| s.name == "kiln_rt1_value_release").expect("the runtime has it");
     // SAFETY: the table gives the function's address, ABI.md its type.
     unsafe {
-        let release: extern "C" fn(*mut abi::Context, u64, u64) = std::mem::transmute(symbol.address);
-        release(instance.context(), word.tag, word.bits);
+        let release: extern "C" fn(*mut abi::Context, *const Word) = std::mem::transmute(symbol.address);
+        release(instance.context(), &word);
     }
 }
 
