@@ -1,9 +1,10 @@
 //! The abstract syntax tree of the scripted-Python subset: what kiln reads, from archives and sources alike.
 //!
-//! The tree is small on purpose: constructs that TorchScript does not have are refused when the tree is
-//! made, with their place, so that no later stage meets them.
+//! The tree is small on purpose. A construct that TorchScript does not have is refused with its place when the tree is made; a
+//! user's source may hold some in code that no model runs, so there it stands as [`Foreign`], refused where it is reached. The few
+//! forms that only an `__init__` may use (`*args`, `**kwargs`, lambdas) have nodes of their own.
 
-use kiln_support::Span;
+use kiln_support::{Diagnostic, Span};
 
 /// A parsed file.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,10 @@ pub struct ClassDef {
     pub fields: Vec<FieldDef>,
     /// Methods.
     pub methods: Vec<FunctionDef>,
+    /// Methods of base classes in other files, with the path of the file.
+    pub inherited: Vec<(String, FunctionDef)>,
+    /// Attributes that stand for a function or class, with its full path.
+    pub aliases: Vec<(String, String)>,
 }
 
 /// An attribute declared in a class body.
@@ -66,6 +71,10 @@ pub struct FunctionDef {
     pub name: String,
     /// Parameters, `self` included.
     pub params: Vec<Param>,
+    /// The name after `*`, where further positional arguments go.
+    pub vararg: Option<String>,
+    /// The name after `**`, where further keyword arguments go.
+    pub kwarg: Option<String>,
     /// `-> T`.
     pub returns: Option<Expr>,
     /// Decorators, outermost first.
@@ -134,6 +143,27 @@ pub enum StmtKind {
     Continue,
     /// `pass`, docstrings, `global`-free no-ops.
     Pass,
+    /// What the subset does not have.
+    Foreign(Foreign),
+}
+
+/// A construct outside of the scripted subset.
+#[derive(Clone, Debug)]
+pub struct Foreign {
+    /// What it is, as the beginning of a sentence.
+    pub what: String,
+    /// What to write instead.
+    pub help: String,
+}
+
+impl Foreign {
+    /// The error for meeting it.
+    pub fn error(&self, at: Span) -> Diagnostic {
+        let verb = if self.what.contains(" and ") { "are" } else { "is" };
+        Diagnostic::unsupported("unsupported-syntax", format!("{} {verb} not supported", self.what))
+            .at(at)
+            .help(self.help.clone())
+    }
 }
 
 /// An expression.
@@ -172,7 +202,7 @@ pub enum ExprKind {
     Subscript { value: Box<Expr>, index: Box<Expr> },
     /// `lower:upper:step`, only inside a subscript.
     Slice { lower: Option<Box<Expr>>, upper: Option<Box<Expr>>, step: Option<Box<Expr>> },
-    /// `func(args, name=value)`.
+    /// `func(args, name=value)`; `**value` is a keyword of the name `**`.
     Call { func: Box<Expr>, args: Vec<Expr>, keywords: Vec<(String, Expr)> },
     /// `*value` in a call or a list.
     Starred(Box<Expr>),
@@ -196,6 +226,10 @@ pub enum ExprKind {
     ListComp { element: Box<Expr>, target: Box<Expr>, iter: Box<Expr>, conditions: Vec<Expr> },
     /// `{key: value for target in iter if cond...}`, one generator.
     DictComp { key: Box<Expr>, value: Box<Expr>, target: Box<Expr>, iter: Box<Expr>, conditions: Vec<Expr> },
+    /// `lambda params: body`.
+    Lambda { params: Vec<Param>, body: Box<Expr> },
+    /// What the subset does not have.
+    Foreign(Foreign),
 }
 
 /// A part of an f-string.

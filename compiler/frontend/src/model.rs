@@ -1,10 +1,11 @@
-//! What an archive holds, as plain data: the object graph of the module, the tensors' storages, the
+//! What an archive holds (or what the evaluation of a source file gives), as plain data: the object graph of the module, the tensors' storages, the
 //! constants table and the parsed code.
 //!
 //! Lists, dicts and objects keep their identity (two attributes may share one list, two tensors one
 //! storage), because TorchScript's semantics is by reference.
 
 use crate::ast::SourceModule;
+use crate::python::Dialect;
 use kiln_support::tensor::contiguous_strides;
 use kiln_support::{DType, Diagnostic, FileId, PrimaryMap, TensorData, entity};
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ pub struct CodeFile {
     pub file: FileId,
     /// Its tree.
     pub module: SourceModule,
+    /// Whose rules it follows: those of serialized code, or those of a user's source.
+    pub dialect: Dialect,
 }
 
 /// The bytes of a storage.

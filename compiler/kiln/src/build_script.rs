@@ -12,7 +12,7 @@
 //! and in the crate: `mod mobilenet { include!(concat!(env!("OUT_DIR"), "/mobilenet.rs")); }`. The module is safe Rust with
 //! one function per method; its documentation carries names, sizes and element types.
 
-use crate::driver::{Listings, Model, Timings, operators};
+use crate::driver::{Listings, Model, Origin, Timings, operators};
 use crate::error::{Error, Result};
 use crate::input_types::{InputType, Size, method, parse_input};
 use crate::target::Target;
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 /// A model to be compiled for the crate that a build script belongs to.
 #[derive(Clone, Debug)]
 pub struct Build {
-    model: PathBuf,
+    model: Origin,
     inputs: Vec<(String, InputType)>,
     /// What could not be read of what was asked for: reported by `compile`.
     broken: Option<Diagnostic>,
@@ -33,10 +33,10 @@ pub struct Build {
 }
 
 impl Build {
-    /// A model's archive. A relative path starts from the folder of the crate.
+    /// A model: an archive, or a source file with its class. A relative path starts from the folder of the crate.
     pub fn new(model: impl AsRef<Path>) -> Build {
         Build {
-            model: model.as_ref().into(),
+            model: Origin::from(model.as_ref()),
             inputs: Vec::new(),
             broken: None,
             methods: Vec::new(),
@@ -44,6 +44,18 @@ impl Build {
             target: None,
             out_dir: None,
         }
+    }
+
+    /// For a source file: the class of the model, or a call of it, such as `Net(width=2)`.
+    pub fn class(mut self, class: &str) -> Build {
+        self.model.class = Some(class.into());
+        self
+    }
+
+    /// For a source file: the weights, as .safetensors or as a state_dict saved by PyTorch.
+    pub fn weights(mut self, weights: impl AsRef<Path>) -> Build {
+        self.model.weights = Some(weights.as_ref().into());
+        self
     }
 
     /// The type of a tensor input.
@@ -92,7 +104,9 @@ impl Build {
     /// Whatever `kiln compile` reports; or one of cargo's variables is missing.
     pub fn compile(&self, name: &str) -> Result<()> {
         let folder = self.write(name)?;
-        println!("cargo:rerun-if-changed={}", self.model.display());
+        for file in std::iter::once(&self.model.path).chain(&self.model.weights) {
+            println!("cargo:rerun-if-changed={}", file.display());
+        }
         println!("cargo:rustc-link-search=native={}", folder.display());
         println!("cargo:rustc-link-lib=static={name}");
         Ok(())

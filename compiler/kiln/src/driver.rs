@@ -1,7 +1,7 @@
 //! The stages of a compilation, in order:
 //!
 //! ```text
-//! read       archive bytes     -> object graph and syntax trees     (kiln-frontend)
+//! read       archive bytes     -> object graph and syntax trees     (kiln-frontend; from source: kiln-source)
 //! type       syntax trees      -> typed program                     (kiln-typing)
 //! specialise program, types   -> residual model                    (kiln-passes)
 //! optimise   residual model    -> residual model                    (kiln-passes)
@@ -27,7 +27,7 @@ use kiln_passes::specialise::{Method, specialise};
 use kiln_schedule::kernels::{Scheduled, TargetDesc};
 use kiln_support::{Diagnostic, FileId, SourceMap, Span};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long each stage took, in order.
@@ -79,7 +79,24 @@ pub struct Model {
     prelude: Vec<FileId>,
 }
 
-/// An archive that was read but not typed.
+/// What a model is read from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// An archive, or a source file.
+    pub path: PathBuf,
+    /// For a source file, the class, or a call of it.
+    pub class: Option<String>,
+    /// For a source file, its weights.
+    pub weights: Option<PathBuf>,
+}
+
+impl From<&Path> for Origin {
+    fn from(path: &Path) -> Origin {
+        Origin { path: path.to_owned(), class: None, weights: None }
+    }
+}
+
+/// A model that was read but not typed.
 pub struct Parsed {
     /// Its texts.
     pub sources: SourceMap,
@@ -90,15 +107,18 @@ pub struct Parsed {
 }
 
 impl Parsed {
-    /// Reads an archive.
-    pub fn open(path: &Path) -> Result<Parsed> {
-        let unreadable = |error| Diagnostic::model("file", format!("`{}` cannot be read: {error}", path.display()));
-        let is_source = path.extension().is_some_and(|ending| ending == "py");
-        if is_source {
-            return Err(Diagnostic::unsupported("python-source", "kiln does not support models from Python source yet")
-                .help("save the model with torch.jit.script(model).save(\"model.pt\")")
-                .into());
+    /// Reads an archive, or makes the module of a source file.
+    pub fn open(origin: &Origin) -> Result<Parsed> {
+        let path = &origin.path;
+        if path.extension().is_some_and(|ending| ending == "py") {
+            return crate::python_source::open(origin);
         }
+        if origin.class.is_some() || origin.weights.is_some() {
+            return Err(
+                Diagnostic::usage("class", "`--class` and `--weights` are for source files; an archive holds both").into()
+            );
+        }
+        let unreadable = |error| Diagnostic::model("file", format!("`{}` cannot be read: {error}", path.display()));
         let bytes = std::fs::read(path).map_err(unreadable)?;
         let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
         let (mut sources, mut timings) = (SourceMap::default(), Timings::default());
@@ -132,9 +152,9 @@ impl Parsed {
 }
 
 impl Model {
-    /// Reads and types an archive.
-    pub fn open(path: &Path, methods: &[String]) -> Result<Model> {
-        Parsed::open(path)?.typed(methods)
+    /// Reads and types a model.
+    pub fn open(origin: &Origin, methods: &[String]) -> Result<Model> {
+        Parsed::open(origin)?.typed(methods)
     }
 
     /// An error of this model.

@@ -21,6 +21,7 @@ pub mod explain;
 mod fix;
 pub mod input_types;
 mod prelude;
+mod python_source;
 mod runtime;
 mod synthetic;
 pub mod target;

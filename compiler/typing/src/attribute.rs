@@ -3,6 +3,7 @@
 use crate::body::Body;
 use crate::builtins;
 use crate::error;
+use crate::overload::Args;
 use crate::sugar::{Sugar, Typed};
 use kiln_frontend::ast::Expr;
 use kiln_graph::{ClassId, ClassKind, Initial, Literal, Op, Type, Value};
@@ -153,8 +154,17 @@ impl Body<'_, '_> {
             }
             _ => {}
         }
-        if data.method(name).is_some() {
+        if let Some(func) = data.method(name) {
+            if self.session.has_decorator(func, "staticmethod") {
+                return Ok(Sugar::Function(func));
+            }
+            if self.session.has_decorator(func, "property") {
+                return self.call_sugar(Sugar::Method(value, name.to_owned()), Args::default(), at);
+            }
             return Ok(Sugar::Method(value, name.to_owned()));
+        }
+        if let Some(path) = self.session.class_alias(class, name) {
+            return self.dotted_name(path, at);
         }
         if let Some((literal, ty)) = self.session.class_constant(class, name) {
             return Ok(Sugar::Value(self.emit_literal(&literal, &ty, at)));
@@ -179,6 +189,9 @@ impl Body<'_, '_> {
     /// What every module and object answers without declaring it.
     fn inherited(&mut self, value: Value, class: ClassId, name: &str, at: Span) -> Typed<Sugar> {
         let is_module = self.session.program.classes[class].kind == ClassKind::Module;
+        if let Some(error) = self.session.broken_methods.get(&(class, name.to_owned())) {
+            return Err(error.clone());
+        }
         match name {
             "values" | "children" if is_module => Ok(Sugar::Special("module_values", Some(value))),
             "items" | "named_children" if is_module => Ok(Sugar::Special("module_items", Some(value))),

@@ -48,6 +48,10 @@ impl Body<'_, '_> {
             }
         }
         for (name, value) in keywords {
+            if name == "**" {
+                let error = crate::unsupported("unsupported-syntax", "`**` in a call is not supported", value.span);
+                return Err(Box::new(error.help("write out the keyword arguments")));
+            }
             let value = self.value(value)?;
             out.keywords.push((name.clone(), value));
         }

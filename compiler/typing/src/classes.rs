@@ -6,7 +6,7 @@ use crate::annotation::dotted;
 use crate::session::{Dialect, Session, qualified};
 use crate::sugar::Typed;
 use kiln_frontend::ast::{ClassDef, Expr, ExprKind, FunctionDef, StmtKind};
-use kiln_graph::{Class, ClassId, ClassKind, Field, Initial, Literal, Type};
+use kiln_graph::{Class, ClassId, ClassKind, Field, FuncId, Initial, Literal, Type};
 use kiln_support::Span;
 
 /// Where `torch.classes` live.
@@ -146,12 +146,31 @@ impl<'s> Session<'s> {
 
     fn complete_methods(&mut self, id: ClassId, unit: &str, def: &'s ClassDef) -> Typed<()> {
         let class_name = self.program.classes[id].name.clone();
-        for method in &def.methods {
+        let own = def.methods.iter().map(|method| (unit, method));
+        for (unit, method) in own.chain(def.inherited.iter().map(|(unit, method)| (unit.as_str(), method))) {
             let name = format!("{class_name}.{}", method.name);
-            let func = self.declare(method, unit, name, Some(id))?;
-            self.program.classes[id].methods.push((method.name.clone(), func));
+            let receiver = (!is_decorated(method, "staticmethod")).then_some(id);
+            match self.declare(method, unit, name, receiver) {
+                Ok(func) => self.program.classes[id].methods.push((method.name.clone(), func)),
+                // A source may have methods that no model runs.
+                Err(error) if self.units[unit].dialect == Dialect::Source => {
+                    self.broken_methods.insert((id, method.name.clone()), error);
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
+    }
+
+    /// Whether a function of the program is decorated with a name.
+    pub fn has_decorator(&self, func: FuncId, name: &str) -> bool {
+        self.declared.get(&func).is_some_and(|declared| is_decorated(declared.def, name))
+    }
+
+    /// The full path of what an attribute of a class stands for.
+    pub fn class_alias(&self, class: ClassId, name: &str) -> Option<&'s str> {
+        let (_, def) = self.class_defs.get(&class)?;
+        def.aliases.iter().find(|(alias, _)| alias == name).map(|(_, path)| path.as_str())
     }
 
     /// The literal value of a class constant.
@@ -180,6 +199,10 @@ fn kind_of(def: &ClassDef) -> ClassKind {
     } else {
         ClassKind::Plain
     }
+}
+
+fn is_decorated(def: &FunctionDef, name: &str) -> bool {
+    def.decorators.iter().any(|d| dotted(d).is_some_and(|path| path.rsplit('.').next() == Some(name)))
 }
 
 fn is_final(annotation: &Expr) -> bool {

@@ -64,6 +64,11 @@ impl Body<'_, '_> {
             ExprKind::Ellipsis | ExprKind::Slice { .. } | ExprKind::Starred(_) => {
                 return Err(error("bad-expression", "this cannot stand here", at));
             }
+            ExprKind::Lambda { .. } => {
+                let message = "a lambda is not supported in code that a model runs";
+                return Err(Box::new(crate::unsupported("unsupported-syntax", message, at).help("define a function")));
+            }
+            ExprKind::Foreign(foreign) => return Err(Box::new(foreign.error(at))),
         };
         Ok(Sugar::Value(value))
     }

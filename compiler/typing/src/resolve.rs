@@ -3,6 +3,7 @@
 use crate::body::Body;
 use crate::builtins;
 use crate::constants::{constant_name, module_constant, torch_constant};
+use crate::env::Env;
 use crate::error;
 use crate::session::Dialect;
 use crate::sugar::{Sugar, Typed};
@@ -49,9 +50,36 @@ impl Body<'_, '_> {
             return Err(error("circular-constant", format!("`{name}` is defined by itself"), at));
         }
         self.depth += 1;
+        // What a file defines at its top sees no variables.
+        let env = std::mem::replace(&mut self.env, Env::new());
         let value = self.sugar(&expr);
+        self.env = env;
         self.depth -= 1;
         value.map(Some)
+    }
+
+    /// Does something with the names of another unit, and no variables.
+    pub fn in_unit<T>(&mut self, unit: String, inside: impl FnOnce(&mut Self) -> Typed<T>) -> Typed<T> {
+        let dialect = self.session.units.get(&unit).map_or(self.dialect, |unit| unit.dialect);
+        let outer = (std::mem::replace(&mut self.unit, unit), std::mem::replace(&mut self.env, Env::new()), self.dialect);
+        self.dialect = dialect;
+        let result = inside(self);
+        (self.unit, self.env, self.dialect) = outer;
+        result
+    }
+
+    /// A name of another unit of the program.
+    fn name_of_unit(&mut self, path: &str, name: &str, at: Span) -> Typed<Option<Sugar>> {
+        if !self.session.units.contains_key(path) {
+            return Ok(None);
+        }
+        if self.depth >= 200 {
+            return Err(error("circular-constant", format!("`{path}.{name}` is defined by itself"), at));
+        }
+        self.depth += 1;
+        let found = self.in_unit(path.to_owned(), |body| body.unit_name(name, at));
+        self.depth -= 1;
+        found
     }
 
     /// The full path of an imported name.
@@ -68,7 +96,8 @@ impl Body<'_, '_> {
         })
     }
 
-    fn dotted_name(&mut self, path: &str, at: Span) -> Typed<Sugar> {
+    /// What a full path stands for.
+    pub fn dotted_name(&mut self, path: &str, at: Span) -> Typed<Sugar> {
         let mut parts = path.split('.');
         let mut sugar = Sugar::Namespace(parts.next().unwrap_or_default().to_owned());
         for part in parts {
@@ -80,6 +109,9 @@ impl Body<'_, '_> {
     /// `path.name`.
     pub fn namespace_attribute(&mut self, path: &str, name: &str, at: Span) -> Typed<Sugar> {
         let full = format!("{path}.{name}");
+        if let Some(found) = self.name_of_unit(path, name, at)? {
+            return Ok(found);
+        }
         match path.split('.').next().unwrap_or_default() {
             "CONSTANTS" => self.archive_constant(name, at),
             "__torch__" => self.serialized_name(path, name, full),

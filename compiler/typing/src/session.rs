@@ -71,6 +71,8 @@ pub(crate) struct Session<'s> {
     pub class_ids: HashMap<String, ClassId>,
     pub declared: HashMap<FuncId, Declared<'s>>,
     pub class_defs: HashMap<ClassId, (String, &'s ClassDef)>,
+    /// Methods of sources whose signature is wrong: an error where one is used.
+    pub broken_methods: HashMap<(ClassId, String), Box<Diagnostic>>,
     /// Classes allocated but not yet given their attributes and methods.
     pub new_classes: Vec<ClassId>,
     pub completing: bool,
@@ -95,6 +97,7 @@ impl<'s> Session<'s> {
             class_ids: HashMap::new(),
             declared: HashMap::new(),
             class_defs: HashMap::new(),
+            broken_methods: HashMap::new(),
             new_classes: Vec::new(),
             completing: false,
             queue: VecDeque::new(),
@@ -111,7 +114,11 @@ impl<'s> Session<'s> {
     pub fn of_archive(program: &'s mut Program, archive: &'s Archive) -> Session<'s> {
         let mut session = Session::new(program);
         for (path, file) in &archive.code {
-            session.units.insert(path.clone(), Unit::new(Dialect::Archive, &file.module.items));
+            let dialect = match file.dialect {
+                kiln_frontend::python::Dialect::Archive => Dialect::Archive,
+                kiln_frontend::python::Dialect::Python => Dialect::Source,
+            };
+            session.units.insert(path.clone(), Unit::new(dialect, &file.module.items));
         }
         session.constants = &archive.constants;
         session.archive = Some(archive);
@@ -153,6 +160,11 @@ impl<'s> Session<'s> {
     }
 
     fn signature(&mut self, def: &'s FunctionDef, unit: &str, receiver: Option<ClassId>) -> Typed<(Vec<Param>, Option<Type>)> {
+        if def.vararg.is_some() || def.kwarg.is_some() {
+            let message = format!("`*args` and `**kwargs` are not supported: `{}` has them", def.name);
+            let error = crate::unsupported("unsupported-syntax", message, def.name_span);
+            return Err(Box::new(error.help("give every parameter a name")));
+        }
         let mut params = Vec::new();
         let first_commented =
             usize::from(receiver.is_some() && def.type_comment.as_ref().is_some_and(|(p, _)| p.len() + 1 == def.params.len()));

@@ -21,7 +21,7 @@ impl Maker {
     fn code(&mut self, path: &str, code: &str) {
         let file = self.sources.add(format!("{path}.py"), code);
         let module = parse_module_as(&self.sources, file, Dialect::Archive).expect("the code parses");
-        self.archive.code.insert(path.into(), CodeFile { file, module });
+        self.archive.code.insert(path.into(), CodeFile { file, module, dialect: kiln_frontend::python::Dialect::Archive });
     }
 
     fn object(&mut self, class: &str, attributes: Vec<(&str, Item)>) -> HeapId {

@@ -117,7 +117,7 @@ fn read_code(container: &mut Container, name: &str, sources: &mut SourceMap) -> 
         }
         let module = parse_module_as(sources, file, Dialect::Archive).map_err(first_error)?;
         let path = record["code/".len()..record.len() - ".py".len()].replace('/', ".");
-        code.insert(path, CodeFile { file, module });
+        code.insert(path, CodeFile { file, module, dialect: Dialect::Archive });
     }
     Ok(code)
 }

@@ -1,7 +1,7 @@
 //! Expressions of the parser library's tree to kiln's.
 
 use super::{Converter, Dialect};
-use crate::ast::{BinOp, CompareOp, Expr, ExprKind, FStringPart, UnaryOp};
+use crate::ast::{BinOp, CompareOp, Expr, ExprKind, FStringPart, Foreign, UnaryOp};
 use ruff_python_ast as py;
 use ruff_text_size::{Ranged, TextRange};
 
@@ -57,6 +57,7 @@ impl Converter<'_> {
             // TorchScript reads a generator as a list (`build_GeneratorExp` in torch/jit/frontend.py).
             E::Generator(e) => self.list_comprehension(&e.elt, &e.generators, e.range),
             E::DictComp(e) => self.dict_comprehension(e),
+            E::Lambda(e) => self.lambda(e),
             other => self.refused(other),
         }
     }
@@ -65,7 +66,6 @@ impl Converter<'_> {
         use py::Expr as E;
         let (what, help) = match expr {
             E::Named(_) => ("an assignment inside an expression (`:=`)", "assign in a statement of its own"),
-            E::Lambda(_) => ("a lambda", "define a function"),
             E::Set(_) | E::SetComp(_) => ("a set", "use a list, or a dict with the elements as keys"),
             E::Await(_) => ("`await`", "use `torch.jit.fork` and `torch.jit.wait`"),
             E::Yield(_) | E::YieldFrom(_) => ("`yield`", "collect the values in a list and return it"),
@@ -73,8 +73,13 @@ impl Converter<'_> {
             E::TString(_) => ("a template string", "use a string"),
             _ => ("this expression", "rewrite it in the scripted subset of Python"),
         };
-        self.unsupported(expr.range(), what, help);
-        ExprKind::None
+        ExprKind::Foreign(self.unsupported(expr.range(), what, help))
+    }
+
+    fn lambda(&mut self, e: &py::ExprLambda) -> ExprKind {
+        self.unsupported(e.range, "a lambda", "define a function");
+        let params = e.parameters.as_deref().map_or_else(Vec::new, |params| self.params(params));
+        ExprKind::Lambda { params, body: self.boxed(&e.body) }
     }
 
     fn number(&mut self, literal: &py::ExprNumberLiteral) -> ExprKind {
@@ -89,8 +94,11 @@ impl Converter<'_> {
     }
 
     fn integer_too_large(&mut self, range: TextRange) -> ExprKind {
-        self.unsupported(range, "an integer of more than 64 bits", "TorchScript integers have 64 bits; use a float");
-        ExprKind::Int(0)
+        ExprKind::Foreign(self.unsupported(
+            range,
+            "an integer of more than 64 bits",
+            "TorchScript integers have 64 bits; use a float",
+        ))
     }
 
     fn unary(&mut self, e: &py::ExprUnaryOp) -> ExprKind {
@@ -155,7 +163,10 @@ impl Converter<'_> {
         for keyword in &call.arguments.keywords {
             match &keyword.arg {
                 Some(name) => keywords.push((name.id.to_string(), self.expr(&keyword.value))),
-                None => self.unsupported(keyword.range, "`**` in a call", "write out the keyword arguments"),
+                None => {
+                    self.unsupported(keyword.range, "`**` in a call", "write out the keyword arguments");
+                    keywords.push(("**".to_owned(), self.expr(&keyword.value)));
+                }
             }
         }
         ExprKind::Call { func, args, keywords }
@@ -172,37 +183,42 @@ impl Converter<'_> {
         for item in &e.items {
             match &item.key {
                 Some(key) => items.push((self.expr(key), self.expr(&item.value))),
-                None => self.unsupported(item.value.range(), "`**` in a dict", "add the items with `update`"),
+                None => return ExprKind::Foreign(self.unsupported(e.range, "`**` in a dict", "add the items with `update`")),
             }
         }
         ExprKind::Dict(items)
     }
 
     fn list_comprehension(&mut self, element: &py::Expr, generators: &[py::Comprehension], range: TextRange) -> ExprKind {
-        let Some((target, iter, conditions)) = self.generator(generators, range) else { return ExprKind::None };
+        let (target, iter, conditions) = match self.generator(generators, range) {
+            Ok(parts) => parts,
+            Err(foreign) => return ExprKind::Foreign(foreign),
+        };
         ExprKind::ListComp { element: self.boxed(element), target, iter, conditions }
     }
 
     fn dict_comprehension(&mut self, e: &py::ExprDictComp) -> ExprKind {
         let Some(key) = e.key.as_deref() else {
-            self.unsupported(e.range, "`**` in a dict comprehension", "write key and value");
-            return ExprKind::None;
+            return ExprKind::Foreign(self.unsupported(e.range, "`**` in a dict comprehension", "write key and value"));
         };
-        let Some((target, iter, conditions)) = self.generator(&e.generators, e.range) else { return ExprKind::None };
+        let (target, iter, conditions) = match self.generator(&e.generators, e.range) {
+            Ok(parts) => parts,
+            Err(foreign) => return ExprKind::Foreign(foreign),
+        };
         ExprKind::DictComp { key: self.boxed(key), value: self.boxed(&e.value), target, iter, conditions }
     }
 
     /// Target, iterated value and conditions of the only generator.
-    fn generator(&mut self, generators: &[py::Comprehension], range: TextRange) -> Option<(Box<Expr>, Box<Expr>, Vec<Expr>)> {
+    fn generator(&mut self, generators: &[py::Comprehension], range: TextRange) -> Result<Generator, Foreign> {
         match generators {
-            [one] if !one.is_async => Some((self.boxed(&one.target), self.boxed(&one.iter), self.exprs(&one.ifs))),
-            _ => {
-                self.unsupported(range, "a comprehension with several `for`, or an asynchronous one", "write nested loops");
-                None
-            }
+            [one] if !one.is_async => Ok((self.boxed(&one.target), self.boxed(&one.iter), self.exprs(&one.ifs))),
+            _ => Err(self.unsupported(range, "a comprehension with several `for`, or an asynchronous one", "write nested loops")),
         }
     }
 }
+
+/// Target, iterated value and conditions.
+type Generator = (Box<Expr>, Box<Expr>, Vec<Expr>);
 
 /// `-9223372036854775808`, whose digits alone do not fit 64 bits.
 fn smallest_integer(e: &py::ExprUnaryOp) -> Option<i64> {

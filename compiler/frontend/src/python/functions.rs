@@ -24,6 +24,8 @@ impl Converter<'_> {
             decorators: self.decorators(&class.decorator_list),
             fields: Vec::new(),
             methods: Vec::new(),
+            inherited: Vec::new(),
+            aliases: Vec::new(),
         };
         for stmt in &class.body {
             self.class_member(stmt, &mut definition);
@@ -96,6 +98,8 @@ impl Converter<'_> {
             name_span: self.span(function.name.range),
             name: function.name.id.to_string(),
             params: self.params(&function.parameters),
+            vararg: function.parameters.vararg.as_ref().map(|param| param.name.id.to_string()),
+            kwarg: function.parameters.kwarg.as_ref().map(|param| param.name.id.to_string()),
             returns: self.optional(function.returns.as_deref()),
             decorators: self.decorators(&function.decorator_list),
             type_comment,
@@ -104,7 +108,7 @@ impl Converter<'_> {
         }
     }
 
-    fn params(&mut self, params: &py::Parameters) -> Vec<Param> {
+    pub(super) fn params(&mut self, params: &py::Parameters) -> Vec<Param> {
         for (variadic, stars) in [(&params.vararg, "`*args`"), (&params.kwarg, "`**kwargs`")] {
             if let Some(variadic) = variadic {
                 self.unsupported(variadic.range, stars, "give every parameter a name");

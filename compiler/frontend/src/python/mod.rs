@@ -10,7 +10,7 @@ mod limits;
 mod statements;
 mod type_comment;
 
-use crate::ast::{Expr, SourceModule};
+use crate::ast::{Expr, Foreign, SourceModule};
 use kiln_support::{Diagnostic, FileId, SourceMap, Span};
 use ruff_python_ast::token::Tokens;
 use ruff_python_parser::{Mode, ParseError, ParseOptions};
@@ -37,6 +37,18 @@ pub fn parse_module(sources: &SourceMap, file: FileId) -> Result<SourceModule, V
 
 /// [`parse_module`] for either dialect.
 pub fn parse_module_as(sources: &SourceMap, file: FileId, dialect: Dialect) -> Result<SourceModule, Vec<Diagnostic>> {
+    let (module, errors) = convert(sources, file, dialect)?;
+    if errors.is_empty() { Ok(module) } else { Err(errors) }
+}
+
+/// Parses a file that may hold, beside the model, any Python: what is outside of the subset is refused where a model
+/// reaches it. Errors are those of Python's grammar.
+pub fn parse_source(sources: &SourceMap, file: FileId) -> Result<SourceModule, Vec<Diagnostic>> {
+    convert(sources, file, Dialect::Python).map(|(module, _)| module)
+}
+
+/// The tree, and every construct that is outside of the subset.
+fn convert(sources: &SourceMap, file: FileId, dialect: Dialect) -> Result<(SourceModule, Vec<Diagnostic>), Vec<Diagnostic>> {
     let text = sources.file(file).text.as_str();
     limits::check(text, file).map_err(|error| vec![error])?;
     let parsed = ruff_python_parser::parse_unchecked(text, ParseOptions::from(Mode::Module));
@@ -50,7 +62,7 @@ pub fn parse_module_as(sources: &SourceMap, file: FileId, dialect: Dialect) -> R
         return Err(converter.errors);
     }
     let module = converter.module(parsed.suite());
-    if converter.errors.is_empty() { Ok(module) } else { Err(converter.errors) }
+    Ok((module, converter.errors))
 }
 
 /// Parses the text of a type or another single expression, such as `Dict[str, List[int]]`. Every node gets the
@@ -76,8 +88,8 @@ enum Place {
     Fixed(Span),
 }
 
-/// Converts the parser library's tree. An unsupported construct is recorded and stands as a harmless
-/// placeholder in a tree that is then thrown away, so that one run finds all of them.
+/// Converts the parser library's tree. An unsupported construct is recorded and stands as [`Foreign`] in the tree, so that one
+/// run finds all of them.
 struct Converter<'a> {
     place: Place,
     text: &'a str,
@@ -105,11 +117,11 @@ impl<'a> Converter<'a> {
         }
     }
 
-    /// Records a construct that is outside the scripted subset.
-    fn unsupported(&mut self, range: TextRange, what: &str, help: &str) {
-        let span = self.span(range);
-        let verb = if what.contains(" and ") { "are" } else { "is" };
-        self.error(Diagnostic::unsupported("unsupported-syntax", format!("{what} {verb} not supported")).at(span).help(help));
+    /// Records a construct that is outside the scripted subset; gives what can stand for it in the tree.
+    fn unsupported(&mut self, range: TextRange, what: &str, help: &str) -> Foreign {
+        let foreign = Foreign { what: what.to_owned(), help: help.to_owned() };
+        self.error(foreign.error(self.span(range)));
+        foreign
     }
 
     fn add_syntax_errors(&mut self, errors: &[ParseError]) {

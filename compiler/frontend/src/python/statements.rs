@@ -97,8 +97,7 @@ impl Converter<'_> {
             S::TypeAlias(_) => ("a `type` statement", "write `Name = type`"),
             _ => ("this statement", "rewrite it in the scripted subset of Python"),
         };
-        self.unsupported(head(stmt), what, help);
-        StmtKind::Pass
+        StmtKind::Foreign(self.unsupported(head(stmt), what, help))
     }
 
     fn if_stmt(&mut self, s: &py::StmtIf) -> StmtKind {

@@ -27,7 +27,7 @@ pub fn bench(flags: &BenchFlags) -> Result<()> {
         Given::Types(_) => "forward",
     };
     let mut timings = super::progress::timings();
-    let mut model = Model::open(&flags.model.path, &[method.to_owned()])?;
+    let mut model = Model::open(&flags.model.origin(), &[method.to_owned()])?;
     let mut prepared = calls(&model, &given, method)?;
     let Opened { mut session, compiled, .. } = open(&mut model, &mut prepared, &target, &mut timings)?;
     let times = timings.stage("measure", || measure(&mut session, &model, &prepared.calls[0], flags.min_time))?;

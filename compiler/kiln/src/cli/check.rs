@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// Runs the command.
 pub fn check(flags: &CheckFlags) -> Result<()> {
-    let parsed = Parsed::open(&flags.model.path)?;
+    let parsed = Parsed::open(&flags.model.origin())?;
     let methods = if flags.methods.is_empty() { parsed.methods() } else { flags.methods.clone() };
     let model = parsed.typed(&methods)?;
     let found = unsupported_operators(&model.program);

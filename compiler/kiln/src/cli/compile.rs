@@ -17,7 +17,7 @@ pub fn compile(flags: &CompileFlags) -> Result<()> {
     let targets = targets(flags)?;
     let given = Given::read(&flags.inputs)?;
     let mut timings = super::progress::timings();
-    let mut model = Model::open(&flags.model.path, &flags.methods)?;
+    let mut model = Model::open(&flags.model.origin(), &flags.methods)?;
     timings.stages.append(&mut model.timings.stages);
     let methods = given.methods(&mut model, &flags.methods)?;
     let residual = model.residual(&methods, &mut timings)?;

@@ -1,5 +1,6 @@
 //! Every command and flag, in one table. Help texts are what `--help` and `docs/cli.md` show.
 
+use crate::driver::Origin;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -41,12 +42,19 @@ pub struct ModelFlags {
     /// A TorchScript archive (.pt), or a Python source file (.py).
     #[arg(value_name = "MODEL")]
     pub path: PathBuf,
-    /// The class to compile, for a source file.
+    /// The class to compile, for a source file, or a call of it: Net, 'Net(width=2)'.
     #[arg(long, value_name = "NAME")]
     pub class: Option<String>,
     /// The weights, for a source file: .safetensors, or a state_dict saved as .pt.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
+}
+
+impl ModelFlags {
+    /// What the model is read from.
+    pub fn origin(&self) -> Origin {
+        Origin { path: self.path.clone(), class: self.class.clone(), weights: self.weights.clone() }
+    }
 }
 
 /// The types of inputs.

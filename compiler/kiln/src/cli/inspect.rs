@@ -17,7 +17,7 @@ pub fn inspect(flags: &InspectFlags) -> Result<()> {
             .help("use --format text")
             .into());
     }
-    let parsed = Parsed::open(&flags.model.path)?;
+    let parsed = Parsed::open(&flags.model.origin())?;
     let text = match flags.stage {
         Stage::Ast => trees(&parsed),
         _ => typed_stage(&mut parsed.typed(&flags.methods)?, flags)?,

@@ -12,7 +12,7 @@ use kiln_frontend::tensors_file::{Case, InputValue, read_inputs};
 pub fn run(flags: &RunFlags) -> Result<()> {
     let target = run_target(&flags.target)?;
     let case = read_inputs(&flags.inputs)?;
-    let mut model = Model::open(&flags.model.path, &methods(&case))?;
+    let mut model = Model::open(&flags.model.origin(), &methods(&case))?;
     let results = call_all(&mut model, &case, &target, flags.symbolic)?;
     match &flags.outputs {
         Some(path) => write_results(path, &results, case.is_sequence),

@@ -28,7 +28,7 @@ struct Tally {
 pub fn verify(flags: &VerifyFlags) -> Result<()> {
     let target = run_target(&flags.target)?;
     let case = read_case(&flags.recording)?;
-    let mut model = Model::open(&flags.model.path, &methods(&case))?;
+    let mut model = Model::open(&flags.model.origin(), &methods(&case))?;
     let mut tally = Tally::default();
     let results = compare_results(&mut model, &case, &target, flags.symbolic, &mut tally);
     if results.as_ref().err().is_none_or(is_difference) && case.calls.iter().any(|call| !call.intermediates.is_empty()) {

@@ -1,0 +1,271 @@
+//! Attributes and items.
+
+use crate::evaluator::{Eval, Evaluator, Frame, error, unsupported};
+use crate::value::{ClassKind, TensorValue, Value};
+use kiln_frontend::ast::{Expr, ExprKind};
+use kiln_support::Span;
+
+impl Evaluator<'_> {
+    /// `object.name`.
+    pub fn attribute(&mut self, object: &Value, name: &str, at: Span) -> Eval<Value> {
+        match object {
+            Value::Object(own) => {
+                if let Some(value) = own.get(name) {
+                    return Ok(value);
+                }
+                let found = self.class_attribute(&own.class, name, at)?;
+                match found {
+                    Some(Value::Function(function)) if crate::classes::is_decorated(&function.def, "property") => {
+                        self.call(Value::Method(Box::new(object.clone()), function), Vec::new(), Vec::new(), at)
+                    }
+                    Some(value) => Ok(self.bind(value, object.clone())),
+                    None => self.special_attribute(object, name, at),
+                }
+            }
+            Value::Class(class) => {
+                let found = if class.kind == ClassKind::Enum {
+                    self.member(class, name, at)?
+                } else {
+                    self.class_attribute(class, name, at)?
+                };
+                match (found, name) {
+                    (Some(Value::Function(function)), _) if crate::classes::is_decorated(&function.def, "classmethod") => {
+                        Ok(self.bind(Value::Function(function), object.clone()))
+                    }
+                    (Some(value), _) => Ok(value),
+                    (None, "__name__" | "__qualname__") => Ok(Value::str(&class.name)),
+                    (None, _) => Err(no_attribute(&format!("class `{}`", class.name), name, at)),
+                }
+            }
+            Value::Super(class, own) => match self.super_attribute(class, own, name, at)? {
+                Some(value) => Ok(self.bind(value, Value::Object(own.clone()))),
+                None if name == "__init__" => Ok(Value::builtin(object.clone(), "__init__")),
+                None => Err(no_attribute("`super()`", name, at)),
+            },
+            Value::Member(member) => match name {
+                "name" => Ok(Value::str(&member.name)),
+                "value" => Ok(member.value.clone()),
+                _ => Err(no_attribute(&format!("a member of `{}`", member.class.name), name, at)),
+            },
+            Value::Path(path) => self.path_attribute(path, name, at),
+            Value::Tensor(_) => self.tensor_attribute(object, name, at),
+            Value::Function(function) if matches!(name, "__name__" | "__qualname__") => Ok(Value::str(&function.def.name)),
+            Value::Device(text) if name == "type" => Ok(Value::str(text.split(':').next().unwrap_or_default())),
+            Value::Str(_) | Value::List(_) | Value::Dict(_) | Value::Tuple(_) => Ok(Value::builtin(object.clone(), name)),
+            other => Err(no_attribute(&format!("a value of type {}", other.type_name()), name, at)),
+        }
+    }
+
+    fn special_attribute(&mut self, object: &Value, name: &str, at: Span) -> Eval<Value> {
+        let Value::Object(own) = object else { return Err(no_attribute("this value", name, at)) };
+        match name {
+            "__class__" => Ok(Value::Class(own.class.clone())),
+            "_modules" if own.class.kind == ClassKind::Module => {
+                let items = own.children().into_iter().map(|(name, module)| (Value::str(name), Value::Object(module)));
+                Ok(Value::dict(items.collect()))
+            }
+            "_fields" if own.class.kind == ClassKind::NamedTuple => {
+                Ok(Value::tuple(own.attributes.borrow().iter().map(|(name, _)| Value::str(name)).collect()))
+            }
+            _ => Err(no_attribute(&format!("an object of class `{}`", own.class.name), name, at)),
+        }
+    }
+
+    fn path_attribute(&mut self, path: &str, name: &str, at: Span) -> Eval<Value> {
+        let full = format!("{path}.{name}");
+        if let Some(constant) = crate::builtins::constant(&full) {
+            return Ok(constant);
+        }
+        self.resolve(&full, at)
+    }
+
+    fn tensor_attribute(&mut self, object: &Value, name: &str, at: Span) -> Eval<Value> {
+        let Value::Tensor(tensor) = object else { return Err(no_attribute("this value", name, at)) };
+        let value = tensor.value.borrow();
+        let sizes = || value.shape().iter().map(|&n| Value::Int(n)).collect::<Vec<_>>();
+        Ok(match name {
+            "shape" => Value::tuple(sizes()),
+            "ndim" => Value::Int(value.shape().len() as i64),
+            "dtype" => Value::path(format!("torch.{}", value.dtype().torch_name())),
+            "device" => Value::Device("cpu".into()),
+            "data" => object.clone(),
+            "requires_grad" => Value::Bool(tensor.is_parameter.get()),
+            "T" | "mT" | "H" | "real" => {
+                drop(value);
+                return self.tensor_code(&format!("return t0.{name}"), std::slice::from_ref(object), at);
+            }
+            _ => Value::builtin(object.clone(), name),
+        })
+    }
+
+    /// `object.name = value`.
+    pub fn set_attribute(&mut self, object: &Value, name: &str, value: Value, at: Span) -> Eval<()> {
+        match object {
+            Value::Object(object) => {
+                object.set(name, value);
+                Ok(())
+            }
+            // `weight.data = ...`
+            Value::Tensor(tensor) if name == "data" => {
+                let Value::Tensor(new) = value else { return Err(error("bad-operands", "`data` is a tensor", at)) };
+                let new = new.value.borrow().clone();
+                *tensor.value.borrow_mut() = new;
+                Ok(())
+            }
+            Value::Tensor(_) if name == "requires_grad" => Ok(()),
+            other => Err(unsupported(format!("an attribute of a {} cannot be set", other.type_name()), at)),
+        }
+    }
+
+    /// `container[index]`.
+    pub fn item(&mut self, container: &Value, index: &Expr, frame: &mut Frame, at: Span) -> Eval<Value> {
+        if let Value::Tensor(_) = container {
+            let mut tensors = vec![container.clone()];
+            let text = self.index_text(index, &mut tensors, frame)?;
+            return self.tensor_code(&format!("return t0[{text}]"), &tensors, at);
+        }
+        // A type with arguments, where a type stands for a value.
+        if let Value::Path(path) = container {
+            return Ok(Value::path(path));
+        }
+        if let ExprKind::Slice { lower, upper, step } = &index.kind {
+            return self.slice(container, [lower, upper, step], frame, at);
+        }
+        let index = self.expr(index, frame)?;
+        self.item_at(container, &index, at)
+    }
+
+    /// `container[index]` for an evaluated index.
+    pub fn item_at(&mut self, container: &Value, index: &Value, at: Span) -> Eval<Value> {
+        match container {
+            Value::Dict(items) => {
+                let found = items.borrow().iter().find(|(key, _)| key.equals(index)).map(|(_, value)| value.clone());
+                found.ok_or_else(|| error("raised", format!("KeyError: {}", self.repr(index)), at))
+            }
+            Value::List(_) | Value::Tuple(_) | Value::Str(_) => {
+                let items = self.items(container, at)?;
+                let place = index.as_int().and_then(|i| position(i, items.len()));
+                let found = place.and_then(|i| items.get(i).cloned());
+                found.ok_or_else(|| error("raised", "IndexError: the index is out of range", at))
+            }
+            Value::Object(object) => {
+                let method = self.class_attribute(&object.class, "__getitem__", at)?;
+                let method = method.ok_or_else(|| unsupported(format!("a `{}` has no items", object.class.name), at))?;
+                let bound = self.bind(method, container.clone());
+                self.call(bound, vec![index.clone()], Vec::new(), at)
+            }
+            other => Err(unsupported(format!("a value of type {} has no items", other.type_name()), at)),
+        }
+    }
+
+    fn slice(&mut self, container: &Value, parts: [&Option<Box<Expr>>; 3], frame: &mut Frame, at: Span) -> Eval<Value> {
+        if let Value::Object(object) = container {
+            // A container of modules: the items, in a container of the same class.
+            let Some(class_items) = self.class_attribute(&object.class, "__iter__", at)?.map(|_| object.class.clone()) else {
+                return Err(unsupported(format!("a `{}` has no slices", object.class.name), at));
+            };
+            let items = Value::list(self.items(container, at)?);
+            let chosen = self.slice(&items, parts, frame, at)?;
+            let is_spread = class_items.name == "Sequential";
+            let args = if is_spread { self.items(&chosen, at)? } else { vec![chosen] };
+            return self.call(Value::Class(class_items), args, Vec::new(), at);
+        }
+        let items = self.items(container, at)?;
+        let mut bounds = [None; 3];
+        for (bound, part) in bounds.iter_mut().zip(parts) {
+            if let Some(part) = part {
+                let value = self.expr(part, frame)?;
+                *bound = match value {
+                    Value::None => None,
+                    other => Some(other.as_int().ok_or_else(|| error("bad-operands", "a slice takes integers", at))?),
+                };
+            }
+        }
+        let chosen = sliced(&items, bounds);
+        Ok(match container {
+            Value::Str(_) => Value::str(chosen.iter().map(|c| self.text(c)).collect::<String>()),
+            Value::Tuple(_) => Value::tuple(chosen),
+            _ => Value::list(chosen),
+        })
+    }
+
+    /// `container[index] = value`.
+    pub fn set_item(&mut self, container: &Expr, index: &Expr, value: Value, frame: &mut Frame, at: Span) -> Eval<()> {
+        let target = self.expr(container, frame)?;
+        if let Value::Tensor(tensor) = &target {
+            let mut tensors = vec![target.clone()];
+            let text = self.index_text(index, &mut tensors, frame)?;
+            let value = self.code_of(&value, &mut tensors, at)?;
+            let new = self.tensor_code(&format!("t0[{text}] = {value}\nreturn t0"), &tensors, at)?;
+            if let Value::Tensor(new) = new {
+                let new: TensorValue = new.value.borrow().clone();
+                *tensor.value.borrow_mut() = new;
+            }
+            return Ok(());
+        }
+        let index = self.expr(index, frame)?;
+        match &target {
+            Value::Dict(items) => crate::containers::dict_set(&mut items.borrow_mut(), index, value),
+            Value::List(items) => {
+                let mut items = items.borrow_mut();
+                let place = index.as_int().and_then(|i| position(i, items.len()));
+                let slot = place.and_then(|i| items.get_mut(i));
+                *slot.ok_or_else(|| error("raised", "IndexError: the index is out of range", at))? = value;
+            }
+            Value::Object(object) => match self.class_attribute(&object.class, "__setitem__", at)? {
+                Some(method) => {
+                    let bound = self.bind(method, target.clone());
+                    self.call(bound, vec![index, value], Vec::new(), at)?;
+                }
+                None => return Err(unsupported(format!("items of a `{}` cannot be set", object.class.name), at)),
+            },
+            other => return Err(unsupported(format!("items of a {} cannot be set", other.type_name()), at)),
+        }
+        Ok(())
+    }
+
+    /// `del container[index]`.
+    pub fn delete_item(&mut self, container: &Value, index: &Value, at: Span) -> Eval<()> {
+        match container {
+            Value::Dict(items) => items.borrow_mut().retain(|(key, _)| !key.equals(index)),
+            Value::List(items) => {
+                let place = index.as_int().and_then(|i| position(i, items.borrow().len()));
+                let place = place.ok_or_else(|| error("raised", "IndexError: the index is out of range", at))?;
+                items.borrow_mut().remove(place);
+            }
+            other => return Err(unsupported(format!("items of a {} cannot be deleted", other.type_name()), at)),
+        }
+        Ok(())
+    }
+}
+
+/// A Python index as a position.
+pub fn position(index: i64, len: usize) -> Option<usize> {
+    let index = if index < 0 { index + len as i64 } else { index };
+    usize::try_from(index).ok().filter(|i| *i < len)
+}
+
+/// `items[start:stop:step]`.
+fn sliced(items: &[Value], [start, stop, step]: [Option<i64>; 3]) -> Vec<Value> {
+    let (len, step) = (items.len() as i64, step.unwrap_or(1));
+    let clamp = |i: i64, low: i64, high: i64| (if i < 0 { i + len } else { i }).clamp(low, high);
+    let mut out = Vec::new();
+    if step > 0 {
+        let (mut i, stop) = (clamp(start.unwrap_or(0), 0, len), stop.map_or(len, |i| clamp(i, 0, len)));
+        while i < stop {
+            out.push(items[i as usize].clone());
+            i = i.saturating_add(step);
+        }
+    } else if step < 0 {
+        let (mut i, stop) = (start.map_or(len - 1, |i| clamp(i, -1, len - 1)), stop.map_or(-1, |i| clamp(i, -1, len - 1)));
+        while i > stop {
+            out.push(items[i as usize].clone());
+            i = i.saturating_add(step);
+        }
+    }
+    out
+}
+
+fn no_attribute(what: &str, name: &str, at: Span) -> Box<kiln_support::Diagnostic> {
+    error("no-attribute", format!("{what} has no attribute `{name}`"), at)
+}

@@ -1,0 +1,150 @@
+//! Units: the files that the model's files import, and the bundled library.
+//!
+//! A unit is named by its dotted path. All files of the bundled library's modules make one unit, `torch.nn`.
+
+use crate::evaluator::{Eval, Evaluator, error};
+use kiln_frontend::ast::{ClassDef, FunctionDef, Item, SourceModule, StmtKind};
+use kiln_frontend::ast::{Expr, ExprKind};
+use kiln_frontend::python::parse_source;
+use kiln_support::{Diagnostic, FileId, Span};
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// The bundled library: the unit and the files it is made of.
+const BUNDLED: &[(&str, &[(&str, &str)])] = &[
+    ("torch.nn.functional", &[("functional.py", include_str!("../nn/functional.py"))]),
+    ("torch.nn.utils.rnn", &[("utils_rnn.py", include_str!("../nn/utils_rnn.py"))]),
+    (
+        "torch.nn",
+        &[
+            ("activation.py", include_str!("../nn/activation.py")),
+            ("attention.py", include_str!("../nn/attention.py")),
+            ("container.py", include_str!("../nn/container.py")),
+            ("convolution.py", include_str!("../nn/convolution.py")),
+            ("distance.py", include_str!("../nn/distance.py")),
+            ("dropout.py", include_str!("../nn/dropout.py")),
+            ("linear.py", include_str!("../nn/linear.py")),
+            ("loss.py", include_str!("../nn/loss.py")),
+            ("normalization.py", include_str!("../nn/normalization.py")),
+            ("padding.py", include_str!("../nn/padding.py")),
+            ("pooling.py", include_str!("../nn/pooling.py")),
+            ("recurrent.py", include_str!("../nn/recurrent.py")),
+            ("shape.py", include_str!("../nn/shape.py")),
+            ("sparse.py", include_str!("../nn/sparse.py")),
+            ("transformer.py", include_str!("../nn/transformer.py")),
+            ("upsampling.py", include_str!("../nn/upsampling.py")),
+        ],
+    ),
+];
+
+/// A parsed unit.
+pub struct Unit {
+    pub file: FileId,
+    pub module: SourceModule,
+    pub functions: HashMap<String, Rc<FunctionDef>>,
+    pub classes: HashMap<String, Rc<ClassDef>>,
+    /// Local name to full path.
+    pub imports: HashMap<String, String>,
+}
+
+impl Unit {
+    fn new(file: FileId, mut module: SourceModule, path: &str) -> Unit {
+        let (mut functions, mut classes, mut imports) = (HashMap::new(), HashMap::new(), HashMap::new());
+        for item in &mut module.items {
+            match item {
+                Item::Function(def) => drop(functions.insert(def.name.clone(), Rc::new(def.clone()))),
+                Item::Class(def) => drop(classes.insert(def.name.clone(), Rc::new(def.clone()))),
+                Item::Import { module: from, name, alias, .. } => {
+                    *from = absolute(from, path);
+                    let full = match name {
+                        Some(name) => format!("{from}.{name}"),
+                        // `import a.b` binds `a`, `import a.b as c` binds the whole path.
+                        None if from.split('.').next() == Some(alias) => alias.clone(),
+                        None => from.clone(),
+                    };
+                    imports.insert(alias.clone(), full);
+                }
+                Item::Statement(_) => {}
+            }
+        }
+        Unit { file, module, functions, classes, imports }
+    }
+
+    /// The expression that a name is assigned at the top of the file: the last one.
+    pub fn constant(&self, name: &str) -> Option<Expr> {
+        self.module.items.iter().rev().find_map(|item| match item {
+            Item::Statement(stmt) => match &stmt.kind {
+                StmtKind::Assign { targets, value: Some(value), .. } => {
+                    targets.iter().any(|t| matches!(&t.kind, ExprKind::Name(n) if n == name)).then(|| value.clone())
+                }
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+}
+
+/// A module path with leading dots, seen from `path`.
+fn absolute(module: &str, path: &str) -> String {
+    let level = module.chars().take_while(|c| *c == '.').count();
+    if level == 0 {
+        return module.to_owned();
+    }
+    let mut parts: Vec<&str> = path.split('.').collect();
+    parts.truncate(parts.len().saturating_sub(level));
+    let rest = &module[level..];
+    if !rest.is_empty() {
+        parts.push(rest);
+    }
+    parts.join(".")
+}
+
+impl Evaluator<'_> {
+    /// Adds a file's text as a unit.
+    pub fn add_unit(&mut self, path: &str, name: &str, text: &str) -> Result<(), Vec<Diagnostic>> {
+        let file = self.sources.add(name, text);
+        let module = parse_source(self.sources, file)?;
+        self.units.insert(path.to_owned(), Unit::new(file, module, path));
+        Ok(())
+    }
+
+    /// Whether there is a unit of this path; it is read if it has not been yet.
+    pub fn has_unit(&mut self, path: &str, at: Span) -> Eval<bool> {
+        if self.units.contains_key(path) {
+            return Ok(true);
+        }
+        if let Some((_, files)) = BUNDLED.iter().find(|(unit, _)| *unit == path) {
+            self.add_bundled(path, files);
+            return Ok(true);
+        }
+        if self.missing.contains(path) {
+            return Ok(false);
+        }
+        match self.host.module(path) {
+            None => {
+                self.missing.insert(path.to_owned());
+                Ok(false)
+            }
+            Some((name, text)) => match self.add_unit(path, &name, &text) {
+                Ok(()) => Ok(true),
+                Err(mut errors) if !errors.is_empty() => Err(Box::new(errors.remove(0))),
+                Err(_) => Err(error("import", format!("`{path}` cannot be read"), at)),
+            },
+        }
+    }
+
+    /// A mistake in the bundled library is a bug in kiln and panics.
+    fn add_bundled(&mut self, path: &str, files: &[(&str, &str)]) {
+        let (mut first, mut module) = (None, SourceModule::default());
+        for (name, text) in files {
+            let file = self.sources.add(format!("kiln torch.nn {name}"), *text);
+            first.get_or_insert(file);
+            match parse_source(self.sources, file) {
+                Ok(parsed) => module.items.extend(parsed.items),
+                Err(errors) => panic!("the bundled {name} does not parse: {}", errors[0].message),
+            }
+        }
+        let file = first.expect("a unit has a file");
+        self.units.insert(path.to_owned(), Unit::new(file, module, path));
+    }
+}
