@@ -175,6 +175,19 @@ pub struct Expr {
     pub kind: ExprKind,
 }
 
+impl Expr {
+    /// The expression that a name gets when `value` is assigned to this target; none for other names.
+    pub fn assigned(&self, name: &str, value: &Expr) -> Option<Expr> {
+        match (&self.kind, &value.kind) {
+            (ExprKind::Name(own), _) if own == name => Some(value.clone()),
+            (ExprKind::Tuple(targets), ExprKind::Tuple(values)) if targets.len() == values.len() => {
+                targets.iter().zip(values).find_map(|(target, value)| target.assigned(name, value))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The kinds of expressions.
 #[derive(Clone, Debug)]
 pub enum ExprKind {
@@ -220,7 +233,7 @@ pub enum ExprKind {
     List(Vec<Expr>),
     /// `(a, b)`.
     Tuple(Vec<Expr>),
-    /// `{a: b}`.
+    /// `{a: b}`; `**b` has the key `*b`.
     Dict(Vec<(Expr, Expr)>),
     /// `[element for target in iter if cond...]`, one generator.
     ListComp { element: Box<Expr>, target: Box<Expr>, iter: Box<Expr>, conditions: Vec<Expr> },

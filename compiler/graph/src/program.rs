@@ -56,6 +56,8 @@ pub struct Param {
     pub default: Option<Literal>,
     /// Whether it can only be given by name.
     pub keyword_only: bool,
+    /// A list of so many elements that may be given as one of them (`BroadcastingList2[int]`).
+    pub broadcasts: Option<u8>,
 }
 
 /// A class.

@@ -220,8 +220,13 @@ mod tests {
 
     /// `forward(Tensor self, int n, float scale=2.0, List[int] dims=[1])`.
     fn program() -> (Program, FuncId) {
-        let param =
-            |name: &str, ty: Type, default: Option<Literal>| Param { name: name.into(), ty, default, keyword_only: false };
+        let param = |name: &str, ty: Type, default: Option<Literal>| Param {
+            name: name.into(),
+            ty,
+            default,
+            keyword_only: false,
+            broadcasts: None,
+        };
         let params = vec![
             param("self", Type::TENSOR, None),
             param("n", Type::Int, None),

@@ -248,6 +248,14 @@ impl Loaded {
     }
 }
 
+/// Compiles a method without arguments for this machine, and calls it.
+pub fn run_once(model: &Model, method: Method) -> Result<InputValue> {
+    let (methods, mut timings) = ([method], Timings::default());
+    let target = Target::new(&crate::target::host_name(), None)?;
+    let compiled = model.compile(&methods, &target, &Listings::none(PREFIX), &mut timings)?;
+    Loaded::load(&compiled.object, &methods)?.call(model, &BoundCall { method: 0, args: Vec::new() })
+}
+
 /// Why a call gave no result, as a diagnostic. What only a bug in kiln brings about is a panic.
 pub(crate) fn failed_call(error: CallError) -> crate::error::Error {
     match error {

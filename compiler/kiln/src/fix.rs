@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn fixed_arguments_are_constants_of_a_wrapper() {
-        let param = |name: &str, ty: Type| Param { name: name.into(), ty, default: None, keyword_only: false };
+        let param = |name: &str, ty: Type| Param { name: name.into(), ty, default: None, keyword_only: false, broadcasts: None };
         let params = vec![param("self", Type::TENSOR), param("x", Type::TENSOR), param("dims", Type::list(Type::Int))];
         let mut program = Program::default();
         let func = program.funcs.push(Function {

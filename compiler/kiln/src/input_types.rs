@@ -425,6 +425,7 @@ mod tests {
             ty: ty.clone(),
             default: default.clone(),
             keyword_only: false,
+            broadcasts: None,
         });
         let function =
             Function { name: "f".into(), params: params.collect(), returns: Type::None, body: Graph::new(), span: Span::NONE };

@@ -1,16 +1,17 @@
 //! Models from Python source: files for the evaluator, weights, and what operators compute while a model is constructed.
 //!
 //! A computation on tensors is compiled as any other code: it becomes the `forward` of a small module that holds the tensors, and
-//! specialisation, which folds what is constant, leaves its value.
+//! specialisation, which folds what is constant, leaves its value; what is too much for folding is run.
 
 use crate::driver::{Origin, Parsed, Timings};
 use crate::error::{Error, Result};
+use crate::execute::run_once;
 use crate::prelude::{self, Prelude};
 use kiln_frontend::archive::read_state_dict;
 use kiln_frontend::ast::{ClassDef, FieldDef, FunctionDef, Item as AstItem, Param, SourceModule};
 use kiln_frontend::model::{Archive, CodeFile, HeapItem, Item, ObjectState, Storage, TensorItem};
 use kiln_frontend::python::{Dialect, parse_expression, parse_source};
-use kiln_frontend::tensors_file::SafeTensors;
+use kiln_frontend::tensors_file::{InputValue, SafeTensors};
 use kiln_graph::{Dim, Graph, HeapObject, Literal, Op, Program, Type, Value};
 use kiln_passes::specialise::{Method, specialise};
 use kiln_source::{Computed, Host, Request, TensorValue, Weights};
@@ -110,19 +111,54 @@ impl Compiler {
         let said = |errors: &[Diagnostic]| errors.first().map_or_else(String::new, |error| error.message.clone());
         let file = self.sources.add("constructor", program_text(body));
         let module = parse_source(&self.sources, file).map_err(|errors| said(&errors))?;
-        let archive = archive(file, module, tensors);
+        let archive = archive(file, module.clone(), tensors);
         let mut program = kiln_typing::load_archive(&archive, &[]).map_err(|errors| said(&errors))?;
         let method = method(&program, tensors).ok_or("the computation has no function")?;
         let mut prelude = Prelude::new(&self.sources, &self.prelude);
         let residual = specialise(&mut program, &mut prelude, &[method]).map_err(|error| error.message.clone())?;
         let graph = &residual.methods[0].graph;
-        match graph.blocks[graph.entry].yields.first() {
-            Some(&value) => {
-                computed(graph, value).ok_or_else(|| "the result of this is not known while the model is constructed".into())
-            }
-            None => Err("this raises".into()),
+        let Some(&value) = graph.blocks[graph.entry].yields.first() else { return Err("this raises".into()) };
+        let all_known = tensors.iter().all(|tensor| matches!(tensor, TensorValue::Known(_)));
+        match computed(graph, value) {
+            Some(value) if !all_known || is_complete(&value) => Ok(value),
+            _ if all_known => self.execute(file, module, tensors),
+            _ => Err("the result of this is not known while the model is constructed".into()),
         }
     }
+
+    /// Runs what is too much to be folded, as compiled code.
+    fn execute(&self, file: FileId, module: SourceModule, tensors: &[TensorValue]) -> std::result::Result<Computed, String> {
+        let said = |error: Error| error.diagnostics()[0].message.clone();
+        let parsed =
+            Parsed { sources: self.sources.clone(), archive: archive(file, module, tensors), timings: Timings::default() };
+        let model = parsed.typed(&[]).map_err(said)?;
+        let method = method(&model.program, &[]).ok_or("the computation has no function")?;
+        let result = run_once(&model, method).map_err(said)?;
+        from_value(result).ok_or_else(|| "a constructor cannot use a result of this type".into())
+    }
+}
+
+/// Whether every tensor has its elements.
+fn is_complete(value: &Computed) -> bool {
+    match value {
+        Computed::Tensor(tensor) => matches!(tensor, TensorValue::Known(_)),
+        Computed::List(items) | Computed::Tuple(items) => items.iter().all(is_complete),
+        _ => true,
+    }
+}
+
+fn from_value(value: InputValue) -> Option<Computed> {
+    let all = |items: Vec<InputValue>| items.into_iter().map(from_value).collect::<Option<Vec<_>>>();
+    Some(match value {
+        InputValue::None => Computed::None,
+        InputValue::Bool(b) => Computed::Bool(b),
+        InputValue::Int(i) => Computed::Int(i),
+        InputValue::Float(x) => Computed::Float(x),
+        InputValue::Tensor(data) => Computed::Tensor(TensorValue::Known(data)),
+        InputValue::List(items) => Computed::List(all(items)?),
+        InputValue::Tuple(items) => Computed::Tuple(all(items)?),
+        _ => return None,
+    })
 }
 
 fn program_text(body: &str) -> String {

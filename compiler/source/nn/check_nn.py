@@ -63,7 +63,7 @@ def read(path, names, python):
     text = path.read_text()
     text = re.sub(r"^(import torch\.nn\.functional as F|from torch\.nn\.utils\.rnn import .*)$", "", text, flags=re.M)
     if python:
-        text = re.sub(r"([\w.]+)\.shape\b", r"list(\1.shape)", text)
+        text = re.sub(r"(?<!Expected )\b([\w.]+)\.shape\b", r"list(\1.shape)", text)
     exec(compile(text, str(path), "exec"), names)
     return [n for n in ast.parse(text).body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
 
@@ -78,10 +78,13 @@ def load(python):
         setattr(F, name, getattr(nn.functional, name))
     nodes = read(HERE / "functional.py", F.__dict__, python)
     defined["functional"] = [n.name for n in nodes]
+    units["nodes"] = {n.name: n for n in nodes}
     if python:
         for n in nodes:
             setattr(F, n.name, broadcast(getattr(F, n.name), n))
-    defined["utils_rnn"] = [n.name for n in read(HERE / "utils_rnn.py", units["utils_rnn"].__dict__, python)]
+    nodes = read(HERE / "utils_rnn.py", units["utils_rnn"].__dict__, python)
+    defined["utils_rnn"] = [n.name for n in nodes]
+    units["nodes"].update({n.name: n for n in nodes})
     names = units["nn"].__dict__
     names.update(Module=nn.Module, Parameter=nn.Parameter, deepcopy=copy.deepcopy, F=F, PackedSequence=units["utils_rnn"].PackedSequence)
     defined["nn"] = []
@@ -94,6 +97,8 @@ def load(python):
     if not python:
         for name in CONTAINERS:
             names[name] = getattr(nn, name)
+        torch.jit.export(names["_SimpleRNN"].forward_packed)
+        torch.jit.export(names["LSTM"].forward_packed)
     return units, defined
 
 
@@ -140,7 +145,10 @@ def run(function, args, kwargs):
 
 
 def message(error):
-    return re.sub(r"torch\.Size\((\[.*?\])\)", r"\1", f"{type(error).__name__}: {error}")
+    """The type and text of an error, with sizes as lists and sets in order."""
+    text = re.sub(r"torch\.Size\((\[.*?\])\)", r"\1", f"{type(error).__name__}: {error}")
+    text = re.sub(r"(output size of|scale_factor of shape) \((.*?)\)", r"\1 [\2]", text)
+    return re.sub(r"\{('.*?')\}", lambda m: str(sorted(m[1].split(", "))), text)
 
 
 def compare(what, expected, got, messages=True):
@@ -199,9 +207,10 @@ def check_class(name, bundles, sample):
             wrong.append(f"{what}: state_dict\n   got {got}\n   expected {described}")
             continue
         for key, value in vars(theirs).items():
-            if isinstance(value, (int, float, str, tuple, type(None))) and not key.startswith("_") and key not in ("activation_relu_or_gelu", "use_nested_tensor") and (not hasattr(ours, key) or getattr(ours, key) != value or isinstance(getattr(ours, key), tuple) != isinstance(value, tuple)):
+            if isinstance(value, (int, float, str, tuple, type(None))) and not key.startswith("_") and key not in ("training", "activation_relu_or_gelu", "use_nested_tensor") and (not hasattr(ours, key) or getattr(ours, key) != value or isinstance(getattr(ours, key), tuple) != isinstance(value, tuple)):
                 wrong.append(f"{what}: .{key} is {getattr(ours, key, 'missing')}, expected {value}")
-        ours.load_state_dict(theirs.state_dict())
+        initial = copy.deepcopy(theirs.state_dict())
+        ours.load_state_dict(initial)
         compiled = ours if python else run(lambda: torch.jit.script(ours), [], {})
         if isinstance(compiled, Exception):
             wrong.append(f"{what}: {compiled}"[:1500])
@@ -209,9 +218,10 @@ def check_class(name, bundles, sample):
         for training in (False, True):
             if training and any("ropout" in m.__class__.__name__ or isinstance(m, nn.RReLU) or getattr(m, "dropout", 0.0) for m in theirs.modules() if not isinstance(getattr(m, "dropout", 0.0), nn.Module)):
                 continue
-            reference = copy.deepcopy(theirs).train(training)
+            reference = theirs.train(training)
+            reference.load_state_dict(initial)
             compiled.train(training)
-            compiled.load_state_dict(theirs.state_dict())
+            compiled.load_state_dict(initial)
             for call in calls:
                 expected, result = run(reference, call.args, call.kwargs), run(compiled, call.args, call.kwargs)
                 wrong += compare(f"{what} called{' in training' if training else ''} with {[getattr(a, 'shape', a) for a in call.args]} {list(call.kwargs)}", expected, result, python)
@@ -229,6 +239,7 @@ def check_function(name, reference, bundles, unit, call):
             function = run(lambda: torch.jit.script(function), [], {})
             if isinstance(function, Exception):
                 return wrong + [f"{name} scripted: {function}"[:1500]]
+            function = broadcast(function, units["nodes"][name])
         shown = f"{name}{tuple(tuple(a.shape) if isinstance(a, torch.Tensor) else a for a in call.args)} {call.kwargs or ''}"[:300]
         wrong += compare(shown + (" as Python" if python else " scripted"), expected, run(function, call.args, call.kwargs), python)
     return wrong
@@ -292,7 +303,7 @@ def normalization_samples():
     sample("GroupNorm", C(3, 4))
     for a in ((2,), (3, 0.1, 0.5, 2.0)):
         sample("LocalResponseNorm", C(*a), C(X1), C(X2), C(X3), C(T(2, 2)), C(torch.ones(0, 2, 3)))
-        sample("CrossMapLRN2d", C(*a), C(X2))
+        sample("CrossMapLRN2d", C(*a), C(X2), C(T(2, 9, 2, 2)), C(T(2, 2)))
     for name in "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout".split():
         for a in ((), (0.3,), (0.3, True)):
             sample(name, C(*a), C(X1), C(X2), C(X3), C(T(2, 3)))
@@ -344,7 +355,7 @@ def pooling_samples():
                 sample(f"LPPool{n}d", C(p, 2, **k), C(x.abs()))
             if n > 1:
                 sample(f"LPPool{n}d", C(2, many, **k), C(x.abs()))
-        sizes = [1, 3, (4, 3, 2)[:n] if n > 1 else (4,)] + ([(None, 3, 2)[:n], (2, None, None)[:n], None] if n > 1 else [])
+        sizes = [1, 3, (4, 3, 2)[:n] if n > 1 else (4,)] + ([(None, 3, 2)[:n], (2, None, None)[:n]] if n > 1 else [])
         for size in sizes:
             sample(f"AdaptiveAvgPool{n}d", C(size), C(x), C(x[0]))
             for indices in (False, True):
@@ -453,7 +464,7 @@ def attention_samples():
         sample("TransformerDecoder", C(decoder, 2), C(a, b), C(a, b, loose), C(b, a, memory_key_padding_mask=padding))
         sample("TransformerDecoder", C(decoder, 2, norm=lambda u: u.LayerNorm(8)), C(a, b), C(a, b, tgt_mask=loose, tgt_is_causal=True))
         sample("Transformer", C(8, 2, 2, 1, 12, **k), C(a, b), C(b, a, tgt_mask=loose), C(a, b, src_key_padding_mask=padding, memory_key_padding_mask=padding), C(a, T(5, 3, 8)), C(T(5, 2, 9), T(5, 2, 9)))
-    sample("Transformer", C(8, 2, custom_encoder=lambda u: u.Identity(), num_decoder_layers=1, dim_feedforward=8))
+    sample("Transformer", C(8, 2, custom_encoder=lambda u: u.TransformerEncoder(u.TransformerEncoderLayer(8, 4, 4), 1), num_decoder_layers=1, dim_feedforward=8), C(x, y))
 
 
 def container_samples():
@@ -528,6 +539,9 @@ def function_samples():
     F["leaky_relu"].append(C(X2, 0.5, False))
     F["rrelu"].append(C(X2, 0.2, 0.6))
     F["hardtanh"] += [C(X2, -0.5, 0.5, True), C(X2, 1.0, 0.0)]
+    for name in ("hardtanh_", "elu_", "selu_", "celu_", "leaky_relu_", "rrelu_"):
+        F[name] += [C(X2)] + ([C(X2, 0.3)] if name not in ("hardtanh_", "selu_", "rrelu_") else [])
+    F["threshold_"] += [C(X2, 0.1, 3.0)]
     F["threshold"] += [C(X2, 0.1, 3.0), C(X2, 0.1, 3.0, True)]
     F["glu"] += [C(X2), C(X2, 1), C(torch.tensor(1.0))]
     F["gelu"] += [C(X2), C(X2, approximate="tanh")]
@@ -563,7 +577,7 @@ def function_samples():
         pooled, where = getattr(nn.functional, f"max_pool{n}d")(x, 2, return_indices=True)
         F[f"max_unpool{n}d"] += [C(pooled, where, 2), C(pooled, where, 2, 2, 0, list(x.shape[2:])), C(pooled, where, 2, output_size=[99] * n)]
     F["avg_pool2d"].append(C(X2, 2, divisor_override=3))
-    for mode in ("nearest", "nearest-exact", "area", "linear", "bilinear", "bicubic", "trilinear", "wrong"):
+    for mode in ("nearest", "nearest-exact", "area", "linear", "bilinear", "bicubic", "trilinear", "lanczos", "wrong"):
         for k in ({"size": 5}, {"scale_factor": 2.0}, {"scale_factor": 1.7, "recompute_scale_factor": True}, {"size": 5, "recompute_scale_factor": True}, {"size": 5, "align_corners": True}, {"size": 5, "align_corners": False}, {"size": 3, "antialias": True}, {"scale_factor": 0.4, "antialias": True}, {}, {"size": 3, "scale_factor": 2.0}):
             F["interpolate"] += [C(x, mode=mode, **k) for x in (X1, X2, X3, T(2, 2))]
     F["interpolate"] += [C(X2, (3, 9)), C(X2, [3, 3, 3]), C(X2, scale_factor=(2.0, 1.5)), C(X2, scale_factor=[2.0, 1.0, 1.0])]
@@ -578,7 +592,7 @@ def function_samples():
     F["affine_grid"] += [C(T(2, 2, 3), [2, 1, 3, 4]), C(T(2, 2, 3), [2, 1, 3, 4], True), C(T(2, 3, 4), [2, 1, 3, 4, 2]), C(T(2, 2, 3), [2, 1, 3]), C(T(2, 3, 3), [2, 1, 3, 4]), C(T(2, 2, 3), [2, 1, 0, 4]), C(T(2, 2, 3, low=0, high=4, dtype=torch.long), [2, 1, 3, 4])]
     x = T(5, 2, 8)
     own = [x, x, x, 8, 2, T(24, 8), T(24), None, None, False, 0.0, T(8, 8), T(8)]
-    F["multi_head_attention_forward"] += [C(*own), C(*own, need_weights=False), C(*own, static_k=T(4, 7, 4), static_v=T(4, 7, 4)), C(*own[:3], 9, *own[4:]), C(*own[:4], 3, *own[5:]), C(*own, use_separate_proj_weight=True), C(*own[:7], T(1, 1, 8), *own[8:])]
+    F["multi_head_attention_forward"] += [C(*own[:7], None, T(1, 1, 8), *own[9:]), C(*own[:7], T(1, 1, 8), T(1, 1, 8), *own[9:], static_k=T(4, 7, 4)), C(*own, static_k=T(3, 7, 4)), C(*own, static_v=T(4, 7, 3)), C(*own, key_padding_mask=T(2, 6)), C(*own), C(*own, need_weights=False), C(*own, static_k=T(4, 7, 4), static_v=T(4, 7, 4)), C(*own[:3], 9, *own[4:]), C(*own[:4], 3, *own[5:]), C(*own, use_separate_proj_weight=True), C(*own[:7], T(1, 1, 8), *own[8:])]
 
 
 def sequence_samples():
@@ -595,19 +609,8 @@ def sequence_samples():
     S["unpack_sequence"] += [C(packed), C(mixed)]
 
 
-class Packed(nn.Module):
-    """Calls `forward_packed`."""
-
-    def __init__(self, module):
-        super().__init__()
-        self.module = module
-
-    def forward(self, input, hx):
-        return self.module.forward_packed(input, hx)
-
-
 def check_packed(bundles):
-    """Recurrent modules on packed sequences, and the causal mask."""
+    """Recurrent modules on packed sequences. PyTorch's LSTM does not check the sizes of states there."""
     wrong = []
     for python, units in bundles.items():
         for name in ("RNN", "GRU", "LSTM"):
@@ -618,15 +621,13 @@ def check_packed(bundles):
                 layers = k.get("num_layers", 1) * (2 if k.get("bidirectional") else 1)
                 h, c = T(layers, 3, k.get("proj_size", 3)), T(layers, 3, 3, seed=2)
                 own = units["utils_rnn"].PackedSequence
-                state = "Optional[Tuple[torch.Tensor, torch.Tensor]]" if name == "LSTM" else "Optional[torch.Tensor]"
-                import typing
-                Packed.forward.__annotations__ = {"input": own, "hx": eval(state, {"torch": torch, **vars(typing)})}
-                call = Packed(ours)
+                call = ours.forward_packed
                 if not python:
-                    call = run(lambda: torch.jit.script(call), [], {})
-                    if isinstance(call, Exception):
-                        wrong.append(f"{name} packed: {call}"[:1200])
+                    compiled = run(lambda: torch.jit.script(ours), [], {})
+                    if isinstance(compiled, Exception):
+                        wrong.append(f"{name} packed: {compiled}"[:1200])
                         continue
+                    call = compiled.forward_packed
                 for lengths in ([4, 2, 1], [2, 4, 1]):
                     p = rnn.pack_padded_sequence(T(4, 3, 2), torch.tensor(lengths), enforce_sorted=False)
                     q = rnn.pack_padded_sequence(T(4, 3, 2), torch.tensor([4, 2, 1]))
@@ -634,7 +635,7 @@ def check_packed(bundles):
                         for hx in (None, (h, c) if name == "LSTM" else h, (c[:, :2], c) if name == "LSTM" else h[:, :2]):
                             mine = own(*s)
                             got = run(call, [mine, hx], {})
-                            wrong += compare(f"{name}{k} packed, {'Python' if python else 'scripted'}", run(theirs, [s, hx], {}), got, python)
+                            wrong += compare(f"{name}{k} packed, {'Python' if python else 'scripted'}", run(theirs, [s, hx], {}), got, python and name != "LSTM")
     return wrong
 
 
@@ -665,7 +666,7 @@ def main():
             wrong = ["no sample"]
         failed += bool(wrong)
         print(f"{name}: {len(checks)} samples" + (f", {len(wrong)} WRONG" if wrong else ""))
-        for w in wrong[:2]:
+        for w in wrong[: 99 if wanted else 2]:
             print("  ", w)
     if not wanted:
         missing = [n for n in dir(nn) if isinstance(getattr(nn, n), type) and issubclass(getattr(nn, n), nn.Module) and n not in defined["nn"] and not n.startswith("Lazy")]

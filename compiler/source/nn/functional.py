@@ -129,6 +129,41 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return torch._C._nn.gelu(input, approximate=approximate)
 
 
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """threshold in place"""
+    return torch.threshold_(input, threshold, value)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """hardtanh in place"""
+    return torch._C._nn.hardtanh_(input, min_val, max_val)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """elu in place"""
+    return torch._C._nn.elu_(input, alpha)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """selu in place"""
+    return torch.selu_(input)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """celu in place"""
+    return torch.celu_(input, alpha)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """leaky_relu in place"""
+    return torch._C._nn.leaky_relu_(input, negative_slope)
+
+
+def rrelu_(input: Tensor, lower: float = 0.125, upper: float = 0.3333333333333333, training: bool = False) -> Tensor:
+    """rrelu in place"""
+    return torch.rrelu_(input, lower, upper, training)
+
+
 def tanhshrink(input: Tensor) -> Tensor:
     """x - tanh(x)"""
     return input - input.tanh()
@@ -300,7 +335,7 @@ def group_norm(input: Tensor, num_groups: int, weight: Optional[Tensor] = None, 
 def local_response_norm(input: Tensor, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x / (k + alpha * (mean of x² over neighbouring channels)) ** beta"""
     if input.dim() < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.dim()} dimensions)")
+        raise ValueError(f"Expected 3D or higher dimensionality                          input (got {input.dim()} dimensions)")
     if input.numel() == 0:
         return input
     squares = (input * input).reshape([input.size(0), 1, input.size(1), -1])
@@ -578,6 +613,12 @@ def interpolate(input: Tensor, size: Optional[BroadcastingList1[int]] = None, sc
             return torch._C._nn._upsample_bilinear2d_aa(input, sizes, corners, factors) if antialias else torch._C._nn.upsample_bilinear2d(input, sizes, corners, factors)
         if mode == "bicubic":
             return torch._C._nn._upsample_bicubic2d_aa(input, sizes, corners, factors) if antialias else torch._C._nn.upsample_bicubic2d(input, sizes, corners, factors)
+        if mode == "lanczos":
+            if corners:
+                raise ValueError("Lanczos mode does not support align_corners=True")
+            if not antialias:
+                raise ValueError("Lanczos mode requires antialias=True")
+            return torch._C._nn._upsample_lanczos2d_aa(input, sizes, corners, factors)
         if mode == "trilinear":
             raise NotImplementedError("Got 4D input, but trilinear mode needs 5D input")
     if input.dim() == 5:
@@ -594,7 +635,7 @@ def interpolate(input: Tensor, size: Optional[BroadcastingList1[int]] = None, sc
             raise NotImplementedError("Got 5D input, but bilinear mode needs 4D input")
         if mode == "trilinear":
             return torch._C._nn.upsample_trilinear3d(input, sizes, corners, factors)
-    raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got {mode})")
+    raise NotImplementedError(f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.dim()}D) for the modes: nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact (got {mode})")
 
 
 def upsample(input: Tensor, size: Optional[BroadcastingList1[int]] = None, scale_factor: Optional[BroadcastingList1[float]] = None, mode: str = "nearest", align_corners: Optional[bool] = None) -> Tensor:
@@ -765,7 +806,9 @@ def huber_loss(input: Tensor, target: Tensor, reduction: str = "mean", delta: fl
     number = reduction_number(None, None, reduction)
     x, y = torch.broadcast_tensors(input, target)
     if weight is not None:
-        return weighted(torch._C._nn.huber_loss(x, y, 0, delta), input, weight, number)
+        if weight.size() != input.size():
+            raise ValueError("Weights and input must have the same size.")
+        return reduced(torch._C._nn.huber_loss(x, y, 0, delta) * weight, number)
     return torch._C._nn.huber_loss(x, y, number, delta)
 
 
@@ -880,8 +923,7 @@ def check_attention_shapes(query: Tensor, key: Tensor, value: Tensor, key_paddin
         if attn_mask is not None:
             assert attn_mask.dim() == 2 or attn_mask.dim() == 3, f"For unbatched (2-D) `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.dim()}-D tensor instead"
             if attn_mask.dim() == 3:
-                expected = [num_heads, query.size(0), key.size(0)]
-                assert attn_mask.shape == expected, f"Expected `attn_mask` shape to be {expected} but got {attn_mask.shape}"
+                assert attn_mask.size(0) == num_heads and attn_mask.size(1) == query.size(0) and attn_mask.size(2) == key.size(0), f"Expected `attn_mask` shape to be {(num_heads, query.size(0), key.size(0))} but got {attn_mask.shape}"
     else:
         raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {query.dim()}-D query tensor")
 
@@ -910,7 +952,7 @@ def multi_head_attention_forward(query: Tensor, key: Tensor, value: Tensor, embe
     keys = key.size(0)
     padding = additive_mask(key_padding_mask, "key_padding_mask", query.dtype)
     if is_causal and attn_mask is None:
-        raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
+        raise RuntimeError("Need attn_mask if specifying the is_causal hint. You may use the Transformer module method `generate_square_subsequent_mask` to create this mask.")
     causal = is_causal and padding is None and not need_weights
     mask: Optional[Tensor] = None
     if not causal:
@@ -938,10 +980,11 @@ def multi_head_attention_forward(query: Tensor, key: Tensor, value: Tensor, embe
         v = torch._C._nn.linear(value, w_v, in_proj_bias.narrow(0, 2 * features, features))
     if mask is not None:
         if mask.dim() == 2:
-            assert mask.shape == [length, keys], f"The shape of the 2D attn_mask is {mask.shape}, but should be {(length, keys)}."
+            if mask.size(0) != length or mask.size(1) != keys:
+                raise RuntimeError(f"The shape of the 2D attn_mask is {mask.shape}, but should be {(length, keys)}.")
             mask = mask.unsqueeze(0)
-        else:
-            assert mask.shape == [batch * num_heads, length, keys], f"The shape of the 3D attn_mask is {mask.shape}, but should be {(batch * num_heads, length, keys)}."
+        elif mask.size(0) != batch * num_heads or mask.size(1) != length or mask.size(2) != keys:
+            raise RuntimeError(f"The shape of the 3D attn_mask is {mask.shape}, but should be {(batch * num_heads, length, keys)}.")
     if bias_k is not None and bias_v is not None:
         assert static_k is None, "bias cannot be added to static key."
         assert static_v is None, "bias cannot be added to static value."
@@ -950,8 +993,14 @@ def multi_head_attention_forward(query: Tensor, key: Tensor, value: Tensor, embe
         mask = wider(mask)
         padding = wider(padding)
     else:
-        assert bias_k is None, "bias_k is None but bias_v is not None"
-        assert bias_v is None, "bias_v is None but bias_k is not None"
+        assert bias_k is None, "bias_k is set but bias_v is None"
+        assert bias_v is None, "bias_v is set but bias_k is None"
+    if static_k is not None:
+        assert static_k.size(0) == batch * num_heads, f"expecting static_k.size(0) of {batch * num_heads}, but got {static_k.size(0)}"
+        assert static_k.size(2) == size, f"expecting static_k.size(2) of {size}, but got {static_k.size(2)}"
+    if static_v is not None:
+        assert static_v.size(0) == batch * num_heads, f"expecting static_v.size(0) of {batch * num_heads}, but got {static_v.size(0)}"
+        assert static_v.size(2) == size, f"expecting static_v.size(2) of {size}, but got {static_v.size(2)}"
     q = head_major(q, num_heads)
     k = head_major(k, num_heads) if static_k is None else static_k
     v = head_major(v, num_heads) if static_v is None else static_v
@@ -963,7 +1012,8 @@ def multi_head_attention_forward(query: Tensor, key: Tensor, value: Tensor, embe
         padding = wider(padding)
     keys = k.size(1)
     if padding is not None:
-        assert padding.shape == [batch, keys], f"expecting key_padding_mask shape of {(batch, keys)}, but got {padding.shape}"
+        assert padding.size(0) == batch, f"Expected key_padded_mask.shape[0] to be {batch}, but got {padding.size(0)}"
+        assert padding.size(1) == keys, f"Expected key_padded_mask.shape[1] to be {keys}, but got {padding.size(1)}"
         own = padding.reshape([batch, 1, 1, keys]).expand(-1, num_heads, -1, -1).reshape([batch * num_heads, 1, keys])
         mask = own if mask is None else mask + own
     weights: Optional[Tensor] = None

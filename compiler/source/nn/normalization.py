@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 import torch.nn.functional as F
-from typing import List, Optional
+from typing import Optional
 
 
 class _NormBase(Module):
@@ -87,6 +87,7 @@ class SyncBatchNorm(_BatchNorm):
 
     def __init__(self, num_features: int, eps: float = 1e-05, momentum: Optional[float] = 0.1, affine: bool = True, track_running_stats: bool = True, process_group=None, device=None, dtype=None, bias: bool = True):
         super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias)
+        self.process_group = process_group
 
     def forward(self, input: Tensor) -> Tensor:
         if input.dim() < 2:
@@ -217,7 +218,7 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(Module):
-    """Normalization of images by neighbouring channels."""
+    """Normalization of images by neighbouring channels. As in PyTorch, the first channel also counts for all channels that are too far from it."""
 
     def __init__(self, size: int, alpha: float = 0.0001, beta: float = 0.75, k: float = 1.0):
         super().__init__()
@@ -227,4 +228,13 @@ class CrossMapLRN2d(Module):
         self.k = float(k)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+        if input.dim() != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+        reach = (self.size - 1) // 2 + 1
+        window = 2 * reach - 1
+        squares = input * input
+        columns = F.pad(squares.reshape([input.size(0), 1, input.size(1), -1]), [0, 0, reach - 1, reach - 1])
+        sums = F.avg_pool2d(columns, [window, 1], [1, 1]).reshape(input.shape) * window
+        if input.size(1) > reach:
+            sums = torch.cat([sums[:, :reach], sums[:, reach:] + squares[:, :1]], 1)
+        return input * (sums * (self.alpha / self.size) + self.k).pow(-self.beta)

@@ -1,6 +1,5 @@
 """torch.nn: pooling."""
 
-import torch
 from torch import Tensor
 import torch.nn.functional as F
 from typing import List, Optional

@@ -57,11 +57,6 @@ class RNNBase(Module):
     def flatten_parameters(self) -> None:
         """Nothing is to be done: the order of parameters in memory does not matter."""
 
-    def check_input(self, input: Tensor, kind: str) -> None:
-        """A 2D or 3D input."""
-        if input.dim() != 2 and input.dim() != 3:
-            raise ValueError(f"{kind}: Expected input to be 2D or 3D, got {input.dim()}D instead")
-
     def check_features(self, input: Tensor) -> None:
         """As many features as asked for."""
         if self.input_size != input.size(-1):
@@ -70,7 +65,7 @@ class RNNBase(Module):
     def check_state(self, hx: Tensor, batch: int, size: int, name: str) -> None:
         """A state of each layer and direction and element of the batch."""
         layers = self.num_layers * (2 if self.bidirectional else 1)
-        if hx.size(0) != layers or hx.size(1) != batch or hx.size(2) != size:
+        if hx.shape != [layers, batch, size]:
             raise RuntimeError(f"Expected {name} size {(layers, batch, size)}, got {hx.shape}")
 
     def zero_state(self, like: Tensor, batch: int, size: int) -> Tensor:
@@ -98,7 +93,10 @@ class _SimpleRNN(RNNBase):
         return torch.rnn_relu(data, batch_sizes, hx, self._flat_weights, self.bias, self.num_layers, self.dropout, self.training, self.bidirectional)
 
     def forward(self, input: Tensor, hx: Optional[Tensor] = None) -> Tuple[Tensor, Tensor]:
-        self.check_input(input, "GRU" if self.mode == "GRU" else "RNN")
+        if input.dim() != 2 and input.dim() != 3:
+            if self.mode == "GRU":
+                raise ValueError(f"GRU: Expected input to be 2D or 3D, got {input.dim()}D instead")
+            raise ValueError(f"RNN: Expected input to be 2D or 3D, got {input.dim()}D tensor instead")
         batched = input.dim() == 3
         axis = 0 if self.batch_first else 1
         if hx is not None and hx.dim() != input.dim():
@@ -162,7 +160,8 @@ class LSTM(RNNBase):
         return self.proj_size if self.proj_size > 0 else self.hidden_size
 
     def forward(self, input: Tensor, hx: Optional[Tuple[Tensor, Tensor]] = None) -> Tuple[Tensor, Tuple[Tensor, Tensor]]:
-        self.check_input(input, "LSTM")
+        if input.dim() != 2 and input.dim() != 3:
+            raise ValueError(f"LSTM: Expected input to be 2D or 3D, got {input.dim()}D instead")
         batched = input.dim() == 3
         axis = 0 if self.batch_first else 1
         batch = input if batched else input.unsqueeze(axis)

@@ -106,12 +106,21 @@ class TransformerEncoder(Module):
         return output
 
 
+def copied_decoder_layer(layer):
+    """A copy. In PyTorch, a copied TransformerDecoderLayer has relu in place of an activation that is a module."""
+    copied = deepcopy(layer)
+    if isinstance(copied, TransformerDecoderLayer) and isinstance(copied.activation, Module):
+        del copied.activation
+        copied.activation = F.relu
+    return copied
+
+
 class TransformerDecoder(Module):
     """Decoder layers one after another."""
 
     def __init__(self, decoder_layer, num_layers: int, norm=None):
         super().__init__()
-        self.layers = ModuleList([deepcopy(decoder_layer) for i in range(num_layers)])
+        self.layers = ModuleList([copied_decoder_layer(decoder_layer) for i in range(num_layers)])
         self.num_layers = num_layers
         self.norm = norm
 

@@ -193,6 +193,7 @@ impl Evaluator<'_> {
     pub fn set_item(&mut self, container: &Expr, index: &Expr, value: Value, frame: &mut Frame, at: Span) -> Eval<()> {
         let target = self.expr(container, frame)?;
         if let Value::Tensor(tensor) = &target {
+            self.fill_blank(tensor, at)?;
             let mut tensors = vec![target.clone()];
             let text = self.index_text(index, &mut tensors, frame)?;
             let value = self.code_of(&value, &mut tensors, at)?;

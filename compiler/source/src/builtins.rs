@@ -4,7 +4,6 @@ use crate::arguments::Keywords;
 use crate::evaluator::{Eval, Evaluator, error, unsupported};
 use crate::value::{ClassKind, Object, Partial, Tensor, Value};
 use kiln_support::Span;
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Names of Python that every file knows.
@@ -409,10 +408,7 @@ fn deep_copy(value: &Value, done: &mut Vec<(Value, Value)>) -> Value {
             Value::dict(items.borrow().iter().map(|(key, item)| (deep_copy(key, done), deep_copy(item, done))).collect())
         }
         Value::Tensor(tensor) => {
-            let copy = Value::Tensor(Rc::new(Tensor {
-                value: RefCell::new(tensor.value.borrow().clone()),
-                is_parameter: Cell::new(tensor.is_parameter.get()),
-            }));
+            let copy = Value::Tensor(Rc::new(Tensor::new(tensor.value.borrow().clone(), tensor.is_parameter.get())));
             done.push((value.clone(), copy.clone()));
             copy
         }

@@ -66,13 +66,17 @@ impl Emitter {
         if depth > MAX_DEPTH {
             return Err(unsupported("modules are nested too deeply", Span::NONE));
         }
+        let constants = set_constants(evaluator, object)?;
         for (_, child) in object.children() {
             self.class_of(evaluator, &child, depth + 1)?;
         }
-        let (fields, aliases) = self.fields(object);
+        let (mut fields, aliases) = self.fields(object);
+        for field in fields.iter_mut().filter(|field| constants.contains(&field.name)) {
+            make_final(field, object.get(&field.name));
+        }
         let texts = fields.iter().map(|field| {
-            let annotation = field.annotation.as_ref().map_or_else(String::new, text_of);
-            format!("{}: {annotation}", field.name)
+            let text = |expr: &Option<Expr>| expr.as_ref().map_or_else(String::new, text_of);
+            format!("{}: {} = {}", field.name, text(&field.annotation), text(&field.value))
         });
         let texts: Vec<String> = texts.chain(aliases.iter().map(|(name, path)| format!("{name} = {path}"))).collect();
         let kind = format!("{}\n{}", object.class.path(), texts.join("\n"));
@@ -281,6 +285,53 @@ impl Emitter {
     }
 }
 
+/// A constant that a literal can say is known while methods are typed: an `if` on it is decided then.
+fn make_final(field: &mut FieldDef, value: Option<Value>) {
+    let kind = match value {
+        Some(Value::Bool(b)) => ExprKind::Bool(b),
+        Some(Value::Int(i)) => ExprKind::Int(i),
+        Some(Value::Float(x)) if x.is_finite() => ExprKind::Float(x),
+        Some(Value::Str(text)) => ExprKind::Str(text.to_string()),
+        Some(Value::None) => ExprKind::None,
+        _ => return,
+    };
+    let inner = field.annotation.take().unwrap_or_else(|| named("Any"));
+    let index = match &inner.kind {
+        ExprKind::Subscript { value, index } if text_of(value).ends_with("Final") => (**index).clone(),
+        _ => inner,
+    };
+    field.annotation = Some(crate::types::generic("Final", vec![index]));
+    field.value = Some(Expr { span: Span::NONE, kind });
+}
+
+/// Constants of a class (`Final`, `__constants__`) become attributes of the object. Gives the names of all constants.
+fn set_constants(evaluator: &mut Evaluator, object: &Object) -> Eval<Vec<String>> {
+    let mut constants = Vec::new();
+    let listed = match evaluator.class_attribute(&object.class, "__constants__", Span::NONE)? {
+        Some(names) => evaluator.items(&names, Span::NONE)?,
+        None => Vec::new(),
+    };
+    let order = object.class.mro.borrow().clone();
+    constants.extend(listed.iter().filter_map(|name| if let Value::Str(name) = name { Some(name.to_string()) } else { None }));
+    for def in order.iter().filter_map(|class| class.def.clone()) {
+        for field in &def.fields {
+            let is_final = field.annotation.as_ref().is_some_and(|annotation| text_of(annotation).contains("Final"));
+            let is_listed = listed.iter().any(|name| matches!(name, Value::Str(name) if **name == *field.name));
+            if is_final {
+                constants.push(field.name.clone());
+            }
+            if (is_final || is_listed)
+                && field.value.is_some()
+                && object.get(&field.name).is_none()
+                && let Some(value) = evaluator.class_attribute(&object.class, &field.name, field.span)?
+            {
+                object.set(&field.name, value);
+            }
+        }
+    }
+    Ok(constants)
+}
+
 /// A class that is no module, as typing expects it; modules have been made, and what cannot be read is never used.
 fn other_class(evaluator: &mut Evaluator, unit: &str, mut def: ClassDef) -> Option<ClassDef> {
     let class = evaluator.class(unit, &def.name).ok()?;
@@ -308,7 +359,9 @@ fn methods(class: &Rc<Class>) -> (Vec<FunctionDef>, Vec<(String, FunctionDef)>) 
     let (mut own, mut inherited): (Vec<FunctionDef>, Vec<(String, FunctionDef)>) = (Vec::new(), Vec::new());
     for base in class.mro.borrow().iter() {
         let Some(def) = &base.def else { continue };
-        for method in &def.methods {
+        // What a container of modules offers beside `forward` is Python's: typing knows it.
+        let is_container = base.unit.starts_with("torch.nn") && def.methods.iter().any(|method| method.name == "__iter__");
+        for method in def.methods.iter().filter(|method| !is_container || method.name == "forward") {
             let is_python = method.name.starts_with("__") && method.name.ends_with("__");
             let is_taken = own.iter().chain(inherited.iter().map(|(_, m)| m)).any(|other| other.name == method.name);
             if is_python || is_taken || is_decorated(method, "classmethod") || method.name == "extra_repr" {

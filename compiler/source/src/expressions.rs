@@ -59,6 +59,14 @@ impl Evaluator<'_> {
             ExprKind::Dict(items) => {
                 let mut out: Vec<(Value, Value)> = Vec::new();
                 for (key, value) in items {
+                    if let ExprKind::Starred(_) = key.kind {
+                        let Value::Dict(more) = self.expr(value, frame)? else {
+                            return Err(unsupported("`**` takes a dict", value.span));
+                        };
+                        let more = more.borrow().clone();
+                        more.into_iter().for_each(|(key, value)| crate::containers::dict_set(&mut out, key, value));
+                        continue;
+                    }
                     let (key, value) = (self.expr(key, frame)?, self.expr(value, frame)?);
                     crate::containers::dict_set(&mut out, key, value);
                 }

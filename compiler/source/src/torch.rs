@@ -7,7 +7,6 @@ use crate::evaluator::{Eval, Evaluator, Frame, error, unsupported};
 use crate::value::{Tensor, TensorValue, Value};
 use kiln_frontend::ast::{Expr, ExprKind};
 use kiln_support::Span;
-use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 impl Evaluator<'_> {
@@ -19,8 +18,8 @@ impl Evaluator<'_> {
                 let Some(Value::Tensor(tensor)) = args.first() else {
                     return Err(error("bad-arguments", "`Parameter` takes a tensor", at));
                 };
-                let value = RefCell::new(tensor.value.borrow().clone());
-                return Ok(Value::Tensor(Rc::new(Tensor { value, is_parameter: Cell::new(name.ends_with("Parameter")) })));
+                let value = tensor.value.borrow().clone();
+                return Ok(Value::Tensor(Rc::new(Tensor::new(value, name.ends_with("Parameter")))));
             }
             "jit.annotate" if args.len() == 2 => return Ok(args.remove(1)),
             "jit.Attribute" | "jit.script" | "jit.export" | "jit.ignore" | "jit.unused" if !args.is_empty() => {
@@ -38,6 +37,11 @@ impl Evaluator<'_> {
             "Size" if args.len() == 1 => return Ok(Value::tuple(self.items(&args[0], at)?)),
             "is_tensor" if args.len() == 1 => return Ok(Value::Bool(matches!(args[0], Value::Tensor(_)))),
             // A type as a function: nothing of its result is asked for in a constructor.
+            // A module without the values that its constructor would make up.
+            "nn.utils.skip_init" if !args.is_empty() => {
+                let class = args.remove(0);
+                return self.call(class, args, keywords, at);
+            }
             "_C._log_api_usage_once" | "_log_api_usage_once" => return Ok(Value::None),
             _ => {}
         }
@@ -49,7 +53,11 @@ impl Evaluator<'_> {
             let args = if matches!(name, "randint") { last_arguments(args) } else { args };
             let text = self.call_text(&format!("torch.{plain}"), &args, &keywords, &mut tensors, at)?;
             let made = self.tensor_code(&format!("return {text}"), &tensors, at)?;
-            return Ok(opened(made));
+            let made = opened(made);
+            if let Value::Tensor(tensor) = &made {
+                tensor.is_blank.set(name.starts_with("empty"));
+            }
+            return Ok(made);
         }
         let text = self.call_text(&format!("torch.{name}"), &args, &keywords, &mut tensors, at)?;
         self.tensor_code(&format!("return {text}"), &tensors, at)
@@ -89,6 +97,18 @@ impl Evaluator<'_> {
         Ok(target.expect("it was looked at"))
     }
 
+    /// Gives a tensor that is about to be written some elements, where it has none and nobody can tell.
+    pub fn fill_blank(&mut self, tensor: &Tensor, at: Span) -> Eval<()> {
+        if tensor.is_blank.replace(false) {
+            let open = Value::tensor(tensor.value.borrow().clone());
+            if let Value::Tensor(zeros) = self.tensor_code("return torch.zeros_like(t0)", &[open], at)? {
+                let zeros = zeros.value.borrow().clone();
+                *tensor.value.borrow_mut() = zeros;
+            }
+        }
+        Ok(())
+    }
+
     /// Calls a method of a tensor.
     pub fn tensor_method(&mut self, receiver: &Value, name: &str, args: Vec<Value>, keywords: Keywords, at: Span) -> Eval<Value> {
         let Value::Tensor(tensor) = receiver else { return Err(unsupported("this is not a tensor", at)) };
@@ -103,6 +123,7 @@ impl Evaluator<'_> {
         let mut tensors = vec![receiver.clone()];
         if let Some(plain) = name.strip_suffix('_').filter(|_| !name.ends_with("__")) {
             // In place: the object gets what the operator gives.
+            self.fill_blank(tensor, at)?;
             let plain = if plain == "zero" { "mul" } else { plain };
             let args = if name == "zero_" { vec![Value::Int(0)] } else { args };
             let text = match (plain, args.as_slice()) {

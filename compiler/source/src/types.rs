@@ -9,7 +9,8 @@ pub fn named(name: impl Into<String>) -> Expr {
     Expr { span: Span::NONE, kind: ExprKind::Name(name.into()) }
 }
 
-fn generic(name: &str, args: Vec<Expr>) -> Expr {
+/// `name[args]`.
+pub fn generic(name: &str, args: Vec<Expr>) -> Expr {
     let index = match <[Expr; 1]>::try_from(args) {
         Ok([one]) => one,
         Err(args) => Expr { span: Span::NONE, kind: ExprKind::Tuple(args) },
@@ -80,6 +81,9 @@ pub fn text_of(expr: &Expr) -> String {
         ExprKind::Tuple(items) => items.iter().map(text_of).collect::<Vec<_>>().join(", "),
         ExprKind::None => "None".into(),
         ExprKind::Str(text) => format!("'{text}'"),
+        ExprKind::Bool(b) => b.to_string(),
+        ExprKind::Int(i) => i.to_string(),
+        ExprKind::Float(x) => format!("{x:?}"),
         other => format!("{other:?}"),
     }
 }

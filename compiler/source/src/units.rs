@@ -3,8 +3,8 @@
 //! A unit is named by its dotted path. All files of the bundled library's modules make one unit, `torch.nn`.
 
 use crate::evaluator::{Eval, Evaluator, error};
+use kiln_frontend::ast::Expr;
 use kiln_frontend::ast::{ClassDef, FunctionDef, Item, SourceModule, StmtKind};
-use kiln_frontend::ast::{Expr, ExprKind};
 use kiln_frontend::python::parse_source;
 use kiln_support::{Diagnostic, FileId, Span};
 use std::collections::HashMap;
@@ -74,9 +74,7 @@ impl Unit {
     pub fn constant(&self, name: &str) -> Option<Expr> {
         self.module.items.iter().rev().find_map(|item| match item {
             Item::Statement(stmt) => match &stmt.kind {
-                StmtKind::Assign { targets, value: Some(value), .. } => {
-                    targets.iter().any(|t| matches!(&t.kind, ExprKind::Name(n) if n == name)).then(|| value.clone())
-                }
+                StmtKind::Assign { targets, value: Some(value), .. } => targets.iter().find_map(|t| t.assigned(name, value)),
                 _ => None,
             },
             _ => None,

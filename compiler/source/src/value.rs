@@ -67,6 +67,15 @@ impl TensorValue {
 pub struct Tensor {
     pub value: RefCell<TensorValue>,
     pub is_parameter: Cell<bool>,
+    /// Whether it comes from `torch.empty` itself: what is not written to it means nothing.
+    pub is_blank: Cell<bool>,
+}
+
+impl Tensor {
+    /// A tensor of its own.
+    pub fn new(value: TensorValue, is_parameter: bool) -> Tensor {
+        Tensor { value: RefCell::new(value), is_parameter: Cell::new(is_parameter), is_blank: Cell::new(false) }
+    }
 }
 
 /// A function of a file.
@@ -189,7 +198,7 @@ impl Value {
     }
 
     pub fn tensor(value: TensorValue) -> Value {
-        Value::Tensor(Rc::new(Tensor { value: RefCell::new(value), is_parameter: Cell::new(false) }))
+        Value::Tensor(Rc::new(Tensor::new(value, false)))
     }
 
     pub fn path(path: impl AsRef<str>) -> Value {

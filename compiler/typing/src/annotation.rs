@@ -144,6 +144,15 @@ pub(crate) fn primitive(path: &str) -> Option<Type> {
     })
 }
 
+/// The length in `BroadcastingList2[int]`, also where it may be missing.
+pub(crate) fn broadcasts(annotation: &Expr) -> Option<u8> {
+    let ExprKind::Subscript { value, index } = &annotation.kind else { return None };
+    match dotted(value)?.rsplit('.').next()? {
+        "Optional" => broadcasts(index),
+        name => name.strip_prefix("BroadcastingList")?.parse().ok(),
+    }
+}
+
 /// `a.b.c` of nested attributes.
 pub(crate) fn dotted(expr: &Expr) -> Option<String> {
     match &expr.kind {

@@ -90,11 +90,22 @@ impl Body<'_, '_> {
                 let Some(name) = ["forward", "__call__"].into_iter().find(|m| data.method(m).is_some()) else {
                     return Err(error("not-callable", format!("an object of class `{}` cannot be called", data.name), at));
                 };
+                let name = self.packed_form(class, name, &args);
                 args.positional.insert(0, value);
                 self.call_method(name, args, at)
             }
             ty => Err(error("not-callable", format!("a value of type `{}` cannot be called", self.show(&ty)), at)),
         }
+    }
+
+    /// What a call of a recurrent module with a packed sequence means: TorchScript has overloads of `forward` there.
+    fn packed_form(&self, class: ClassId, name: &'static str, args: &Args) -> &'static str {
+        let program = &self.session.program;
+        let is_packed = args.positional.first().is_some_and(|&input| match self.ty(input) {
+            Type::Class(input) => program.classes[*input].name.ends_with(".PackedSequence"),
+            _ => false,
+        });
+        if is_packed && program.classes[class].method("forward_packed").is_some() { "forward_packed" } else { name }
     }
 
     /// Calls a function of the program.
@@ -175,6 +186,9 @@ impl Body<'_, '_> {
     }
 
     fn argument_as(&mut self, name: &str, param: &Param, value: Value, at: Span) -> Typed<Value> {
+        if let Some(list) = self.broadcast(param, value, at)? {
+            return Ok(list);
+        }
         let conversion = self.matcher(true).convert(value, &param.ty);
         let value = self.apply(value, &conversion, at);
         let found = self.ty(value).clone();
@@ -183,6 +197,18 @@ impl Body<'_, '_> {
         }
         let (wanted, found) = (self.show(&param.ty), self.show(&found));
         Err(error("bad-arguments", format!("`{name}`: argument `{}` takes `{wanted}`, not `{found}`", param.name), at))
+    }
+
+    /// A number where a list of so many is asked for.
+    fn broadcast(&mut self, param: &Param, value: Value, at: Span) -> Typed<Option<Value>> {
+        let (Some(count), Type::List(elem)) = (param.broadcasts, param.ty.without_none()) else { return Ok(None) };
+        let value = match (self.ty(value), &*elem) {
+            (Type::Int, Type::Int) | (Type::Float, Type::Float) => value,
+            (Type::Int, Type::Float) => self.table_op("aten::Float", &[value], at)?,
+            _ => return Ok(None),
+        };
+        let list = self.add(Op::List, vec![value; usize::from(count)], Type::List(elem), at);
+        self.fit(list, &param.ty, at).map(Some)
     }
 
     /// `Class(...)`.
@@ -224,6 +250,7 @@ impl Body<'_, '_> {
                     _ => None,
                 },
                 keyword_only: false,
+                broadcasts: None,
             })
             .collect();
         let items = self.match_params(&name, &params, args, at)?;

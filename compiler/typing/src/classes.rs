@@ -21,6 +21,13 @@ impl<'s> Session<'s> {
         if path.starts_with(CUSTOM) {
             return Ok(Some(self.custom_class(path)));
         }
+        let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+        if let Some(imported) = self.import(unit, first) {
+            let full = rest.map_or(imported.clone(), |rest| format!("{imported}.{rest}"));
+            if full != path {
+                return self.nested(Span::NONE, |session| session.class_by_path(&full, ""));
+            }
+        }
         match path.rsplit_once('.') {
             Some((unit, name)) => self.class_in(unit, name),
             None => Ok(None),

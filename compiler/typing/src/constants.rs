@@ -158,10 +158,9 @@ pub(crate) fn module_constant(session: &Session<'_>, unit: &str, name: &str) -> 
     items.iter().find_map(|item| match item {
         Item::Statement(stmt) => match &stmt.kind {
             StmtKind::Assign { targets, value: Some(value), .. } => {
-                let named = targets.iter().any(|t| matches!(&t.kind, ExprKind::Name(n) if n == name));
                 // A name that is defined by itself has no value.
-                let circular = matches!(&value.kind, ExprKind::Name(n) if n == name);
-                (named && !circular).then(|| value.clone())
+                let is_circular = |value: &Expr| matches!(&value.kind, ExprKind::Name(n) if n == name);
+                targets.iter().find_map(|target| target.assigned(name, value)).filter(|value| !is_circular(value))
             }
             _ => None,
         },

@@ -7,7 +7,6 @@ use crate::env::Env;
 use crate::error;
 use crate::session::Dialect;
 use crate::sugar::{Sugar, Typed};
-use kiln_frontend::ast::Item;
 use kiln_support::Span;
 
 impl Body<'_, '_> {
@@ -42,7 +41,7 @@ impl Body<'_, '_> {
         if let Some(class) = self.session.class_by_path(name, &unit)? {
             return Ok(Some(Sugar::Class(class)));
         }
-        if let Some(path) = self.import(name) {
+        if let Some(path) = self.session.import(&unit, name) {
             return self.dotted_name(&path, at).map(Some);
         }
         let Some(expr) = module_constant(self.session, &unit, name) else { return Ok(None) };
@@ -80,20 +79,6 @@ impl Body<'_, '_> {
         let found = self.in_unit(path.to_owned(), |body| body.unit_name(name, at));
         self.depth -= 1;
         found
-    }
-
-    /// The full path of an imported name.
-    fn import(&self, name: &str) -> Option<String> {
-        let items = self.session.units.get(&self.unit)?.items;
-        items.iter().find_map(|item| match item {
-            Item::Import { module, name: imported, alias, .. } if alias == name => Some(match imported {
-                Some(imported) => format!("{module}.{imported}"),
-                // `import a.b` binds `a`, `import a.b as c` binds the whole path.
-                None if module.split('.').next() == Some(alias) => alias.clone(),
-                None => module.clone(),
-            }),
-            _ => None,
-        })
     }
 
     /// What a full path stands for.
@@ -207,6 +192,10 @@ impl Body<'_, '_> {
 /// Modules below `torch` whose attributes have a meaning here.
 const TORCH_MODULES: &[&str] = &[
     "nn",
+    "nn.utils",
+    "nn.utils.rnn",
+    "nn.modules",
+    "utils",
     "nn.functional",
     "jit",
     "linalg",

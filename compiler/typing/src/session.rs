@@ -179,7 +179,8 @@ impl<'s> Session<'s> {
                 Some(value) => Some(self.constant(value, &ty, unit)?),
                 None => None,
             };
-            params.push(Param { name: param.name.clone(), ty, default, keyword_only: param.keyword_only });
+            let broadcasts = param.annotation.as_ref().and_then(crate::annotation::broadcasts);
+            params.push(Param { name: param.name.clone(), ty, default, keyword_only: param.keyword_only, broadcasts });
         }
         let returns = match (&def.returns, &def.type_comment) {
             (Some(annotation), _) => Some(self.type_of(annotation, unit)?),
@@ -275,6 +276,19 @@ impl<'s> Session<'s> {
         let result = inside(self);
         self.nesting -= 1;
         result
+    }
+
+    /// The full path of a name that a unit imports.
+    pub fn import(&self, unit: &str, name: &str) -> Option<String> {
+        self.units.get(unit)?.items.iter().find_map(|item| match item {
+            Item::Import { module, name: imported, alias, .. } if alias == name => Some(match imported {
+                Some(imported) => format!("{module}.{imported}"),
+                // `import a.b` binds `a`, `import a.b as c` binds the whole path.
+                None if module.split('.').next() == Some(alias) => alias.clone(),
+                None => module.clone(),
+            }),
+            _ => None,
+        })
     }
 
     /// The value of a constant expression of a given type.

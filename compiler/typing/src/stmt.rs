@@ -52,6 +52,12 @@ impl Body<'_, '_> {
             self.raise_call(args, expr.span)?;
             return Ok(Step::Own(Flow::Raised));
         }
+        if let ExprKind::Call { func, args, .. } = &expr.kind
+            && let [test, rest @ ..] = args.as_slice()
+            && crate::annotation::dotted(func).as_deref() == Some("torch._assert")
+        {
+            return self.assert(test, rest.first(), expr.span).map(Step::Own);
+        }
         self.sugar(expr)?;
         Ok(Step::Own(Flow::Next))
     }

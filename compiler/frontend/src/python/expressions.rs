@@ -183,7 +183,11 @@ impl Converter<'_> {
         for item in &e.items {
             match &item.key {
                 Some(key) => items.push((self.expr(key), self.expr(&item.value))),
-                None => return ExprKind::Foreign(self.unsupported(e.range, "`**` in a dict", "add the items with `update`")),
+                None => {
+                    self.unsupported(item.value.range(), "`**` in a dict", "add the items with `update`");
+                    let value = self.expr(&item.value);
+                    items.push((Expr { span: value.span, kind: ExprKind::Starred(Box::new(value.clone())) }, value));
+                }
             }
         }
         ExprKind::Dict(items)
