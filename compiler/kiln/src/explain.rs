@@ -158,10 +158,6 @@ pub const CODES: &[(&str, &str)] = &[
     ("not-subscriptable", "A value of this type cannot be indexed. One that may be None has to be checked first."),
     ("profile", "kiln bench cannot write the time of each kernel yet."),
     (
-        "python-source",
-        "kiln compiles archives. Script the model in Python and save it:\n\n    torch.jit.script(model).save(\"model.pt\")",
-    ),
-    (
         "quantize",
         "kiln cannot quantize models yet. Models that PyTorch has quantized can be compiled as far as their operators are supported (`kiln check`).",
     ),
@@ -185,6 +181,37 @@ pub const CODES: &[(&str, &str)] = &[
         "kiln cannot use several threads in one call yet. Different instances of a model can be used by different threads.",
     ),
     ("too-deep", "Code is nested more deeply than kiln follows."),
+    ("bad-operands", "An operator in a constructor does not take values of these types, as in Python."),
+    (
+        "class",
+        "A source file may hold many classes: --class names the model, or is a call of it with arguments: --class 'Net(width=2)'. It may also name a \
+        function that makes the module, or a function that is the model itself. An archive holds one module; it needs no --class.",
+    ),
+    (
+        "import",
+        "A module that the model's files import cannot be read. Imports of your own files are looked for beside the model's file.",
+    ),
+    ("sort-objects", "A list of tuples that hold objects cannot be sorted yet. Sort a list of the objects, or of numbers."),
+    (
+        "source-init",
+        "kiln runs the constructor of a model (`__init__`) while compiling, without Python: classes, functions, containers, numbers, strings, the modules of \
+        torch.nn, and PyTorch's operators on tensors. What it does not know, it refuses at your line.\n\nRewrite the line, or script the model in Python and \
+        compile the archive: torch.jit.script(model).save(\"model.pt\").",
+    ),
+    ("unpack", "The number of values is not that of the names on the left of the assignment."),
+    (
+        "weight-extra",
+        "The weights have tensors that the model has not: they are those of another model, or of the model with other arguments. Give the class with \
+        the arguments that the weights were made with: --class 'Net(width=2)'.",
+    ),
+    (
+        "weight-missing",
+        "A parameter or buffer has no values: the weights do not have it under its name, or there are no weights. Names are those of `model.state_dict()`; \
+        save them with torch.save(model.state_dict(), \"weights.pt\") or as safetensors. A buffer that is computed in the constructor and registered with \
+        persistent=False needs no weights.",
+    ),
+    ("weight-shape", "A tensor in the weights has another shape than the parameter or buffer of its name."),
+    ("weight-type", "A tensor in the weights holds integers where the model has floating-point numbers, or the other way round."),
     ("too-large", "The file, function or unrolled loop is larger than kiln follows."),
     ("tune", "kiln cannot read measured kernel choices yet."),
     ("type-mismatch", "A value is not of the type that is needed here."),

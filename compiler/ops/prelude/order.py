@@ -95,6 +95,12 @@ def argwhere(self: Tensor) -> Tensor:
     return found(self)
 
 
+@op("aten::where")
+def where(condition: Tensor) -> List[Tensor]:
+    """The indices of the elements that are not zero, one tensor for each axis."""
+    return torch.nonzero_numpy(condition)
+
+
 @op("aten::nonzero_numpy")
 def nonzero_numpy(self: Tensor) -> List[Tensor]:
     """The indices of the elements that are not zero, one tensor for each axis."""

@@ -23,6 +23,9 @@ impl Body<'_, '_> {
         if let Some(device) = self.constant_device(name, &args) {
             return Ok(self.graph.add_const(self.block, device, Type::Device, at));
         }
+        if let Some(sorted) = self.sort_objects(name, &args, at)? {
+            return Ok(sorted);
+        }
         // An overload may be named: `aten::add.Tensor`.
         let named = table().find(name).filter(|_| name.contains('.'));
         let overloads = match &named {

@@ -30,6 +30,7 @@ mod operators;
 mod overload;
 mod resolve;
 mod session;
+mod sorting;
 mod source;
 mod special;
 mod stmt;

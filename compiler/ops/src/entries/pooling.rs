@@ -303,6 +303,8 @@ fn adaptive_type(cx: &mut Infer, axes: usize) -> Types {
     }
     match cx.tensor(0).dtype {
         d if d.is_float() => one(d, dims),
+        // PyTorch looks at the element type only where there are elements.
+        d if dims.contains(&Dim::Const(0)) => one(d, dims),
         d => no_kernel("adaptive_avg_pool2d", d),
     }
 }

@@ -5,7 +5,7 @@ use super::emit::Emit;
 use super::rich::{erase, fit, is_tagged, refine, rich_type};
 use super::value::{ANY_SIZE, Abs, Contents, HeapId, HeapItem, Num};
 use super::{Run, Specialiser};
-use kiln_graph::{ClassKind, Dim, Literal, Op, TensorType, Type, Value};
+use kiln_graph::{ClassId, ClassKind, Dim, Literal, Op, TensorType, Type, Value};
 use kiln_ops::Fact;
 
 impl Specialiser<'_> {
@@ -180,17 +180,12 @@ impl Specialiser<'_> {
             }
             HeapItem::Object(class, Contents::Static(fields)) => {
                 let data = self.program.classes[class].clone();
-                if data.fields.iter().any(|f| super::rich::holds_tensor(&f.ty)) {
-                    return Err(
-                        self.unsupported("objects that hold tensors in containers whose contents are known only at run time")
-                    );
-                }
                 let value = self.emit.value(Op::New(class), Vec::new(), Type::Class(class));
                 // Registered first: an object may refer to itself.
                 self.heap.items[id] = HeapItem::Object(class, Contents::Runtime(value, Type::Class(class)));
-                for (field, abs) in data.fields.iter().zip(fields) {
+                for (slot, (field, abs)) in data.fields.iter().zip(fields).enumerate() {
                     if let Some(abs) = abs {
-                        let own = self.materialise(&abs, &field.ty)?;
+                        let own = self.materialise_field(class, slot, &field.ty, &abs)?;
                         self.emit.node(Op::SetAttr(field.name.clone()), vec![value, own], Vec::new());
                     }
                 }
@@ -198,6 +193,23 @@ impl Specialiser<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// A value for an attribute of an object whose contents are known only at run time; what is known of its tensors is noted.
+    pub(super) fn materialise_field(&mut self, class: ClassId, slot: usize, declared: &Type, abs: &Abs) -> Run<Value> {
+        if !super::rich::holds_tensor(declared) {
+            return self.materialise(abs, declared);
+        }
+        let own = fit(declared, vec![rich_type(abs, &self.heap)]);
+        let known = self.class_facts.get(&(class, slot)).cloned().unwrap_or(Type::Never);
+        let joined = super::rich::join(&known, &own);
+        self.class_facts.insert((class, slot), joined.clone());
+        self.materialise(abs, &if joined == Type::Never { declared.clone() } else { joined })
+    }
+
+    /// What is known of an attribute of an object whose contents are known only at run time.
+    pub(super) fn field_facts(&self, class: ClassId, slot: usize, declared: &Type) -> Type {
+        self.class_facts.get(&(class, slot)).filter(|ty| **ty != Type::Never).cloned().unwrap_or_else(|| declared.clone())
     }
 
     /// An operator's argument as a residual value: tensors as values, lists as list nodes.

@@ -295,6 +295,7 @@ impl Specialiser<'_> {
             },
             Contents::Runtime(value, _) => {
                 let own = self.emit.value(Op::GetAttr(name.to_owned()), vec![value], super::rich::erase(&ty));
+                let ty = self.field_facts(class, slot, &ty);
                 let abs = self.value_of_type(own, &ty)?;
                 one(abs)
             }
@@ -315,7 +316,7 @@ impl Specialiser<'_> {
             }
             Contents::Runtime(value, _) => {
                 let ty = self.program.classes[class].fields[slot].ty.clone();
-                let own = self.materialise(&new, &ty)?;
+                let own = self.materialise_field(class, slot, &ty, &new)?;
                 self.emit.node(Op::SetAttr(name.to_owned()), vec![value, own], Vec::new());
             }
         }

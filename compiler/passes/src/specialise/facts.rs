@@ -48,12 +48,24 @@ impl Specialiser<'_> {
             | "aten::as_tensor.bool" => {
                 return self.tensor_from(args).map(|abs| Some(abs.map(|a| vec![a])));
             }
+            "aten::set_.source_Tensor" => {
+                let (Abs::Tensor(target), Abs::Tensor(source)) = (&args[0], &args[1]) else { return Ok(None) };
+                let storage = self.heap.tensors[*target].storage;
+                let is_initial = |id: &TensorId| self.heap.tensors[*id].storage == storage;
+                if self.storages.values().flatten().any(|(_, id)| is_initial(id)) {
+                    return Err(self.unsupported("`set_` of a tensor that the module holds"));
+                }
+                self.become_view(*target, *source);
+                Abs::Tensor(*target)
+            }
             "aten::__is__" | "aten::__isnot__" => Abs::Bool(self.is_same(&args[0], &args[1], key == "aten::__is__")?),
             "prim::unchecked_unwrap_optional" | "aten::_unwrap_optional" | "prim::unchecked_cast" => match &args[0] {
                 Abs::None => return self.raise("RuntimeError", "Unwrapping null optional").map(Some),
                 abs => self.cast(abs.clone(), &types[0])?,
             },
-            "aten::warn" | "aten::_assert_async" | "aten::_assert_async.msg" => return Ok(Some(Some(Vec::new()))),
+            "aten::set_grad_enabled" | "aten::warn" | "aten::_assert_async" | "aten::_assert_async.msg" => {
+                return Ok(Some(Some(Vec::new())));
+            }
             "aten::is_autocast_enabled" | "aten::is_autocast_cpu_enabled" | "aten::is_grad_enabled" => Abs::bool(false),
             "aten::is_scripting" | "prim::is_scripting" => Abs::bool(true),
             "aten::device" | "aten::device.with_index" => Abs::Device("cpu".into()),
@@ -386,6 +398,9 @@ impl Specialiser<'_> {
         if let Some(wrong) = self.wrong_element(&args[0])? {
             return self.raise("RuntimeError", &format!("Input must be of ints, floats, or bools, got {wrong}"));
         }
+        if let Some(made) = self.tensor_from_runtime_list(&args[0], dtype)? {
+            return Ok(Some(made));
+        }
         let (mut shape, mut flat) = (Vec::new(), Vec::new());
         self.flatten_list(&args[0], 0, &mut shape, &mut flat)?;
         let inferred = flat.iter().fold(DType::Bool, |all, abs| match abs {
@@ -409,6 +424,39 @@ impl Specialiser<'_> {
         let made =
             self.apply_table(table().get("kiln::from_scalars"), vec![values, sizes, Abs::int(dtype.code())], &[Type::TENSOR])?;
         Ok(made.map(|mut all| all.remove(0)))
+    }
+
+    /// A tensor of a list of numbers, or of such lists, whose length is known only at run time.
+    fn tensor_from_runtime_list(&mut self, abs: &Abs, dtype: Option<DType>) -> Run<Option<Abs>> {
+        let Abs::List(id) = abs else { return Ok(None) };
+        let HeapItem::List(_, contents) = self.heap.items[*id].clone() else { return Ok(None) };
+        let ty = self.static_type(abs);
+        let value = match contents {
+            Contents::Runtime(value, _) => value,
+            Contents::Static(items) => {
+                let is_runtime = |item: &Abs| matches!(item, Abs::List(id) if matches!(self.heap.items[*id], HeapItem::List(_, Contents::Runtime(..))));
+                if !items.iter().any(is_runtime) {
+                    return Ok(None);
+                }
+                self.materialise(abs, &ty)?
+            }
+        };
+        let (mut rank, mut elem) = (0, ty);
+        while let Type::List(inner) = elem {
+            (rank, elem) = (rank + 1, (*inner).clone());
+        }
+        let own = match elem {
+            Type::Int => DType::I64,
+            Type::Float => DType::F32,
+            Type::Bool => DType::Bool,
+            _ => return Ok(None),
+        };
+        let ty = TensorType { dtype: dtype.unwrap_or(own), dims: vec![super::value::ANY_SIZE; rank] };
+        let code = self.emit.int(ty.dtype.code());
+        let made = self.emit.table("kiln::tensor_from_list", vec![value, code], Type::TENSOR);
+        let tensor = self.unbox(made, &ty)?;
+        self.own(&tensor);
+        Ok(Some(tensor))
     }
 
     /// The type of an element that no tensor can be made from.

@@ -9,7 +9,7 @@ use super::emit::Emit;
 use super::merge::{Gen, Place};
 use super::rich::{erase, rich_type};
 use super::value::{ANY_SIZE, Abs, Contents, Heap, HeapItem};
-use super::{Decompositions, Run, Specialiser, Stop};
+use super::{ClassFacts, Decompositions, Run, Specialiser, Stop};
 use kiln_graph::residual::{ResidualMethod, ResidualModel, StateSlot};
 use kiln_graph::{Dim, FuncId, Graph, HeapObject, Initial, ObjectId, Op, Program, StateId, TensorType, Type};
 use kiln_support::{Diagnostic, SecondaryMap};
@@ -43,17 +43,19 @@ pub fn specialise(
 ) -> Result<ResidualModel, Box<Diagnostic>> {
     let shared = Rc::new(shared_storages(program));
     let mut state: BTreeMap<Place, Gen> = BTreeMap::new();
+    let mut facts = ClassFacts::new();
     for _ in 0..MAX_ROUNDS {
         let mut widened = state.clone();
+        let known_facts = facts.clone();
         let mut finished = Vec::new();
         for method in methods {
-            let mut run = new_run(program, decompositions, shared.clone());
+            let mut run = new_run(program, decompositions, shared.clone(), &mut facts);
             let (residual, found) = run.method(method, &state).map_err(into_diagnostic)?;
             widened = merge_states(widened, found);
             finished.push(residual);
         }
-        if widened == state {
-            let mut run = new_run(program, decompositions, shared.clone());
+        if widened == state && facts == known_facts {
+            let mut run = new_run(program, decompositions, shared.clone(), &mut facts);
             let (init, slots) = run.init(&state).map_err(into_diagnostic)?;
             let classes = program.clone();
             return Ok(ResidualModel { program: classes, methods: finished, state: slots, init });
@@ -75,6 +77,7 @@ fn new_run<'a>(
     program: &'a mut Program,
     decompositions: &'a mut dyn Decompositions,
     shared: Rc<HashSet<u32>>,
+    class_facts: &'a mut ClassFacts,
 ) -> Specialiser<'a> {
     Specialiser {
         program,
@@ -86,6 +89,7 @@ fn new_run<'a>(
         storages: HashMap::new(),
         shared_storages: shared,
         bases: HashMap::new(),
+        class_facts,
         depth: 0,
         user_span: None,
         steps: 0,

@@ -29,9 +29,9 @@ mod value;
 pub use methods::{Method, specialise};
 
 use emit::Emit;
-use kiln_graph::{FuncId, Function, Graph, ObjectId, OpId, Program, Value};
+use kiln_graph::{ClassId, FuncId, Function, Graph, ObjectId, OpId, Program, Type, Value};
 use kiln_support::{Diagnostic, SecondaryMap, Span};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use value::{Abs, Heap, HeapId, Num, TensorId};
 
@@ -57,6 +57,10 @@ struct Frame {
     env: SecondaryMap<Value, Option<Abs>>,
 }
 
+/// Rich types of attributes that hold tensors, for all objects of a class that are in run-time containers: what was ever put there.
+/// They only widen; as long as they do, everything is run again.
+type ClassFacts = BTreeMap<(ClassId, usize), Type>;
+
 /// The state of a specialisation of one method.
 struct Specialiser<'a> {
     program: &'a mut Program,
@@ -71,6 +75,8 @@ struct Specialiser<'a> {
     /// Initial storages that several tensors share, and their flat bases.
     shared_storages: Rc<HashSet<u32>>,
     bases: HashMap<u32, TensorId>,
+    /// What is known of the tensors in objects that are in run-time containers.
+    class_facts: &'a mut ClassFacts,
     /// Calls around the present place.
     depth: usize,
     /// The user's place while a decomposition is executed.

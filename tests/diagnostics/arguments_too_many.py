@@ -1,0 +1,12 @@
+# kiln: check arguments_too_many.py --class Net --weights small.safetensors
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(x, x)
