@@ -13,7 +13,7 @@ class Net(nn.Module):
         return self.head(x)
 
     @torch.jit.export
-    def embed(self, x: torch.Tensor) -> int:
+    def embed(self, x: torch.Tensor) -> str:
         return x.mean()
 
     @torch.jit.export

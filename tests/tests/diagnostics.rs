@@ -10,6 +10,8 @@
 //! `NAME.txt` has the exit status (`exit 1`), then all of standard error. `KILN_BLESS=1 cargo test -p kiln-tests --test
 //! diagnostics` writes it; read the difference before keeping it. `KILN_DIAGNOSTICS=shape_` runs the cases whose name begins
 //! with that. Folders under `tests/diagnostics` hold modules that cases import.
+//!
+//! `docs/errors-compared.md` quotes some of the messages: below a link to the case, after a line `kiln:`.
 
 use assert_cmd::Command;
 use std::collections::BTreeSet;
@@ -89,6 +91,41 @@ fn check(name: &str) -> Result<(), String> {
     }
 }
 
+/// The page that quotes messages, as it has to be: with those that are written down.
+fn page_with_messages(page: &str) -> String {
+    let (mut text, mut case, mut is_quote) = (String::new(), String::new(), false);
+    for line in page.lines() {
+        if is_quote && (line.is_empty() || line.starts_with("    ")) {
+            continue;
+        }
+        if is_quote {
+            is_quote = false;
+            text.push('\n');
+        }
+        text.push_str(line);
+        text.push('\n');
+        if let Some((_, rest)) = line.split_once("](../tests/diagnostics/") {
+            case = rest.split(".py").next().unwrap_or_default().to_owned();
+        } else if line == "kiln:" {
+            is_quote = true;
+            text.push('\n');
+            for said in message(&case).lines() {
+                text.push_str(format!("    {said}").trim_end());
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// What is written down for a case, without the exit status and the hint at `kiln explain`.
+fn message(name: &str) -> String {
+    let golden = std::fs::read_to_string(folder().join(format!("{name}.txt"))).unwrap_or_default().replace("\r\n", "\n");
+    let said = golden.split_once('\n').map_or("", |(_, said)| said);
+    let end = said.find("\nFor more about this").unwrap_or(said.len());
+    said[..end].trim_end().to_owned()
+}
+
 /// The two texts from the first line on that differs.
 fn difference(expected: &str, found: &str) -> String {
     let same = expected.lines().zip(found.lines()).take_while(|(a, b)| a == b).count();
@@ -109,6 +146,14 @@ fn every_mistake_is_reported_as_written_down() {
         if let Err(difference) = check(name) {
             wrong.push(format!("{name}.py\n{difference}"));
         }
+    }
+    let path = folder().join("../../docs/errors-compared.md");
+    let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).replace("\r\n", "\n");
+    let wanted = page_with_messages(&page);
+    if page != wanted && std::env::var_os("KILN_BLESS").is_some() {
+        std::fs::write(&path, wanted).expect("the page can be written");
+    } else if page != wanted {
+        wrong.push(format!("docs/errors-compared.md\n{}", difference(&wanted, &page)));
     }
     assert!(wrong.is_empty(), "{} cases differ:\n\n{}", wrong.len(), wrong.join("\n"));
 }

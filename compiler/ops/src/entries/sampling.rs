@@ -1,7 +1,6 @@
 //! Interpolation: images resized, or sampled at places that a grid gives. Coordinates are computed in binary32
 //! (binary64 for images of it), as PyTorch does.
 
-use super::linear::known_ints;
 use super::rules::{Types, finish, kind, no_kernel, not_quantized, one, tensor};
 use crate::calc::{Num, calc_in_steps};
 use crate::element::Element;
@@ -13,15 +12,15 @@ use kiln_support::DType;
 
 /// An entry for resizing `$axes` axes: plain overload and the one with lists of sizes and factors.
 macro_rules! resize {
-    ($($plain:literal $vec:literal $doc:literal $axes:literal $aligned:literal $element:expr;)*) => {
+    ($fixed:literal $($plain:literal $vec:literal $doc:literal $axes:literal $aligned:literal $element:expr;)*) => {
         &[$(
-            tensor!($plain, $doc, |cx| resized(cx, Form { axes: $axes, aligned: $aligned, lists: false }), |e, _, index| {
+            tensor!($plain, $doc, |cx| resized(cx, Form { axes: $axes, aligned: $aligned, lists: false, fixed: $fixed }), |e, _, index| {
                 let element: fn(&mut Element, Form, &[Expr]) -> Expr = $element;
-                element(e, Form { axes: $axes, aligned: $aligned, lists: false }, index)
+                element(e, Form { axes: $axes, aligned: $aligned, lists: false, fixed: $fixed }, index)
             }),
-            tensor!($vec, $doc, |cx| resized(cx, Form { axes: $axes, aligned: $aligned, lists: true }), |e, _, index| {
+            tensor!($vec, $doc, |cx| resized(cx, Form { axes: $axes, aligned: $aligned, lists: true, fixed: $fixed }), |e, _, index| {
                 let element: fn(&mut Element, Form, &[Expr]) -> Expr = $element;
-                element(e, Form { axes: $axes, aligned: $aligned, lists: true }, index)
+                element(e, Form { axes: $axes, aligned: $aligned, lists: true, fixed: $fixed }, index)
             }),
         )*]
     };
@@ -36,10 +35,12 @@ struct Form {
     aligned: bool,
     /// Whether sizes and factors are optional lists, instead of a list of sizes and optional factors.
     lists: bool,
+    /// Whether all sizes have to be known while compiling.
+    fixed: bool,
 }
 
 /// Resizing.
-pub const RESIZE: &[Entry] = resize! {
+pub const RESIZE: &[Entry] = resize! { false
     "aten::upsample_nearest1d" "aten::upsample_nearest1d.vec" "resized to the nearest elements" 1 false |e, f, i| nearest(e, f, i, 0.0);
     "aten::upsample_nearest2d" "aten::upsample_nearest2d.vec" "resized to the nearest elements" 2 false |e, f, i| nearest(e, f, i, 0.0);
     "aten::upsample_nearest3d" "aten::upsample_nearest3d.vec" "resized to the nearest elements" 3 false |e, f, i| nearest(e, f, i, 0.0);
@@ -104,17 +105,22 @@ impl Form {
     }
 
     /// The sizes of the result's spatial axes.
-    fn sizes(self, cx: &mut Infer) -> Result<Vec<i64>, OpError> {
-        let dims = &cx.tensor(0).dims;
+    fn sizes(self, cx: &mut Infer) -> Result<Vec<Dim>, OpError> {
+        let dims = cx.tensor(0).dims.clone();
         let first = dims.len() - self.axes;
         if !cx.is_none(1) {
-            return known_ints(&cx.args[1]);
+            let size = |fact: &Fact| if let Fact::Int(size) = fact { Ok(*size) } else { OpError::unsupported("such a size") };
+            return match &cx.args[1] {
+                Fact::List(sizes) => sizes.iter().map(size).collect(),
+                one => Ok(vec![size(one)?]),
+            };
         }
         (0..self.axes)
             .map(|axis| match (self.factor(cx.args, axis)?, dims[first + axis]) {
-                (Some(factor), Dim::Const(size)) => Ok((size as f64 * factor) as i64),
+                (Some(factor), Dim::Const(size)) => Ok(Dim::Const((size as f64 * factor) as i64)),
+                (Some(factor), size) if factor.fract() == 0.0 => Ok(cx.mul(size, Dim::Const(factor as i64))),
                 (None, _) => OpError::raise("either size or scale_factor should be defined"),
-                _ => OpError::unsupported("an image of sizes known only at run time"),
+                _ => OpError::unsupported("an image of sizes known only at run time by a factor that is not whole"),
             })
             .collect()
     }
@@ -136,15 +142,17 @@ fn resized(cx: &mut Infer, form: Form) -> Types {
     let mut dims = ty.dims[..2].to_vec();
     for (axis, &size) in sizes.iter().enumerate() {
         form.factor(cx.args, axis)?;
-        match ty.dims[axis + 2].as_const() {
-            None => return OpError::unsupported("an image of sizes known only at run time"),
-            Some(n) if n <= 0 || size <= 0 => {
-                return OpError::raise(format!(
-                    "Input and output sizes should be greater than 0, but got input ({n}) and output ({size})"
-                ));
-            }
-            _ => dims.push(Dim::Const(size)),
+        let own = ty.dims[axis + 2];
+        if form.fixed && (own.as_const().is_none() || size.as_const().is_none()) {
+            return OpError::unsupported("an image of sizes known only at run time");
         }
+        let text = |dim: Dim| dim.as_const().map_or_else(|| "?".to_owned(), |n| n.to_string());
+        let message =
+            format!("Input and output sizes should be greater than 0, but got input ({}) and output ({})", text(own), text(size));
+        for dim in [own, size] {
+            cx.require_at_most(Dim::Const(1), dim, &message)?;
+        }
+        dims.push(size);
     }
     if form.aligned && !ty.dtype.is_float() {
         return if ty.dtype == DType::U8 {
@@ -160,45 +168,84 @@ fn resized(cx: &mut Infer, form: Form) -> Types {
 }
 
 /// Sizes of the input and the result along a spatial axis.
-fn sizes(e: &Element, axis: usize) -> (i64, i64) {
-    let size = |dim: Dim| dim.as_const().expect("checked by the infer rule");
-    (size(e.tensor(0).dims[axis + 2]), size(e.results[0].dims[axis + 2]))
+fn sizes(e: &Element, axis: usize) -> (Dim, Dim) {
+    (e.tensor(0).dims[axis + 2], e.results[0].dims[axis + 2])
 }
 
-/// Input positions for each position of the result.
-fn ratio(e: &Element, form: Form, axis: usize) -> f64 {
+/// The sizes where they are known while compiling.
+fn known_sizes(e: &Element, axis: usize) -> Option<(i64, i64)> {
     let (input, output) = sizes(e, axis);
+    Some((input.as_const()?, output.as_const()?))
+}
+
+/// Input positions for each position of the result, where that is known while compiling.
+fn known_ratio(e: &Element, form: Form, axis: usize) -> Option<f64> {
+    if !form.align_corners(e.args)
+        && let Some(factor) = form.factor(e.args, axis).expect("checked by the infer rule")
+        && factor > 0.0
+    {
+        return Some(1.0 / factor);
+    }
+    let (input, output) = known_sizes(e, axis)?;
     if form.align_corners(e.args) {
-        return if output > 1 { (input - 1) as f64 / (output - 1) as f64 } else { 0.0 };
+        return Some(if output > 1 { (input - 1) as f64 / (output - 1) as f64 } else { 0.0 });
     }
-    match form.factor(e.args, axis).expect("checked by the infer rule") {
-        Some(factor) if factor > 0.0 => 1.0 / factor,
-        _ => input as f64 / output as f64,
+    Some(input as f64 / output as f64)
+}
+
+/// Input positions for each position of the result, in a kind.
+fn ratio(e: &mut Element, form: Form, axis: usize, kind: Kind) -> Expr {
+    if let Some(ratio) = known_ratio(e, form, axis) {
+        return e.constant(kind, ratio);
     }
+    let align = form.align_corners(e.args);
+    let (input, output) = sizes(e, axis);
+    let (input, output) = (e.dim(input), e.dim(output));
+    e.calc([input, output], |[input, output]| {
+        if align {
+            let steps = (input - 1.0).to_kind(kind) / (output - 1.0).max(1.0).to_kind(kind);
+            output.gt(1.0).select(steps, 0.0)
+        } else {
+            input.to_kind(kind) / output.to_kind(kind)
+        }
+    })
+}
+
+/// The last position of the input along a spatial axis.
+fn last_position(e: &mut Element, axis: usize) -> Expr {
+    let (input, _) = sizes(e, axis);
+    let input = e.dim(input);
+    e.calc([input], |[input]| input - 1.0)
 }
 
 fn nearest(e: &mut Element, form: Form, index: &[Expr], offset: f64) -> Expr {
     let mut own = index.to_vec();
     for axis in 0..form.axes {
-        let (input, output) = sizes(e, axis);
-        let scale = ratio(e, form, axis) as f32;
-        let source = |o: i64| (((o as f32 + offset as f32) * scale).floor() as i64).min(input - 1);
         let at = index[axis + 2];
-        // Whole factors, which are the rule, need no floats.
-        let whole = if output % input == 0 { output / input } else { 0 };
-        own[axis + 2] = if whole > 0 && (0..output).all(|o| source(o) == o / whole) {
-            e.calc([at], |[o]| o.binary(BinaryOp::FloorDiv, whole as f64))
-        } else {
-            e.calc([at], |[o]| {
-                ((o.to_kind(Kind::F32) + offset) * f64::from(scale)).floor().to_kind(Kind::Int).min((input - 1) as f64)
-            })
+        own[axis + 2] = match whole_factor(e, form, axis, offset) {
+            Some(whole) => e.calc([at], |[o]| o.binary(BinaryOp::FloorDiv, whole as f64)),
+            None => {
+                let (scale, last) = (ratio(e, form, axis, Kind::F32), last_position(e, axis));
+                e.calc([at, scale, last], |[o, scale, last]| {
+                    ((o.to_kind(Kind::F32) + offset) * scale).floor().to_kind(Kind::Int).min(last)
+                })
+            }
         };
     }
     e.load(0, &own)
 }
 
+/// The factor of an axis whose result positions are those of the input, each so many times: it needs no floats.
+fn whole_factor(e: &Element, form: Form, axis: usize, offset: f64) -> Option<i64> {
+    let (input, output) = known_sizes(e, axis)?;
+    let scale = known_ratio(e, form, axis)? as f32;
+    let source = |o: i64| (((o as f32 + offset as f32) * scale).floor() as i64).min(input - 1);
+    let whole = if output % input == 0 { output / input } else { 0 };
+    (whole > 0 && (0..output).all(|o| source(o) == o / whole)).then_some(whole)
+}
+
 /// The place in the input that a position of the result stems from.
-fn source<'a>(o: Num<'a>, kind: Kind, scale: f64, align: bool) -> Num<'a> {
+fn source<'a>(o: Num<'a>, kind: Kind, scale: Num<'a>, align: bool) -> Num<'a> {
     let o = o.to_kind(kind);
     if align { o * scale } else { (o + 0.5) * scale - 0.5 }
 }
@@ -214,10 +261,10 @@ fn linear(e: &mut Element, form: Form, index: &[Expr]) -> Expr {
             taps.push(vec![(at, weight)]);
             continue;
         }
-        let scale = ratio(e, form, axis);
-        let real = e.calc([at], |[o]| source(o, kind, scale, align).max(0.0));
-        let low = e.calc([real], |[x]| x.floor().to_kind(Kind::Int).min((input - 1) as f64));
-        let high = e.calc([low], |[low]| (low + 1.0).min((input - 1) as f64));
+        let (scale, last) = (ratio(e, form, axis, kind), last_position(e, axis));
+        let real = e.calc([at, scale], |[o, scale]| source(o, kind, scale, align).max(0.0));
+        let low = e.calc([real, last], |[x, last]| x.floor().to_kind(Kind::Int).min(last));
+        let high = e.calc([low, last], |[low, last]| (low + 1.0).min(last));
         let after = e.calc([real, low], |[x, low]| (x - low.to_kind(kind)).clamp(0.0, 1.0));
         let before = e.calc([after], |[after]| 1.0 - after);
         taps.push(vec![(low, before), (high, after)]);
@@ -259,13 +306,12 @@ fn cubic(e: &mut Element, form: Form, index: &[Expr]) -> Expr {
     let (kind, align) = (kind(e), form.align_corners(e.args));
     let mut taps = Vec::new();
     for axis in 0..form.axes {
-        let (input, _) = sizes(e, axis);
-        let scale = ratio(e, form, axis);
-        let real = e.calc([index[axis + 2]], |[o]| source(o, kind, scale, align));
+        let (scale, last) = (ratio(e, form, axis, kind), last_position(e, axis));
+        let real = e.calc([index[axis + 2], scale], |[o, scale]| source(o, kind, scale, align));
         let low = e.calc([real], |[x]| x.floor());
         let after = e.calc([real, low], |[x, low]| x - low);
         let axis_taps = (0..4).map(|tap| {
-            let at = e.calc([low], |[low]| (low.to_kind(Kind::Int) + (tap as f64 - 1.0)).clamp(0.0, (input - 1) as f64));
+            let at = e.calc([low, last], |[low, last]| (low.to_kind(Kind::Int) + (tap as f64 - 1.0)).max(0.0).min(last));
             (at, e.calc([after], |[t]| cubic_weights(t)[tap]))
         });
         taps.push(axis_taps.collect());
@@ -488,7 +534,7 @@ impl Sampling {
 }
 
 /// Resizing with a filter as wide as the input positions that one position of the result stands for.
-pub const FILTERED: &[Entry] = resize! {
+pub const FILTERED: &[Entry] = resize! { true
     "aten::_upsample_bilinear2d_aa" "aten::_upsample_bilinear2d_aa.vec" "resized by linear interpolation, averaged where it shrinks" 2 true
         |e, f, i| filtered(e, f, i, 1.0, triangle);
     "aten::_upsample_bicubic2d_aa" "aten::_upsample_bicubic2d_aa.vec" "resized by cubic convolution, averaged where it shrinks" 2 true
@@ -518,8 +564,8 @@ struct Cover {
 }
 
 fn cover(e: &mut Element, form: Form, axis: usize, at: Expr, reach: f64) -> Cover {
-    let (kind, (input, _)) = (kind(e), sizes(e, axis));
-    let scale = ratio(e, form, axis);
+    let (kind, (input, _)) = (kind(e), known_sizes(e, axis).expect("checked by the infer rule"));
+    let scale = known_ratio(e, form, axis).expect("checked by the infer rule");
     let support = if scale >= 1.0 { reach * scale } else { reach };
     let center = e.calc([at], |[o]| (o.to_kind(kind) + 0.5) * scale);
     let first = e.calc([center], |[c]| (c - support + 0.5).to_kind(Kind::Int).max(0.0));
@@ -544,8 +590,8 @@ fn filtered(e: &mut Element, form: Form, index: &[Expr], reach: f64, filter: for
         for (axis, (cover, &j)) in covers.iter().zip(j).enumerate() {
             let own = weight(e, cover, j);
             product = e.binary(BinaryOp::Mul, product, own);
-            let last = sizes(e, axis).0 - 1;
-            place.push(e.calc([cover.first, j], |[first, j]| (first + j).min(last as f64)));
+            let last = last_position(e, axis);
+            place.push(e.calc([cover.first, j, last], |[first, j, last]| (first + j).min(last)));
         }
         let x = e.load(0, &place);
         e.binary(BinaryOp::Mul, product, x)
