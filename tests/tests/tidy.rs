@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("kiln_loops", &["kiln_support", "kiln_rt"]),
     ("kiln_ops", &["kiln_support", "kiln_graph", "kiln_loops"]),
     ("kiln_frontend", &["kiln_support"]),
+    ("kiln_source", &["kiln_support", "kiln_frontend"]),
     ("kiln_typing", &["kiln_support", "kiln_graph", "kiln_ops", "kiln_frontend"]),
     ("kiln_passes", &["kiln_support", "kiln_graph", "kiln_loops", "kiln_ops", "kiln_rt"]),
     ("kiln_kernels", &[]),

@@ -43,6 +43,10 @@ pub struct ClassDef {
     pub methods: Vec<FunctionDef>,
     /// Methods of base classes in other files, with the path of the file.
     pub inherited: Vec<(String, FunctionDef)>,
+    /// What else stands in its body: the class cannot be used then.
+    pub foreign: Vec<(Span, Foreign)>,
+    /// Attributes that cannot be held, and why: an error where one is read.
+    pub refused: Vec<(String, String)>,
     /// Attributes that stand for a function or class, with its full path.
     pub aliases: Vec<(String, String)>,
 }
@@ -154,6 +158,8 @@ pub struct Foreign {
     pub what: String,
     /// What to write instead.
     pub help: String,
+    /// The name that it would have defined.
+    pub defines: Option<String>,
 }
 
 impl Foreign {
@@ -175,7 +181,62 @@ pub struct Expr {
     pub kind: ExprKind,
 }
 
+impl ClassDef {
+    /// A class without a body.
+    pub fn new(name: impl Into<String>, bases: Vec<Expr>, span: Span) -> ClassDef {
+        ClassDef {
+            span,
+            name: name.into(),
+            bases,
+            decorators: Vec::new(),
+            fields: Vec::new(),
+            methods: Vec::new(),
+            inherited: Vec::new(),
+            foreign: Vec::new(),
+            refused: Vec::new(),
+            aliases: Vec::new(),
+        }
+    }
+}
+
+impl FunctionDef {
+    /// A decorator that may change what the function does: it is none of Python's or PyTorch's that are understood.
+    pub fn unknown_decorator(&self) -> Option<&Expr> {
+        const KNOWN: &[&str] = &[
+            "staticmethod",
+            "classmethod",
+            "property",
+            "override",
+            "abstractmethod",
+            "final",
+            "no_grad",
+            "inference_mode",
+            "export",
+            "ignore",
+            "unused",
+            "script",
+            "script_method",
+            "interface",
+            "wraps",
+            "op",
+        ];
+        self.decorators.iter().find(|decorator| {
+            let callee = if let ExprKind::Call { func, .. } = &decorator.kind { func } else { *decorator };
+            callee.dotted().is_none_or(|path| !KNOWN.contains(&path.rsplit('.').next().unwrap_or_default()))
+        })
+    }
+}
+
 impl Expr {
+    /// `a.b.c` of nested attributes.
+    pub fn dotted(&self) -> Option<String> {
+        match &self.kind {
+            ExprKind::Name(name) => Some(name.clone()),
+            ExprKind::Attribute { value, name } => Some(format!("{}.{name}", value.dotted()?)),
+            _ => None,
+        }
+    }
+
     /// The expression that a name gets when `value` is assigned to this target; none for other names.
     pub fn assigned(&self, name: &str, value: &Expr) -> Option<Expr> {
         match (&self.kind, &value.kind) {
@@ -250,8 +311,10 @@ pub enum ExprKind {
 pub enum FStringPart {
     /// Literal text.
     Text(String),
-    /// `{expr}`; format specifications are refused by the parser.
+    /// `{expr}`.
     Value(Expr),
+    /// `{expr:spec}`, of constructors only.
+    Formatted(Expr, String),
 }
 
 /// Binary arithmetic operators.

@@ -18,8 +18,9 @@ use crate::prelude::{self, Prelude};
 use crate::target::Target;
 use kiln_artifact::Facts;
 use kiln_codegen::{EmittedKernel, KernelEmitter};
-use kiln_frontend::ast::Item;
+use kiln_frontend::ast::{Expr, FunctionDef, Item};
 use kiln_frontend::model::{Archive, HeapItem};
+use kiln_frontend::python::Dialect;
 use kiln_graph::{ClassId, FuncId, HeapObject, Op, Program, ResidualModel};
 use kiln_loops::plan::Plan;
 use kiln_passes::pipeline::optimise;
@@ -88,11 +89,13 @@ pub struct Origin {
     pub class: Option<String>,
     /// For a source file, its weights.
     pub weights: Option<PathBuf>,
+    /// For a source file: whether it is only to be checked, and needs no weights.
+    pub is_check: bool,
 }
 
 impl From<&Path> for Origin {
     fn from(path: &Path) -> Origin {
-        Origin { path: path.to_owned(), class: None, weights: None }
+        Origin { path: path.to_owned(), ..Origin::default() }
     }
 }
 
@@ -138,7 +141,12 @@ impl Parsed {
             Item::Class(def) if def.name == name => Some(def),
             _ => None,
         });
-        class.map_or_else(Vec::new, |def| def.methods.iter().map(|method| method.name.clone()).collect())
+        let is_source = self.archive.code.get(path).is_some_and(|file| file.dialect == Dialect::Python);
+        let is_exported = |method: &&FunctionDef| {
+            let is_export = |decorator: &Expr| decorator.dotted().is_some_and(|path| path.ends_with("export"));
+            !is_source || method.name == "forward" || method.decorators.iter().any(is_export)
+        };
+        class.map_or_else(Vec::new, |def| def.methods.iter().filter(is_exported).map(|method| method.name.clone()).collect())
     }
 
     /// Types it: what `methods` of the root module reach (`forward` where there are none).

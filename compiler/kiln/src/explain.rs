@@ -35,6 +35,7 @@ pub const CODES: &[(&str, &str)] = &[
         "bad-index",
         "A tensor is indexed with something that cannot index. Ints, slices, None, `...`, and tensors or lists of ints or bools can; `...` can stand only once.",
     ),
+    ("bad-operands", "An operator in a constructor does not take values of these types, as in Python."),
     ("bad-raise", "What is raised is not an exception. Write `raise ValueError(\"text\")`."),
     ("bad-slice", "The step of a slice cannot be 0."),
     (
@@ -58,6 +59,11 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("circular-constant", "A constant is defined by means of itself."),
     ("circular-definition", "A class is defined by means of itself."),
+    (
+        "class",
+        "A source file may hold many classes: --class names the model, or is a call of it with arguments: --class 'Net(width=2)'. It may also name a \
+        function that makes the module, or a function that is the model itself. An archive holds one module; it needs no --class.",
+    ),
     (
         "custom-class",
         "The model holds an object of a class that PyTorch implements in C++ (torch.classes...). kiln knows only some of these.",
@@ -90,6 +96,10 @@ pub const CODES: &[(&str, &str)] = &[
         "The command would have to run code that neither this machine nor an emulator on it can run. Compile for it with `kiln compile --target`, and run the result there.",
     ),
     ("format", "kiln cannot show this stage in this format yet. The format `text` is always there."),
+    (
+        "import",
+        "A module that the model's files import cannot be read. Imports of your own files are looked for beside the model's file.",
+    ),
     ("index-out-of-range", "A constant index is not below the length of a tuple or of a list of modules."),
     (
         "input-type",
@@ -174,23 +184,6 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("return-type", "Two paths through a function return values of different types, or not what the function declares."),
     ("schedule", "A part of the model has no lowering to loops yet. The message names it."),
-    ("syntax", "The code does not parse as Python, or uses Python that TorchScript does not have."),
-    ("target", "The target, CPU or feature is not known. `kiln targets` lists them."),
-    (
-        "threads",
-        "kiln cannot use several threads in one call yet. Different instances of a model can be used by different threads.",
-    ),
-    ("too-deep", "Code is nested more deeply than kiln follows."),
-    ("bad-operands", "An operator in a constructor does not take values of these types, as in Python."),
-    (
-        "class",
-        "A source file may hold many classes: --class names the model, or is a call of it with arguments: --class 'Net(width=2)'. It may also name a \
-        function that makes the module, or a function that is the model itself. An archive holds one module; it needs no --class.",
-    ),
-    (
-        "import",
-        "A module that the model's files import cannot be read. Imports of your own files are looked for beside the model's file.",
-    ),
     ("sort-objects", "A list of tuples that hold objects cannot be sorted yet. Sort a list of the objects, or of numbers."),
     (
         "source-init",
@@ -198,20 +191,13 @@ pub const CODES: &[(&str, &str)] = &[
         torch.nn, and PyTorch's operators on tensors. What it does not know, it refuses at your line.\n\nRewrite the line, or script the model in Python and \
         compile the archive: torch.jit.script(model).save(\"model.pt\").",
     ),
-    ("unpack", "The number of values is not that of the names on the left of the assignment."),
+    ("syntax", "The code does not parse as Python, or uses Python that TorchScript does not have."),
+    ("target", "The target, CPU or feature is not known. `kiln targets` lists them."),
     (
-        "weight-extra",
-        "The weights have tensors that the model has not: they are those of another model, or of the model with other arguments. Give the class with \
-        the arguments that the weights were made with: --class 'Net(width=2)'.",
+        "threads",
+        "kiln cannot use several threads in one call yet. Different instances of a model can be used by different threads.",
     ),
-    (
-        "weight-missing",
-        "A parameter or buffer has no values: the weights do not have it under its name, or there are no weights. Names are those of `model.state_dict()`; \
-        save them with torch.save(model.state_dict(), \"weights.pt\") or as safetensors. A buffer that is computed in the constructor and registered with \
-        persistent=False needs no weights.",
-    ),
-    ("weight-shape", "A tensor in the weights has another shape than the parameter or buffer of its name."),
-    ("weight-type", "A tensor in the weights holds integers where the model has floating-point numbers, or the other way round."),
+    ("too-deep", "Code is nested more deeply than kiln follows."),
     ("too-large", "The file, function or unrolled loop is larger than kiln follows."),
     ("tune", "kiln cannot read measured kernel choices yet."),
     ("type-mismatch", "A value is not of the type that is needed here."),
@@ -230,6 +216,7 @@ pub const CODES: &[(&str, &str)] = &[
         "PyTorch has no operator of this name, or kiln does not know of it. Operators that an app registers itself, and those of other libraries, cannot be compiled.",
     ),
     ("unknown-type", "The type of this value must be given by an annotation."),
+    ("unpack", "The number of values is not that of the names on the left of the assignment."),
     ("unpack-count", "A tuple or list is unpacked into another number of names than it has elements."),
     ("unpack-list", "A list cannot be unpacked into a starred name."),
     ("unpack-type", "Only tuples, lists and tensors can be unpacked."),
@@ -251,6 +238,19 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("unsupported-value", "The model holds a value that kiln cannot represent, such as a complex or sparse tensor."),
     ("unusable-name", "This name stands for something that can only be called or looked into."),
+    (
+        "weight-extra",
+        "The weights have tensors that the model has not: they are those of another model, or of the model with other arguments. Give the class with \
+        the arguments that the weights were made with: --class 'Net(width=2)'.",
+    ),
+    (
+        "weight-missing",
+        "A parameter or buffer has no values: the weights do not have it under its name, or there are no weights. Names are those of `model.state_dict()`; \
+        save them with torch.save(model.state_dict(), \"weights.pt\") or as safetensors. A buffer that is computed in the constructor and registered with \
+        persistent=False needs no weights.",
+    ),
+    ("weight-shape", "A tensor in the weights has another shape than the parameter or buffer of its name."),
+    ("weight-type", "A tensor in the weights holds integers where the model has floating-point numbers, or the other way round."),
     (
         "weights-out",
         "kiln cannot write weights into a file of their own yet. They are a part of the object, in read-only data that processes share.",

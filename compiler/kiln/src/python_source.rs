@@ -34,7 +34,7 @@ pub fn open(origin: &Origin) -> Result<Parsed> {
     let weights = origin.weights.as_deref().map(read_weights).transpose()?;
     let (mut sources, mut timings) = (SourceMap::default(), Timings::default());
     let mut host = Compiler::new(path.parent().unwrap_or(Path::new("")).to_owned());
-    let request = Request { file: (&name, &text), module: &module, class, weights: weights.as_ref() };
+    let request = Request { file: (&name, &text), module: &module, class, weights: weights.as_ref(), is_check: origin.is_check };
     let archive = timings.stage("read", || kiln_source::evaluate(&request, &mut sources, &mut host));
     let archive = archive.map_err(|errors| Error::new(errors, &sources))?;
     Ok(Parsed { sources, archive, timings })
@@ -117,7 +117,7 @@ impl Compiler {
         let mut prelude = Prelude::new(&self.sources, &self.prelude);
         let residual = specialise(&mut program, &mut prelude, &[method]).map_err(|error| error.message.clone())?;
         let graph = &residual.methods[0].graph;
-        let Some(&value) = graph.blocks[graph.entry].yields.first() else { return Err("this raises".into()) };
+        let Some(&value) = graph.blocks[graph.entry].yields.first() else { return Err(raised_message(graph)) };
         let all_known = tensors.iter().all(|tensor| matches!(tensor, TensorValue::Known(_)));
         match computed(graph, value) {
             Some(value) if !all_known || is_complete(&value) => Ok(value),
@@ -135,6 +135,19 @@ impl Compiler {
         let method = method(&model.program, &[]).ok_or("the computation has no function")?;
         let result = run_once(&model, method).map_err(said)?;
         from_value(result).ok_or_else(|| "a constructor cannot use a result of this type".into())
+    }
+}
+
+/// The message of a graph that always raises.
+fn raised_message(graph: &Graph) -> String {
+    let nodes = graph.blocks[graph.entry].nodes.iter().rev();
+    let message = nodes.map(|&node| &graph.nodes[node]).find_map(|node| match node.op {
+        Op::Raise(_) => node.args.first().and_then(|&message| graph.as_const(message)),
+        _ => None,
+    });
+    match message {
+        Some(Literal::Str(text)) => text.clone(),
+        _ => "this raises".into(),
     }
 }
 
@@ -199,16 +212,8 @@ fn archive(file: FileId, module: SourceModule, tensors: &[TensorValue]) -> Archi
     }
     let copies = copies.into_iter().filter_map(|line| statement(&line));
     forward.body.splice(0..0, copies);
-    let class = ClassDef {
-        span: Span::NONE,
-        name: CLASS.into(),
-        bases: parse_expression("Module", Span::NONE).into_iter().collect(),
-        decorators: Vec::new(),
-        fields,
-        methods: vec![forward],
-        inherited: Vec::new(),
-        aliases: Vec::new(),
-    };
+    let bases = parse_expression("Module", Span::NONE).into_iter().collect();
+    let class = ClassDef { fields, methods: vec![forward], ..ClassDef::new(CLASS, bases, Span::NONE) };
     let state = ObjectState::Attributes(attributes);
     archive.root = Some(archive.heap.push(HeapItem::Object { class: format!("{UNIT}.{CLASS}"), state }));
     let module = SourceModule { items: vec![AstItem::Class(class)] };

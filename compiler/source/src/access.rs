@@ -1,9 +1,10 @@
 //! Attributes and items.
 
 use crate::evaluator::{Eval, Evaluator, Frame, error, unsupported};
-use crate::value::{ClassKind, TensorValue, Value};
+use crate::value::{ClassKind, Table, TensorValue, Value};
 use kiln_frontend::ast::{Expr, ExprKind};
 use kiln_support::Span;
+use std::rc::Rc;
 
 impl Evaluator<'_> {
     /// `object.name`.
@@ -51,7 +52,9 @@ impl Evaluator<'_> {
             Value::Tensor(_) => self.tensor_attribute(object, name, at),
             Value::Function(function) if matches!(name, "__name__" | "__qualname__") => Ok(Value::str(&function.def.name)),
             Value::Device(text) if name == "type" => Ok(Value::str(text.split(':').next().unwrap_or_default())),
-            Value::Str(_) | Value::List(_) | Value::Dict(_) | Value::Tuple(_) => Ok(Value::builtin(object.clone(), name)),
+            Value::Str(_) | Value::List(_) | Value::Dict(_) | Value::Table(..) | Value::Tuple(_) => {
+                Ok(Value::builtin(object.clone(), name))
+            }
             other => Err(no_attribute(&format!("a value of type {}", other.type_name()), name, at)),
         }
     }
@@ -60,10 +63,8 @@ impl Evaluator<'_> {
         let Value::Object(own) = object else { return Err(no_attribute("this value", name, at)) };
         match name {
             "__class__" => Ok(Value::Class(own.class.clone())),
-            "_modules" if own.class.kind == ClassKind::Module => {
-                let items = own.children().into_iter().map(|(name, module)| (Value::str(name), Value::Object(module)));
-                Ok(Value::dict(items.collect()))
-            }
+            "_modules" if own.class.kind == ClassKind::Module => Ok(Value::Table(own.clone(), Table::Modules)),
+            "_parameters" if own.class.kind == ClassKind::Module => Ok(Value::Table(own.clone(), Table::Parameters)),
             "_fields" if own.class.kind == ClassKind::NamedTuple => {
                 Ok(Value::tuple(own.attributes.borrow().iter().map(|(name, _)| Value::str(name)).collect()))
             }
@@ -92,7 +93,8 @@ impl Evaluator<'_> {
             "requires_grad" => Value::Bool(tensor.is_parameter.get()),
             "T" | "mT" | "H" | "real" => {
                 drop(value);
-                return self.tensor_code(&format!("return t0.{name}"), std::slice::from_ref(object), at);
+                let view = self.tensor_code(&format!("return t0.{name}"), std::slice::from_ref(object), at)?;
+                return Ok(shared(view, object));
             }
             _ => Value::builtin(object.clone(), name),
         })
@@ -102,6 +104,11 @@ impl Evaluator<'_> {
     pub fn set_attribute(&mut self, object: &Value, name: &str, value: Value, at: Span) -> Eval<()> {
         match object {
             Value::Object(object) => {
+                let is_part = value.as_module().is_some() || matches!(&value, Value::Tensor(t) if t.is_parameter.get());
+                if is_part && object.class.kind == ClassKind::Module && object.get("training").is_none() {
+                    let message = format!("`{name}` is assigned before `super().__init__()` is called");
+                    return Err(error("raised", message, at));
+                }
                 object.set(name, value);
                 Ok(())
             }
@@ -122,7 +129,8 @@ impl Evaluator<'_> {
         if let Value::Tensor(_) = container {
             let mut tensors = vec![container.clone()];
             let text = self.index_text(index, &mut tensors, frame)?;
-            return self.tensor_code(&format!("return t0[{text}]"), &tensors, at);
+            let item = self.tensor_code(&format!("return t0[{text}]"), &tensors, at)?;
+            return Ok(shared(item, container));
         }
         // A type with arguments, where a type stands for a value.
         if let Value::Path(path) = container {
@@ -138,6 +146,11 @@ impl Evaluator<'_> {
     /// `container[index]` for an evaluated index.
     pub fn item_at(&mut self, container: &Value, index: &Value, at: Span) -> Eval<Value> {
         match container {
+            Value::Table(object, table) => {
+                let found =
+                    object.table(*table).into_iter().find(|(name, _)| matches!(index, Value::Str(key) if **key == **name));
+                found.map(|(_, value)| value).ok_or_else(|| error("raised", format!("KeyError: {}", self.repr(index)), at))
+            }
             Value::Dict(items) => {
                 let found = items.borrow().iter().find(|(key, _)| key.equals(index)).map(|(_, value)| value.clone());
                 found.ok_or_else(|| error("raised", format!("KeyError: {}", self.repr(index)), at))
@@ -193,6 +206,7 @@ impl Evaluator<'_> {
     pub fn set_item(&mut self, container: &Expr, index: &Expr, value: Value, frame: &mut Frame, at: Span) -> Eval<()> {
         let target = self.expr(container, frame)?;
         if let Value::Tensor(tensor) = &target {
+            self.require_own(tensor, at)?;
             self.fill_blank(tensor, at)?;
             let mut tensors = vec![target.clone()];
             let text = self.index_text(index, &mut tensors, frame)?;
@@ -206,6 +220,10 @@ impl Evaluator<'_> {
         }
         let index = self.expr(index, frame)?;
         match &target {
+            Value::Table(object, _) => match &index {
+                Value::Str(name) => object.set(name, value),
+                _ => return Err(error("bad-arguments", "the name of an attribute is a string", at)),
+            },
             Value::Dict(items) => crate::containers::dict_set(&mut items.borrow_mut(), index, value),
             Value::List(items) => {
                 let mut items = items.borrow_mut();
@@ -228,6 +246,11 @@ impl Evaluator<'_> {
     /// `del container[index]`.
     pub fn delete_item(&mut self, container: &Value, index: &Value, at: Span) -> Eval<()> {
         match container {
+            Value::Table(object, _) => {
+                if let Value::Str(name) = index {
+                    object.remove(name);
+                }
+            }
             Value::Dict(items) => items.borrow_mut().retain(|(key, _)| !key.equals(index)),
             Value::List(items) => {
                 let place = index.as_int().and_then(|i| position(i, items.borrow().len()));
@@ -238,6 +261,15 @@ impl Evaluator<'_> {
         }
         Ok(())
     }
+}
+
+/// Tensors that share their memory: neither can be written to here, since the other would have to show it.
+pub fn shared(view: Value, base: &Value) -> Value {
+    if let (Value::Tensor(own), Value::Tensor(base)) = (&view, base) {
+        own.is_view.set(true);
+        base.views.borrow_mut().push(Rc::downgrade(own));
+    }
+    view
 }
 
 /// A Python index as a position.

@@ -5,6 +5,7 @@ use crate::statements::Flow;
 use crate::value::{ClassKind, Function, Lambda, Object, Partial, Value};
 use kiln_frontend::ast::{Expr, ExprKind, Param};
 use kiln_support::Span;
+use kiln_support::diag::Label;
 use std::rc::Rc;
 
 /// Keyword arguments, in order.
@@ -95,6 +96,9 @@ impl Evaluator<'_> {
         at: Span,
     ) -> Eval<Value> {
         let def = function.def.clone();
+        if let Some(decorator) = def.unknown_decorator() {
+            return Err(unsupported("a function with a decorator of your own is not supported", decorator.span));
+        }
         let mut frame = Frame::of_unit(function.unit.clone());
         frame.class.clone_from(&function.class);
         if let Some(receiver) = receiver {
@@ -103,13 +107,28 @@ impl Evaluator<'_> {
         } else if function.class.is_some() {
             frame.receiver = args.first().cloned();
         }
-        self.deeper(at, |evaluator| {
+        let name = match &function.class {
+            Some(class) if def.name == "__init__" => class.name.clone(),
+            Some(class) => format!("{}.{}", class.name, def.name),
+            None => def.name.clone(),
+        };
+        let is_bundled = function.unit.starts_with("torch.nn");
+        let result = self.deeper(at, |evaluator| {
             let stars = (def.vararg.as_deref(), def.kwarg.as_deref());
-            evaluator.bind_arguments(&def.name, &def.params, stars, args, keywords, &mut frame, at)?;
+            evaluator.bind_arguments(&name, &def.params, stars, args, keywords, &mut frame, at)?;
             match evaluator.run(&def.body, &mut frame)? {
                 Flow::Return(value) => Ok(value),
                 _ => Ok(Value::None),
             }
+        });
+        // What goes wrong inside the bundled library is shown at the user's call.
+        result.map_err(|mut error| {
+            let is_user = !at.is_none() && !self.sources.file(at.file).name.starts_with("kiln torch.nn");
+            if is_bundled && is_user && error.labels.first().is_none_or(|label| label.span != at) {
+                error.labels.retain(|label| !self.sources.file(label.span.file).name.starts_with("kiln torch.nn"));
+                error.labels.insert(0, Label { span: at, text: String::new() });
+            }
+            error
         })
     }
 
@@ -134,6 +153,13 @@ impl Evaluator<'_> {
         frame: &mut Frame,
         at: Span,
     ) -> Eval<()> {
+        let unknown = keywords.iter().find(|(own, _)| !params.iter().any(|param| param.name == *own));
+        if let (None, Some((keyword, _))) = (kwarg, unknown) {
+            let mut error = error("bad-arguments", format!("`{name}` has no argument `{keyword}`"), at);
+            let near = params.iter().map(|param| param.name.as_str()).find(|own| crate::evaluator::is_near(keyword, own));
+            error.help = near.map(|near| format!("did you mean `{near}`?"));
+            return Err(error);
+        }
         let mut positional = args.into_iter();
         for param in params {
             let by_name = keywords.iter().position(|(own, _)| *own == param.name);
@@ -145,7 +171,7 @@ impl Evaluator<'_> {
                 (Some(value), None) => value,
                 (None, Some(i)) => keywords.remove(i).1,
                 (None, None) => match &param.default {
-                    Some(default) => self.expr(default, &mut Frame::of_unit(frame.unit.clone()))?,
+                    Some(default) => self.default_value(default, frame)?,
                     None => return Err(error("bad-arguments", format!("`{name}`: argument `{}` is missing", param.name), at)),
                 },
             };
@@ -160,15 +186,21 @@ impl Evaluator<'_> {
             }
             None => {}
         }
-        match (kwarg, keywords.first()) {
-            (Some(kwarg), _) => {
-                let items = keywords.into_iter().map(|(key, value)| (Value::str(key), value)).collect();
-                frame.vars.insert(kwarg.to_owned(), Value::dict(items));
-                Ok(())
-            }
-            (None, Some((keyword, _))) => Err(error("bad-arguments", format!("`{name}` has no argument `{keyword}`"), at)),
-            (None, None) => Ok(()),
+        if let Some(kwarg) = kwarg {
+            let items = keywords.into_iter().map(|(key, value)| (Value::str(key), value)).collect();
+            frame.vars.insert(kwarg.to_owned(), Value::dict(items));
         }
+        Ok(())
+    }
+
+    /// A default value: made once, when the function is defined.
+    fn default_value(&mut self, default: &Expr, frame: &Frame) -> Eval<Value> {
+        if let Some(value) = self.defaults.get(&default.span).filter(|_| !default.span.is_none()) {
+            return Ok(value.clone());
+        }
+        let value = self.expr(default, &mut Frame::of_unit(frame.unit.clone()))?;
+        self.defaults.insert(default.span, value.clone());
+        Ok(value)
     }
 
     /// `Class(...)`.
@@ -180,19 +212,21 @@ impl Evaluator<'_> {
             ClassKind::Module | ClassKind::Plain => {}
         }
         let object = Rc::new(Object::new(class.clone()));
-        if class.kind == ClassKind::Module {
-            object.set("training", Value::Bool(false));
-        }
-        let value = Value::Object(object);
+        let value = Value::Object(object.clone());
         match self.class_attribute(class, "__init__", at)? {
             Some(init) => {
                 let bound = self.bind(init, value.clone());
                 self.call(bound, args, keywords, at)?;
             }
+            None if class.kind == ClassKind::Module => object.set("training", Value::Bool(false)),
             None if class.kind == ClassKind::Plain && class.def.is_some() && !args.is_empty() => {
                 return Err(error("bad-arguments", format!("`{}` takes no arguments", class.name), at));
             }
             None => {}
+        }
+        if class.kind == ClassKind::Module && object.get("training").is_none() {
+            let message = format!("the constructor of `{}` does not call `super().__init__()`", class.name);
+            return Err(error("raised", message, at));
         }
         Ok(value)
     }

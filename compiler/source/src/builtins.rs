@@ -402,7 +402,15 @@ fn deep_copy(value: &Value, done: &mut Vec<(Value, Value)>) -> Value {
         return copy.clone();
     }
     match value {
-        Value::List(items) => Value::list(items.borrow().iter().map(|item| deep_copy(item, done)).collect()),
+        Value::List(items) => {
+            let copy = Value::list(Vec::new());
+            done.push((value.clone(), copy.clone()));
+            let copied = items.borrow().iter().map(|item| deep_copy(item, done)).collect();
+            if let Value::List(own) = &copy {
+                *own.borrow_mut() = copied;
+            }
+            copy
+        }
         Value::Tuple(items) => Value::tuple(items.iter().map(|item| deep_copy(item, done)).collect()),
         Value::Dict(items) => {
             Value::dict(items.borrow().iter().map(|(key, item)| (deep_copy(key, done), deep_copy(item, done))).collect())

@@ -30,6 +30,12 @@ impl Evaluator<'_> {
             return Ok(class.clone());
         }
         let def = self.units[unit].classes[name].clone();
+        if let Some((span, foreign)) = def.foreign.first() {
+            return Err(Box::new(foreign.error(*span)));
+        }
+        if let Some(&span) = self.units[unit].patched.get(name) {
+            return Err(unsupported(format!("assigning an attribute of the class `{name}` is not supported"), span));
+        }
         let mut bases = Vec::new();
         let mut kind = ClassKind::Plain;
         for base in &def.bases {
@@ -43,7 +49,8 @@ impl Evaluator<'_> {
                     kind = match &*path {
                         "enum.Enum" | "enum.IntEnum" | "enum.Flag" => ClassKind::Enum,
                         "typing.NamedTuple" => ClassKind::NamedTuple,
-                        _ => kind,
+                        "builtins.object" | "abc.ABC" | "typing.Generic" | "typing.Protocol" => kind,
+                        _ => return Err(unsupported(format!("a class that derives from `{path}` is not supported"), base.span)),
                     };
                 }
                 _ => return Err(unsupported("a class can only derive from classes", base.span)),
@@ -85,8 +92,13 @@ impl Evaluator<'_> {
                 return Ok(Some(Value::Function(Rc::new(function))));
             }
             if let Some(value) = def.fields.iter().rev().find(|field| field.name == name).and_then(|field| field.value.as_ref()) {
+                if let Some(known) = self.defaults.get(&value.span) {
+                    return Ok(Some(known.clone()));
+                }
                 let unit = class.unit.clone();
-                return self.deeper(at, |evaluator| evaluator.expr(value, &mut Frame::of_unit(unit))).map(Some);
+                let found = self.deeper(at, |evaluator| evaluator.expr(value, &mut Frame::of_unit(unit)))?;
+                self.defaults.insert(value.span, found.clone());
+                return Ok(Some(found));
             }
         }
         Ok(None)

@@ -27,6 +27,22 @@ impl Evaluator<'_> {
             Value::Str(text) => self.str_method(text, name, &args, &keywords, at),
             Value::List(_) => self.list_method(receiver, name, args, &keywords, at),
             Value::Dict(_) => self.dict_method(receiver, name, args, keywords, at),
+            Value::Table(object, table) => {
+                let entries = object.table(*table);
+                match (name, args.as_slice()) {
+                    ("clear", []) => entries.iter().for_each(|(name, _)| object.remove(name)),
+                    ("pop", [Value::Str(key)]) => {
+                        let found = entries.into_iter().find(|(name, _)| **name == **key).map(|(_, value)| value);
+                        object.remove(key);
+                        return found.ok_or_else(|| error("raised", format!("KeyError: '{key}'"), at));
+                    }
+                    _ => {
+                        let dict = Value::dict(entries.into_iter().map(|(name, value)| (Value::str(name), value)).collect());
+                        return self.dict_method(&dict, name, args, keywords, at);
+                    }
+                }
+                Ok(Value::None)
+            }
             Value::Tuple(items) => match (name, args.as_slice()) {
                 ("index", [item]) => self.index_of(items, item, at),
                 ("count", [item]) => Ok(Value::Int(items.iter().filter(|own| own.equals(item)).count() as i64)),

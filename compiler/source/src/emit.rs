@@ -43,6 +43,14 @@ pub fn archive(evaluator: &mut Evaluator, root: &Value) -> Eval<Archive> {
     Ok(emitter.archive)
 }
 
+/// The attributes of a module: those with a type, those that stand for a function or class, and those that cannot be held, with the
+/// reason.
+struct Attributes {
+    fields: Vec<FieldDef>,
+    aliases: Vec<(String, String)>,
+    refused: Vec<(String, String)>,
+}
+
 /// A class in the making: unit and definition.
 type Made = (String, ClassDef);
 
@@ -70,7 +78,7 @@ impl Emitter {
         for (_, child) in object.children() {
             self.class_of(evaluator, &child, depth + 1)?;
         }
-        let (mut fields, aliases) = self.fields(object);
+        let Attributes { mut fields, aliases, refused } = self.fields(object);
         for field in fields.iter_mut().filter(|field| constants.contains(&field.name)) {
             make_final(field, object.get(&field.name));
         }
@@ -82,13 +90,14 @@ impl Emitter {
         let kind = format!("{}\n{}", object.class.path(), texts.join("\n"));
         let path = match self.kinds.iter().find(|(own, _)| *own == kind) {
             Some((_, path)) => path.clone(),
-            None => self.make_class(&object.class, kind, fields, aliases),
+            None => self.make_class(&object.class, kind, Attributes { fields, aliases, refused }),
         };
         self.classes.insert(Rc::as_ptr(object), path.clone());
         Ok(path)
     }
 
-    fn make_class(&mut self, class: &Rc<Class>, kind: String, fields: Vec<FieldDef>, aliases: Vec<(String, String)>) -> String {
+    fn make_class(&mut self, class: &Rc<Class>, kind: String, attributes: Attributes) -> String {
+        let Attributes { fields, aliases, refused } = attributes;
         let prefix = format!("{}\n", class.path());
         let others = self.kinds.iter().filter(|(own, _)| own.starts_with(&prefix)).count();
         let name = if others == 0 { class.name.clone() } else { format!("{}${}", class.name, others + 1) };
@@ -96,15 +105,14 @@ impl Emitter {
         self.kinds.push((kind, path.clone()));
         let (methods, inherited) = methods(class);
         let span = class.def.as_ref().map_or(Span::NONE, |def| def.span);
-        let bases = vec![named("Module")];
-        let def = ClassDef { span, name, bases, decorators: Vec::new(), fields, methods, inherited, aliases };
+        let def = ClassDef { fields, methods, inherited, refused, aliases, ..ClassDef::new(name, vec![named("Module")], span) };
         self.made.push((class.unit.to_string(), def));
         path
     }
 
-    /// The attributes of a module with their types, and those that stand for functions and classes.
-    fn fields(&self, object: &Object) -> (Vec<FieldDef>, Vec<(String, String)>) {
-        let (mut fields, mut aliases) = (Vec::new(), Vec::new());
+    /// The attributes of a module.
+    fn fields(&self, object: &Object) -> Attributes {
+        let (mut fields, mut aliases, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in object.attributes.borrow().iter() {
             let alias = match value {
                 Value::Function(function) => Some(format!("{}.{}", function.unit, function.def.name)),
@@ -121,11 +129,14 @@ impl Emitter {
             let is_module = value.as_module().is_some();
             let written = if is_module { None } else { self.written_type(object, name, value) };
             // What TorchScript cannot hold is no attribute: an error where a method reads it.
-            if let Some(annotation) = written.or(inferred) {
-                fields.push(FieldDef { span: Span::NONE, name: name.clone(), annotation: Some(annotation), value: None });
+            match written.or(inferred) {
+                Some(annotation) => {
+                    fields.push(FieldDef { span: Span::NONE, name: name.clone(), annotation: Some(annotation), value: None });
+                }
+                None => refused.push((name.clone(), why_refused(value))),
             }
         }
-        (fields, aliases)
+        Attributes { fields, aliases, refused }
     }
 
     /// The type that the source writes down for an attribute.
@@ -238,16 +249,7 @@ impl Emitter {
         forward.name = "forward".into();
         forward.decorators.clear();
         let name = format!("{}$Module", def.name);
-        let class = ClassDef {
-            span: def.span,
-            name: name.clone(),
-            bases: vec![named("Module")],
-            decorators: Vec::new(),
-            fields: Vec::new(),
-            methods: vec![forward],
-            inherited: Vec::new(),
-            aliases: Vec::new(),
-        };
+        let class = ClassDef { methods: vec![forward], ..ClassDef::new(name.clone(), vec![named("Module")], def.span) };
         self.made.push((unit.to_owned(), class));
         let state = ObjectState::Attributes(Vec::new());
         let id = self.archive.heap.push(HeapItem::Object { class: format!("{unit}.{name}"), state });
@@ -260,6 +262,7 @@ impl Emitter {
         for unit in ["torch.nn.functional", "torch.nn.utils.rnn"] {
             let _ = evaluator.has_unit(unit, Span::NONE);
         }
+        load_imports(evaluator);
         let mut made = std::mem::take(&mut self.made);
         let paths: Vec<String> = evaluator.units.keys().cloned().collect();
         for path in paths {
@@ -269,6 +272,7 @@ impl Emitter {
             for item in items {
                 match item {
                     AstItem::Class(def) => out.extend(other_class(evaluator, &path, def).map(AstItem::Class)),
+                    AstItem::Statement(stmt) => out.push(AstItem::Statement(evaluator.units[&path].settled(stmt))),
                     other => out.push(other),
                 }
             }
@@ -282,6 +286,22 @@ impl Emitter {
             let module = SourceModule { items: out };
             self.archive.code.insert(path, CodeFile { file, module, dialect: Dialect::Python });
         }
+    }
+}
+
+/// Why TorchScript cannot hold a value in an attribute.
+fn why_refused(value: &Value) -> String {
+    let holds_module = |items: &[Value]| items.iter().any(|item| item.as_module().is_some());
+    match value {
+        Value::List(items) if holds_module(&items.borrow()) => "it is a list of modules; use nn.ModuleList".into(),
+        Value::Tuple(items) if holds_module(items) => "it is a tuple of modules; use nn.ModuleList".into(),
+        Value::Dict(items) if items.borrow().iter().any(|(_, item)| item.as_module().is_some()) => {
+            "it is a dict of modules; use nn.ModuleDict".into()
+        }
+        Value::Dict(items) if items.borrow().is_empty() => "the type of an empty dict is not known; annotate it".into(),
+        Value::List(_) | Value::Dict(_) => "its elements are of several types".into(),
+        Value::Lambda(_) => "it is a lambda; use a function or a method".into(),
+        other => format!("TorchScript has no type for a {}", other.type_name()),
     }
 }
 
@@ -330,6 +350,27 @@ fn set_constants(evaluator: &mut Evaluator, object: &Object) -> Eval<Vec<String>
         }
     }
     Ok(constants)
+}
+
+/// Reads the files that functions and methods may refer to; what is not there is an error where it is used.
+fn load_imports(evaluator: &mut Evaluator) {
+    let mut done = std::collections::BTreeSet::new();
+    loop {
+        let all = evaluator.units.values().flat_map(|unit| unit.imports.values().cloned());
+        let open: Vec<String> = all.filter(|path| !path.starts_with("torch.") && !done.contains(path)).collect();
+        if open.is_empty() {
+            return;
+        }
+        for path in open {
+            let module = path.rsplit_once('.').map_or("", |(module, _)| module).to_owned();
+            for candidate in [path.clone(), module] {
+                if !candidate.is_empty() {
+                    let _ = evaluator.has_unit(&candidate, Span::NONE);
+                }
+            }
+            done.insert(path);
+        }
+    }
 }
 
 /// A class that is no module, as typing expects it; modules have been made, and what cannot be read is never used.

@@ -33,12 +33,23 @@ pub struct Frame {
     /// The class whose method it is, and the receiver: what `super()` refers to.
     pub class: Option<Rc<Class>>,
     pub receiver: Option<Value>,
+    /// Variables of loops and comprehensions.
+    pub loop_names: BTreeSet<String>,
 }
 
 impl Frame {
     /// The top of a file.
     pub fn of_unit(unit: Rc<str>) -> Frame {
-        Frame { unit, vars: HashMap::new(), class: None, receiver: None }
+        Frame { unit, vars: HashMap::new(), class: None, receiver: None, loop_names: BTreeSet::new() }
+    }
+
+    /// Notes the variables of a loop.
+    pub fn note_loop(&mut self, target: &kiln_frontend::ast::Expr) {
+        match &target.kind {
+            ExprKind::Name(name) => drop(self.loop_names.insert(name.clone())),
+            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|item| self.note_loop(item)),
+            _ => {}
+        }
     }
 }
 
@@ -54,6 +65,8 @@ pub struct Evaluator<'h> {
     pub module_class: Rc<Class>,
     /// Values of names at the top of files.
     pub globals: HashMap<(String, String), Value>,
+    /// Default values of parameters, and values in class bodies, by their place.
+    pub defaults: HashMap<Span, Value>,
     /// Names of that kind that are being computed.
     pub open_globals: Vec<(String, String)>,
     pub steps: u64,
@@ -70,6 +83,7 @@ impl<'h> Evaluator<'h> {
             classes: HashMap::new(),
             module_class: crate::classes::module_class(),
             globals: HashMap::new(),
+            defaults: HashMap::new(),
             open_globals: Vec::new(),
             steps: 0,
             depth: 0,
@@ -170,6 +184,8 @@ impl<'h> Evaluator<'h> {
             Value::path("torch.nn.Parameter")
         } else if let Some(path) = found.imports.get(name).cloned() {
             self.resolve(&path, at)?
+        } else if let Some(&span) = found.unsettled.get(name) {
+            return Err(Box::new(crate::units::unsettled().error(span)));
         } else if let Some(expr) = found.constant(name) {
             if self.open_globals.contains(&key) {
                 return Err(error("circular-constant", format!("`{name}` is defined by itself"), at));
@@ -195,17 +211,36 @@ impl<'h> Evaluator<'h> {
         }
         let Some((unit, name)) = path.rsplit_once('.') else { return Ok(Value::path(path)) };
         let unit = if unit.starts_with("torch.nn.modules") { "torch.nn" } else { unit };
-        if self.has_unit(unit, at)?
-            && let Some(value) = self.global(unit, name, at)?
-        {
-            return Ok(value);
+        if self.has_unit(unit, at)? {
+            if let Some(value) = self.global(unit, name, at)? {
+                return Ok(value);
+            }
+            let is_class = name.starts_with(char::is_uppercase);
+            if unit == "torch.nn" && is_class && !matches!(name, "Buffer" | "Parameter") || !unit.starts_with("torch") {
+                return Err(self.not_in_unit(unit, name, at));
+            }
         }
         Ok(Value::path(path))
     }
 }
 
+impl Evaluator<'_> {
+    /// The error for a name that a unit does not define.
+    fn not_in_unit(&self, unit: &str, name: &str, at: Span) -> Box<Diagnostic> {
+        let found = &self.units[unit];
+        let mut near: Vec<&str> =
+            found.functions.keys().chain(found.classes.keys()).map(String::as_str).filter(|other| is_near(name, other)).collect();
+        near.sort_unstable();
+        let mut error = error("no-attribute", format!("`{unit}` has no `{name}`"), at);
+        if !near.is_empty() {
+            error.help = Some(format!("did you mean `{}`?", near.join("`, `")));
+        }
+        error
+    }
+}
+
 /// Whether two names differ by a slip: in case, or by one character.
-fn is_near(a: &str, b: &str) -> bool {
+pub fn is_near(a: &str, b: &str) -> bool {
     let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
     let common = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
     let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();

@@ -6,6 +6,9 @@ use kiln_frontend::ast::{Expr, ExprKind, FStringPart, UnaryOp};
 use kiln_support::Span;
 use std::rc::Rc;
 
+/// Containers inside one another that a text shows.
+const MAX_REPR_DEPTH: usize = 20;
+
 impl Evaluator<'_> {
     /// The value of an expression.
     pub fn expr(&mut self, expr: &Expr, frame: &mut Frame) -> Eval<Value> {
@@ -89,12 +92,15 @@ impl Evaluator<'_> {
                 })?;
                 Value::dict(out)
             }
-            ExprKind::Lambda { params, body } => Value::Lambda(Rc::new(Lambda {
-                unit: frame.unit.clone(),
-                params: params.clone(),
-                body: (**body).clone(),
-                vars: frame.vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            })),
+            ExprKind::Lambda { params, body } => {
+                self.refuse_late_binding(params, body, frame, at)?;
+                Value::Lambda(Rc::new(Lambda {
+                    unit: frame.unit.clone(),
+                    params: params.clone(),
+                    body: (**body).clone(),
+                    vars: frame.vars.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+                }))
+            }
             ExprKind::Slice { .. } | ExprKind::Starred(_) => return Err(unsupported("this cannot stand here", at)),
             ExprKind::Foreign(foreign) => return Err(Box::new(foreign.error(at))),
         })
@@ -126,6 +132,7 @@ impl Evaluator<'_> {
         let iterated = self.expr(iter, frame)?;
         // Its variables are its own.
         let outer = frame.vars.clone();
+        frame.note_loop(target);
         for item in self.items(&iterated, iter.span)? {
             self.assign(target, item, frame)?;
             let mut holds = true;
@@ -138,6 +145,18 @@ impl Evaluator<'_> {
         }
         frame.vars = outer;
         Ok(())
+    }
+
+    /// A lambda sees the last value of a loop's variable in Python, and would see the present one here.
+    fn refuse_late_binding(&self, params: &[kiln_frontend::ast::Param], body: &Expr, frame: &Frame, at: Span) -> Eval<()> {
+        let is_own = |name: &str| params.iter().any(|param| param.name == name);
+        let late = names_in(body).into_iter().find(|name| !is_own(name) && frame.loop_names.contains(name));
+        let has_default = params.iter().any(|param| param.default.is_some());
+        match late {
+            Some(name) => Err(unsupported(format!("a lambda that reads the loop's variable `{name}` is not supported"), at)),
+            None if has_default => Err(unsupported("a default value in a lambda is not supported", at)),
+            None => Ok(()),
+        }
     }
 
     fn bool_op(&mut self, is_and: bool, values: &[Expr], frame: &mut Frame) -> Eval<Value> {
@@ -161,6 +180,14 @@ impl Evaluator<'_> {
                     let value = self.expr(value, frame)?;
                     out.push_str(&self.text(&value));
                 }
+                FStringPart::Formatted(value, spec) => {
+                    let at = value.span;
+                    let value = self.expr(value, frame)?;
+                    let text = crate::format::formatted(&value, &self.text(&value), spec);
+                    let text =
+                        text.ok_or_else(|| unsupported(format!("the format `{spec}` is not supported in a constructor"), at))?;
+                    out.push_str(&text);
+                }
             }
         }
         Ok(Value::str(out))
@@ -176,13 +203,19 @@ impl Evaluator<'_> {
 
     /// A value as `repr` gives it.
     pub fn repr(&self, value: &Value) -> String {
-        let all = |items: &[Value]| items.iter().map(|item| self.repr(item)).collect::<Vec<_>>().join(", ");
+        self.repr_at(value, 0)
+    }
+
+    fn repr_at(&self, value: &Value, depth: usize) -> String {
+        if depth > MAX_REPR_DEPTH {
+            return "...".into();
+        }
+        let all = |items: &[Value]| items.iter().map(|item| self.repr_at(item, depth + 1)).collect::<Vec<_>>().join(", ");
         match value {
             Value::None => "None".into(),
             Value::Bool(b) => if *b { "True" } else { "False" }.into(),
             Value::Int(i) => i.to_string(),
-            Value::Float(x) if x.fract() == 0.0 && x.abs() < 1e16 => format!("{x:.1}"),
-            Value::Float(x) => x.to_string(),
+            Value::Float(x) => crate::format::float(*x),
             Value::Str(text) => format!("'{text}'"),
             Value::Device(text) => format!("device(type='{text}')"),
             Value::List(items) => format!("[{}]", all(&items.borrow())),
@@ -190,7 +223,9 @@ impl Evaluator<'_> {
             Value::Tuple(items) => format!("({})", all(items)),
             Value::Dict(items) => {
                 let items = items.borrow();
-                let texts = items.iter().map(|(key, value)| format!("{}: {}", self.repr(key), self.repr(value)));
+                let texts = items
+                    .iter()
+                    .map(|(key, value)| format!("{}: {}", self.repr_at(key, depth + 1), self.repr_at(value, depth + 1)));
                 format!("{{{}}}", texts.collect::<Vec<_>>().join(", "))
             }
             Value::Path(path) => path.to_string(),
@@ -204,6 +239,7 @@ impl Evaluator<'_> {
             Value::List(items) => Ok(items.borrow().clone()),
             Value::Tuple(items) => Ok(items.to_vec()),
             Value::Dict(items) => Ok(items.borrow().iter().map(|(key, _)| key.clone()).collect()),
+            Value::Table(object, table) => Ok(object.table(*table).into_iter().map(|(name, _)| Value::str(name)).collect()),
             Value::Str(text) => Ok(text.chars().map(|c| Value::str(c.to_string())).collect()),
             Value::Object(object) => match self.class_attribute(&object.class, "__iter__", at)? {
                 Some(iter) => {
@@ -216,9 +252,46 @@ impl Evaluator<'_> {
             Value::Class(class) => self.members(&class.clone(), at),
             Value::Tensor(tensor) => {
                 let rows = tensor.value.borrow().shape().first().copied().unwrap_or(0);
-                (0..rows).map(|row| self.tensor_code(&format!("return t0[{row}]"), std::slice::from_ref(value), at)).collect()
+                let row = |this: &mut Self, row: i64| {
+                    let item = this.tensor_code(&format!("return t0[{row}]"), std::slice::from_ref(value), at)?;
+                    Ok(crate::access::shared(item, value))
+                };
+                (0..rows).map(|at| row(self, at)).collect()
             }
             other => Err(unsupported(format!("a value of type {} cannot be iterated over", other.type_name()), at)),
         }
+    }
+}
+
+/// The names that an expression reads.
+fn names_in(expr: &Expr) -> Vec<String> {
+    let mut out = Vec::new();
+    collect_names(expr, &mut out);
+    out
+}
+
+fn collect_names(expr: &Expr, out: &mut Vec<String>) {
+    let mut all = |items: &[&Expr]| items.iter().for_each(|item| collect_names(item, out));
+    match &expr.kind {
+        ExprKind::Name(name) => out.push(name.clone()),
+        ExprKind::Attribute { value, .. } | ExprKind::Starred(value) => all(&[value]),
+        ExprKind::Subscript { value, index } => all(&[value, index]),
+        ExprKind::Call { func, args, keywords } => {
+            all(&[func]);
+            all(&args.iter().collect::<Vec<_>>());
+            all(&keywords.iter().map(|(_, value)| value).collect::<Vec<_>>());
+        }
+        ExprKind::Binary { left, right, .. } => all(&[left, right]),
+        ExprKind::Unary { operand, .. } => all(&[operand]),
+        ExprKind::BoolOp { values, .. } | ExprKind::List(values) | ExprKind::Tuple(values) => {
+            all(&values.iter().collect::<Vec<_>>())
+        }
+        ExprKind::Compare { left, rest } => {
+            all(&[left]);
+            all(&rest.iter().map(|(_, value)| value).collect::<Vec<_>>());
+        }
+        ExprKind::IfElse { test, body, orelse } => all(&[test, body, orelse]),
+        ExprKind::Lambda { body, .. } => all(&[body]),
+        _ => {}
     }
 }

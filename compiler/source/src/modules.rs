@@ -92,7 +92,13 @@ impl Evaluator<'_> {
     ) -> Eval<Value> {
         let this = Value::Object(module.clone());
         Ok(match name {
-            "__init__" | "register_forward_hook" | "register_forward_pre_hook" => Value::None,
+            "__init__" => {
+                module.set("training", Value::Bool(false));
+                Value::None
+            }
+            "register_forward_hook" | "register_forward_pre_hook" => {
+                return Err(unsupported("a hook of a module is not supported: call the function in `forward`", at));
+            }
             "eval" | "train" | "cpu" | "cuda" | "float" | "requires_grad_" => this,
             "half" | "double" => return Err(unsupported(format!("`{name}()` in a constructor is not supported"), at)),
             "to" => this,
@@ -114,7 +120,12 @@ impl Evaluator<'_> {
             }
             "add_module" | "register_module" => {
                 let [name, child] = self.named_arguments(name, ["name", "module"], args, keywords, at)?;
-                module.set(&attribute_name(name, at)?, child.unwrap_or(Value::None));
+                let child = child.unwrap_or(Value::None);
+                if child.as_module().is_none() && !matches!(child, Value::None) {
+                    return Err(error("raised", format!("{} is not a Module subclass", child.type_name()), at));
+                }
+                let this = Value::Object(module.clone());
+                self.set_attribute(&this, &attribute_name(name, at)?, child, at)?;
                 Value::None
             }
             "__setattr__" => {

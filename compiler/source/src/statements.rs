@@ -67,6 +67,7 @@ impl Evaluator<'_> {
             }
             StmtKind::For { target, iter, body } => {
                 let iterated = self.expr(iter, frame)?;
+                frame.note_loop(target);
                 for item in self.items(&iterated, iter.span)? {
                     self.assign(target, item, frame)?;
                     match self.run(body, frame)? {
@@ -228,9 +229,5 @@ fn annotated_type(value: &Expr) -> Option<&Expr> {
 
 /// `a.b.c` of nested attributes.
 pub fn dotted(expr: &Expr) -> Option<String> {
-    match &expr.kind {
-        ExprKind::Name(name) => Some(name.clone()),
-        ExprKind::Attribute { value, name } => Some(format!("{}.{name}", dotted(value)?)),
-        _ => None,
-    }
+    expr.dotted()
 }

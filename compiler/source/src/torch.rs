@@ -18,6 +18,11 @@ impl Evaluator<'_> {
                 let Some(Value::Tensor(tensor)) = args.first() else {
                     return Err(error("bad-arguments", "`Parameter` takes a tensor", at));
                 };
+                let needs_gradient =
+                    args.get(1).or(keywords.first().map(|(_, value)| value)).is_none_or(|v| v.truth() != Some(false));
+                if needs_gradient && name.ends_with("Parameter") && !tensor.value.borrow().dtype().is_float() {
+                    return Err(error("raised", "Only Tensors of floating point and complex dtype can require gradients", at));
+                }
                 let value = tensor.value.borrow().clone();
                 return Ok(Value::Tensor(Rc::new(Tensor::new(value, name.ends_with("Parameter")))));
             }
@@ -75,6 +80,7 @@ impl Evaluator<'_> {
         let Some(Value::Tensor(tensor)) = &target else {
             return Err(error("bad-arguments", format!("`{name}` takes a tensor"), at));
         };
+        self.require_own(tensor, at)?;
         let value = args.next().or_else(|| keywords.into_iter().find(|(name, _)| name == "val").map(|(_, value)| value));
         let filled = match (name, value.as_ref().and_then(Value::as_float)) {
             ("zeros_", _) => Some("0".to_owned()),
@@ -84,9 +90,9 @@ impl Evaluator<'_> {
         };
         let new = match filled {
             Some(text) => {
-                let open = Value::tensor(open_of(&tensor.value.borrow()));
-                let code = format!("return torch.full_like(t0, {text})");
-                match self.tensor_code(&code, &[open], at)? {
+                let (shape, dtype) = (tensor.value.borrow().shape().to_vec(), tensor.value.borrow().dtype().torch_name());
+                let code = format!("return torch.full({shape:?}, {text}, dtype=torch.{dtype})");
+                match self.tensor_code(&code, &[], at)? {
                     Value::Tensor(new) => new.value.borrow().clone(),
                     _ => return Err(unsupported(format!("`torch.nn.init.{name}` is not supported"), at)),
                 }
@@ -95,6 +101,15 @@ impl Evaluator<'_> {
         };
         *tensor.value.borrow_mut() = new;
         Ok(target.expect("it was looked at"))
+    }
+
+    /// An error where a tensor that is about to be written shares its memory with another.
+    pub fn require_own(&self, tensor: &Tensor, at: Span) -> Eval<()> {
+        if tensor.is_view.get() || tensor.views.borrow().iter().any(|view| view.strong_count() > 0) {
+            let message = "writing to a tensor that shares its memory with another one is not supported in a constructor";
+            return Err(unsupported(message, at));
+        }
+        Ok(())
     }
 
     /// Gives a tensor that is about to be written some elements, where it has none and nobody can tell.
@@ -112,6 +127,9 @@ impl Evaluator<'_> {
     /// Calls a method of a tensor.
     pub fn tensor_method(&mut self, receiver: &Value, name: &str, args: Vec<Value>, keywords: Keywords, at: Span) -> Eval<Value> {
         let Value::Tensor(tensor) = receiver else { return Err(unsupported("this is not a tensor", at)) };
+        if name.ends_with('_') && !name.ends_with("__") && !matches!(name, "requires_grad_" | "detach_") {
+            self.require_own(tensor, at)?;
+        }
         if matches!(name, "normal_" | "uniform_" | "random_" | "trunc_normal_" | "bernoulli_" | "exponential_") {
             let open = open_of(&tensor.value.borrow());
             *tensor.value.borrow_mut() = open;
@@ -133,7 +151,8 @@ impl Evaluator<'_> {
                 }
                 ("fill", [value]) => {
                     let value = self.code_of(value, &mut tensors, at)?;
-                    format!("torch.full_like(t0, {value})")
+                    let (shape, dtype) = (tensor.value.borrow().shape().to_vec(), tensor.value.borrow().dtype().torch_name());
+                    format!("torch.full({shape:?}, {value}, dtype=torch.{dtype})")
                 }
                 _ => self.call_text(&format!("t0.{plain}"), &args, &keywords, &mut tensors, at)?,
             };
@@ -145,7 +164,8 @@ impl Evaluator<'_> {
             return Ok(receiver.clone());
         }
         let text = self.call_text(&format!("t0.{name}"), &args, &keywords, &mut tensors, at)?;
-        self.tensor_code(&format!("return {text}"), &tensors, at)
+        let result = self.tensor_code(&format!("return {text}"), &tensors, at)?;
+        Ok(if VIEWS.contains(&name) { shared_all(result, receiver) } else { result })
     }
 
     /// `left op right` where one is a tensor.
@@ -248,6 +268,59 @@ impl Evaluator<'_> {
                 self.code_of(&value, tensors, index.span)?
             }
         })
+    }
+}
+
+/// Methods whose results share the tensor's memory, or may.
+const VIEWS: &[&str] = &[
+    "view",
+    "view_as",
+    "reshape",
+    "reshape_as",
+    "t",
+    "transpose",
+    "permute",
+    "movedim",
+    "swapaxes",
+    "swapdims",
+    "squeeze",
+    "unsqueeze",
+    "expand",
+    "expand_as",
+    "narrow",
+    "select",
+    "diagonal",
+    "unfold",
+    "flatten",
+    "unflatten",
+    "ravel",
+    "chunk",
+    "split",
+    "unbind",
+    "tensor_split",
+    "to",
+    "float",
+    "double",
+    "half",
+    "long",
+    "int",
+    "type",
+    "type_as",
+    "detach",
+];
+
+/// [`shared`](crate::access::shared) for every tensor of a result.
+fn shared_all(result: Value, base: &Value) -> Value {
+    match result {
+        Value::List(items) => {
+            items.borrow().iter().for_each(|item| drop(crate::access::shared(item.clone(), base)));
+            Value::List(items)
+        }
+        Value::Tuple(items) => {
+            items.iter().for_each(|item| drop(crate::access::shared(item.clone(), base)));
+            Value::Tuple(items)
+        }
+        one => crate::access::shared(one, base),
     }
 }
 

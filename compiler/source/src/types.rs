@@ -1,6 +1,6 @@
 //! The TorchScript type of an attribute, as an annotation.
 
-use crate::value::{ClassKind, Value};
+use crate::value::{ClassKind, MAX_DEPTH, Value};
 use kiln_frontend::ast::{Expr, ExprKind};
 use kiln_support::Span;
 
@@ -21,6 +21,13 @@ pub fn generic(name: &str, args: Vec<Expr>) -> Expr {
 /// The type that TorchScript infers for a value (`torch._C._jit_try_infer_type`); none for what it cannot hold. `class_path`
 /// names the class of a module.
 pub fn infer(value: &Value, class_path: &dyn Fn(&Value) -> Option<String>) -> Option<Expr> {
+    infer_at(value, class_path, 0)
+}
+
+fn infer_at(value: &Value, class_path: &dyn Fn(&Value) -> Option<String>, depth: usize) -> Option<Expr> {
+    if depth > MAX_DEPTH {
+        return None;
+    }
     Some(match value {
         Value::None => named("NoneType"),
         Value::Bool(_) => named("bool"),
@@ -30,15 +37,17 @@ pub fn infer(value: &Value, class_path: &dyn Fn(&Value) -> Option<String>) -> Op
         Value::Device(_) => named("Device"),
         Value::Tensor(_) => named("Tensor"),
         Value::Path(path) if dtype(path).is_some() => named("int"),
-        Value::List(items) => generic("List", vec![common(&items.borrow(), class_path)?]),
-        Value::Tuple(items) => generic("Tuple", items.iter().map(|item| infer(item, class_path)).collect::<Option<Vec<_>>>()?),
+        Value::List(items) => generic("List", vec![common(&items.borrow(), class_path, depth)?]),
+        Value::Tuple(items) => {
+            generic("Tuple", items.iter().map(|item| infer_at(item, class_path, depth + 1)).collect::<Option<Vec<_>>>()?)
+        }
         Value::Dict(items) => {
             let items = items.borrow();
             let (keys, values): (Vec<Value>, Vec<Value>) = items.iter().cloned().unzip();
             if keys.is_empty() {
                 return None;
             }
-            generic("Dict", vec![common(&keys, class_path)?, common(&values, class_path)?])
+            generic("Dict", vec![common(&keys, class_path, depth)?, common(&values, class_path, depth)?])
         }
         Value::Object(object) => match object.class.kind {
             ClassKind::Module => named(class_path(value)?),
@@ -50,8 +59,8 @@ pub fn infer(value: &Value, class_path: &dyn Fn(&Value) -> Option<String>) -> Op
 }
 
 /// The type of all items; an empty list holds tensors.
-fn common(items: &[Value], class_path: &dyn Fn(&Value) -> Option<String>) -> Option<Expr> {
-    let mut types = items.iter().map(|item| infer(item, class_path));
+fn common(items: &[Value], class_path: &dyn Fn(&Value) -> Option<String>, depth: usize) -> Option<Expr> {
+    let mut types = items.iter().map(|item| infer_at(item, class_path, depth + 1));
     let Some(first) = types.next() else { return Some(named("Tensor")) };
     let first = first?;
     let text = text_of(&first);

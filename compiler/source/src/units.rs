@@ -4,10 +4,10 @@
 
 use crate::evaluator::{Eval, Evaluator, error};
 use kiln_frontend::ast::Expr;
-use kiln_frontend::ast::{ClassDef, FunctionDef, Item, SourceModule, StmtKind};
+use kiln_frontend::ast::{ClassDef, ExprKind, Foreign, FunctionDef, Item, Item as AstItem, SourceModule, Stmt, StmtKind};
 use kiln_frontend::python::parse_source;
 use kiln_support::{Diagnostic, FileId, Span};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// The bundled library: the unit and the files it is made of.
@@ -45,6 +45,10 @@ pub struct Unit {
     pub classes: HashMap<String, Rc<ClassDef>>,
     /// Local name to full path.
     pub imports: HashMap<String, String>,
+    /// Names at the top of the file whose value depends on more than one assignment, and where.
+    pub unsettled: HashMap<String, Span>,
+    /// Classes whose attributes are assigned at the top of the file, and where.
+    pub patched: HashMap<String, Span>,
 }
 
 impl Unit {
@@ -67,7 +71,52 @@ impl Unit {
                 Item::Statement(_) => {}
             }
         }
-        Unit { file, module, functions, classes, imports }
+        let mut unit = Unit { file, module, functions, classes, imports, unsettled: HashMap::new(), patched: HashMap::new() };
+        unit.note_statements();
+        unit
+    }
+
+    /// Finds the names that one plain assignment does not define.
+    fn note_statements(&mut self) {
+        let (mut seen, mut unsettled, mut patched) = (BTreeSet::new(), HashMap::new(), HashMap::new());
+        for item in &self.module.items {
+            let AstItem::Statement(stmt) = item else { continue };
+            match &stmt.kind {
+                StmtKind::Assign { targets, value, .. } => {
+                    for target in targets {
+                        for name in target_names(target) {
+                            if value.is_some() && !seen.insert(name.clone()) {
+                                unsettled.insert(name, stmt.span);
+                            }
+                        }
+                        if let ExprKind::Attribute { value, .. } = &target.kind
+                            && let ExprKind::Name(name) = &value.kind
+                        {
+                            patched.insert(name.clone(), stmt.span);
+                        }
+                        if let ExprKind::Subscript { value, .. } = &target.kind
+                            && let ExprKind::Name(name) = &value.kind
+                        {
+                            unsettled.insert(name.clone(), stmt.span);
+                        }
+                    }
+                }
+                _ => assigned_names(stmt, &mut |name| {
+                    unsettled.insert(name, stmt.span);
+                }),
+            }
+        }
+        (self.unsettled, self.patched) = (unsettled, patched);
+    }
+
+    /// A statement at the top of the file, as typing may read it.
+    pub fn settled(&self, mut stmt: Stmt) -> Stmt {
+        if let StmtKind::Assign { targets, value: Some(value), .. } = &mut stmt.kind
+            && targets.iter().flat_map(target_names).any(|name| self.unsettled.contains_key(&name))
+        {
+            value.kind = ExprKind::Foreign(unsettled());
+        }
+        stmt
     }
 
     /// The expression that a name is assigned at the top of the file: the last one.
@@ -79,6 +128,50 @@ impl Unit {
             },
             _ => None,
         })
+    }
+}
+
+/// What stands for a value that is not settled.
+pub fn unsettled() -> Foreign {
+    Foreign {
+        what: "a name that the top of the file assigns more than once, or under a condition,".into(),
+        help: "assign it once, by one plain assignment".into(),
+        defines: None,
+    }
+}
+
+/// The names that a target assigns.
+fn target_names(target: &Expr) -> Vec<String> {
+    match &target.kind {
+        ExprKind::Name(name) => vec![name.clone()],
+        ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().flat_map(target_names).collect(),
+        ExprKind::Starred(inner) => target_names(inner),
+        _ => Vec::new(),
+    }
+}
+
+/// The names that a statement and those inside assign.
+fn assigned_names(stmt: &Stmt, found: &mut impl FnMut(String)) {
+    match &stmt.kind {
+        StmtKind::Assign { targets, .. } => targets.iter().flat_map(target_names).for_each(found),
+        StmtKind::AugAssign { target, .. } => target_names(target).into_iter().for_each(found),
+        StmtKind::If { body, orelse, .. } => body.iter().chain(orelse).for_each(|stmt| assigned_names(stmt, found)),
+        StmtKind::While { body, .. } | StmtKind::With { body, .. } => body.iter().for_each(|stmt| assigned_names(stmt, found)),
+        StmtKind::For { target, body, .. } => {
+            target_names(target).into_iter().for_each(&mut *found);
+            body.iter().for_each(|stmt| assigned_names(stmt, found));
+        }
+        StmtKind::Expr(Expr { kind: ExprKind::Call { func, .. }, .. }) => {
+            // `names.append(...)`
+            if let ExprKind::Attribute { value, name } = &func.kind
+                && let ExprKind::Name(object) = &value.kind
+                && matches!(name.as_str(), "append" | "extend" | "insert" | "update" | "pop" | "remove" | "clear" | "setdefault")
+            {
+                found(object.clone());
+            }
+        }
+        StmtKind::Delete(targets) => targets.iter().flat_map(target_names).for_each(found),
+        _ => {}
     }
 }
 

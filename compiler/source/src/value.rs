@@ -4,7 +4,7 @@ use kiln_frontend::ast::{ClassDef, Expr, FunctionDef, Param};
 use kiln_support::{DType, TensorData};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// A value.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub enum Value {
     List(Rc<RefCell<Vec<Value>>>),
     Tuple(Rc<[Value]>),
     Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    /// `_modules` or `_parameters` of a module.
+    Table(Rc<Object>, Table),
     Function(Rc<Function>),
     Lambda(Rc<Lambda>),
     /// A function with its receiver.
@@ -34,6 +36,13 @@ pub enum Value {
     Partial(Rc<Partial>),
     /// `super()`: where to look after, and in what.
     Super(Rc<Class>, Rc<Object>),
+}
+
+/// Which attributes of a module a [`Value::Table`] holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Table {
+    Modules,
+    Parameters,
 }
 
 /// A tensor: its elements, or only what they will be like.
@@ -69,12 +78,22 @@ pub struct Tensor {
     pub is_parameter: Cell<bool>,
     /// Whether it comes from `torch.empty` itself: what is not written to it means nothing.
     pub is_blank: Cell<bool>,
+    /// Whether it may share its memory with an older tensor: it cannot be written to here.
+    pub is_view: Cell<bool>,
+    /// Tensors that may share its memory: while one is there, it cannot be written to.
+    pub views: RefCell<Vec<Weak<Tensor>>>,
 }
 
 impl Tensor {
     /// A tensor of its own.
     pub fn new(value: TensorValue, is_parameter: bool) -> Tensor {
-        Tensor { value: RefCell::new(value), is_parameter: Cell::new(is_parameter), is_blank: Cell::new(false) }
+        Tensor {
+            value: RefCell::new(value),
+            is_parameter: Cell::new(is_parameter),
+            is_blank: Cell::new(false),
+            is_view: Cell::new(false),
+            views: RefCell::default(),
+        }
     }
 }
 
@@ -158,6 +177,15 @@ impl Object {
         self.attributes.borrow_mut().retain(|(own, _)| own != name);
     }
 
+    /// The entries of a table.
+    pub fn table(&self, table: Table) -> Vec<(String, Value)> {
+        let is_entry = |value: &Value| match table {
+            Table::Modules => value.as_module().is_some(),
+            Table::Parameters => matches!(value, Value::Tensor(tensor) if tensor.is_parameter.get()),
+        };
+        self.attributes.borrow().iter().filter(|(_, value)| is_entry(value)).cloned().collect()
+    }
+
     /// The modules directly inside, in order.
     pub fn children(&self) -> Vec<(String, Rc<Object>)> {
         let attributes = self.attributes.borrow();
@@ -229,7 +257,7 @@ impl Value {
             Value::Tensor(_) => "Tensor".into(),
             Value::List(_) => "list".into(),
             Value::Tuple(_) => "tuple".into(),
-            Value::Dict(_) => "dict".into(),
+            Value::Dict(_) | Value::Table(..) => "dict".into(),
             Value::Function(_) | Value::Lambda(_) | Value::Partial(_) => "function".into(),
             Value::Method(..) | Value::Builtin(..) => "method".into(),
             Value::Class(_) => "class".into(),
@@ -251,6 +279,7 @@ impl Value {
             Value::List(items) => !items.borrow().is_empty(),
             Value::Tuple(items) => !items.is_empty(),
             Value::Dict(items) => !items.borrow().is_empty(),
+            Value::Table(object, table) => !object.table(*table).is_empty(),
             Value::Tensor(tensor) => match &*tensor.value.borrow() {
                 TensorValue::Known(data) if data.len() == 1 => data.get(0).as_bool(),
                 _ => return None,
@@ -279,15 +308,24 @@ impl Value {
 
     /// Python's `==` for what has one without tensors.
     pub fn equals(&self, other: &Value) -> bool {
+        self.equals_at(other, 0)
+    }
+
+    /// What is nested too deeply, or contains itself, is equal to nothing.
+    fn equals_at(&self, other: &Value, depth: usize) -> bool {
+        if depth > MAX_DEPTH {
+            return false;
+        }
         match (self, other) {
             (Value::None, Value::None) => true,
             (Value::Str(a), Value::Str(b)) | (Value::Device(a), Value::Device(b)) | (Value::Path(a), Value::Path(b)) => a == b,
-            (Value::List(a), Value::List(b)) => same_items(&a.borrow(), &b.borrow()),
-            (Value::Tuple(a), Value::Tuple(b)) => same_items(a, b),
+            (Value::List(a), Value::List(b)) => same_items(&a.borrow(), &b.borrow(), depth),
+            (Value::Tuple(a), Value::Tuple(b)) => same_items(a, b, depth),
             (Value::Dict(a), Value::Dict(b)) => {
                 let (a, b) = (a.borrow(), b.borrow());
                 a.len() == b.len()
-                    && a.iter().all(|(key, value)| b.iter().any(|(other, found)| key.equals(other) && value.equals(found)))
+                    && a.iter()
+                        .all(|(key, value)| b.iter().any(|(other, found)| key.equals(other) && value.equals_at(found, depth + 1)))
             }
             (Value::Member(a), Value::Member(b)) => Rc::ptr_eq(&a.class, &b.class) && a.name == b.name,
             (Value::Bool(_) | Value::Int(_) | Value::Float(_), Value::Bool(_) | Value::Int(_) | Value::Float(_)) => {
@@ -321,6 +359,9 @@ impl Value {
     }
 }
 
-fn same_items(a: &[Value], b: &[Value]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals(b))
+/// Containers inside one another.
+pub const MAX_DEPTH: usize = 50;
+
+fn same_items(a: &[Value], b: &[Value], depth: usize) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.equals_at(b, depth + 1))
 }

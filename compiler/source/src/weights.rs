@@ -62,6 +62,26 @@ pub fn apply(root: &Value, weights: &Weights) -> Result<(), Vec<Diagnostic>> {
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
+/// Gives every tensor without elements some.
+pub fn fill_with_zeros(root: &Value) {
+    let Some(root) = root.as_module() else { return };
+    let mut modules = Vec::new();
+    walk(&root, "", &mut modules);
+    for (_, module) in &modules {
+        for (_, value) in module.attributes.borrow().iter() {
+            let Value::Tensor(tensor) = value else { continue };
+            let open = match &*tensor.value.borrow() {
+                TensorValue::Open(dtype, shape) => Some((*dtype, shape.clone())),
+                TensorValue::Known(_) => None,
+            };
+            if let Some((dtype, shape)) = open {
+                let bytes = vec![0; kiln_support::tensor::count(&shape) * dtype.size()];
+                *tensor.value.borrow_mut() = TensorValue::Known(TensorData::new(dtype, shape, bytes));
+            }
+        }
+    }
+}
+
 /// An error where a tensor has no elements yet.
 pub fn require_all(root: &Value, has_weights: bool) -> Result<(), Vec<Diagnostic>> {
     let Some(root) = root.as_module() else { return Ok(()) };

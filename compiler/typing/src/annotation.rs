@@ -155,11 +155,7 @@ pub(crate) fn broadcasts(annotation: &Expr) -> Option<u8> {
 
 /// `a.b.c` of nested attributes.
 pub(crate) fn dotted(expr: &Expr) -> Option<String> {
-    match &expr.kind {
-        ExprKind::Name(name) => Some(name.clone()),
-        ExprKind::Attribute { value, name } => Some(format!("{}.{name}", dotted(value)?)),
-        _ => None,
-    }
+    expr.dotted()
 }
 
 fn not_a_type(what: &str, at: Span) -> Box<kiln_support::Diagnostic> {

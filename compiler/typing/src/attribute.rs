@@ -192,6 +192,9 @@ impl Body<'_, '_> {
         if let Some(error) = self.session.broken_methods.get(&(class, name.to_owned())) {
             return Err(error.clone());
         }
+        if let Some(why) = self.session.refused_attribute(class, name) {
+            return Err(error("no-attribute", format!("the attribute `{name}` cannot be read: {why}"), at));
+        }
         match name {
             "values" | "children" if is_module => Ok(Sugar::Special("module_values", Some(value))),
             "items" | "named_children" if is_module => Ok(Sugar::Special("module_items", Some(value))),
@@ -245,6 +248,11 @@ impl Body<'_, '_> {
                 ty => Err(error("no-attribute", format!("attributes of a `{}` cannot be set", self.show(ty)), at)),
             };
         };
+        // No tensor becomes a number by being kept.
+        if self.ty(value).is_tensor() && matches!(ty, Type::Int | Type::Float | Type::Bool) {
+            let message = format!("the attribute `{name}` is a `{}`: a tensor cannot be assigned to it", self.show(&ty));
+            return Err(Box::new(Diagnostic::model("type-mismatch", message).at(at).help("write int(x), float(x) or bool(x)")));
+        }
         let value = self.fit(value, &ty, at)?;
         self.graph.add_node(self.block, Op::SetAttr(name.to_owned()), vec![object, value], Vec::new(), at);
         Ok(())

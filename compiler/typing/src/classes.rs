@@ -42,6 +42,9 @@ impl<'s> Session<'s> {
         let Some(&def) = self.units.get(unit).and_then(|u| u.classes.get(name)) else {
             return Ok(None);
         };
+        if let Some((span, foreign)) = def.foreign.first() {
+            return Err(Box::new(foreign.error(*span)));
+        }
         let class = Class { name: path.clone(), kind: kind_of(def), fields: Vec::new(), methods: Vec::new(), span: def.span };
         let id = self.program.classes.push(class);
         self.class_ids.insert(path, id);
@@ -172,6 +175,12 @@ impl<'s> Session<'s> {
     /// Whether a function of the program is decorated with a name.
     pub fn has_decorator(&self, func: FuncId, name: &str) -> bool {
         self.declared.get(&func).is_some_and(|declared| is_decorated(declared.def, name))
+    }
+
+    /// Why an attribute of a class cannot be held.
+    pub fn refused_attribute(&self, class: ClassId, name: &str) -> Option<&'s str> {
+        let (_, def) = self.class_defs.get(&class)?;
+        def.refused.iter().find(|(own, _)| own == name).map(|(_, why)| why.as_str())
     }
 
     /// The full path of what an attribute of a class stands for.

@@ -34,7 +34,10 @@ impl<'s> Session<'s> {
         for method in if methods.is_empty() { &default } else { methods } {
             match self.program.classes[class].method(method) {
                 Some(func) => self.reach(func, Span::NONE)?,
-                None => self.report(self.no_method(class, method)),
+                None => {
+                    let broken = self.broken_methods.get(&(class, method.clone())).cloned();
+                    self.report(broken.unwrap_or_else(|| self.no_method(class, method)));
+                }
             }
         }
         Ok(())

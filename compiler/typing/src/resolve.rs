@@ -42,6 +42,9 @@ impl Body<'_, '_> {
             return Ok(Some(Sugar::Class(class)));
         }
         if let Some(path) = self.session.import(&unit, name) {
+            if let Some(error) = self.session.missing_import(&path, at) {
+                return Err(error);
+            }
             return self.dotted_name(&path, at).map(Some);
         }
         let Some(expr) = module_constant(self.session, &unit, name) else { return Ok(None) };
@@ -166,6 +169,10 @@ impl Body<'_, '_> {
         }
         if let Some(ty) = crate::annotation::primitive(&full) {
             return Ok(Sugar::Type(ty));
+        }
+        let module = full.strip_suffix(&format!(".{name}")).filter(|module| self.session.units.contains_key(*module));
+        if let Some(module) = module.filter(|_| !TORCH_MODULES.contains(&path)) {
+            return Err(self.session.not_in_unit(module, name, at));
         }
         let is_module = name.starts_with(char::is_lowercase) || name.starts_with('_');
         if self.dialect == Dialect::Archive || !is_module || !TORCH_MODULES.contains(&path) {

@@ -42,6 +42,26 @@ impl<'s> Unit<'s> {
     }
 }
 
+/// Modules of Python and PyTorch whose names mean something here.
+const KNOWN_MODULES: &[&str] = &[
+    "torch",
+    "typing",
+    "typing_extensions",
+    "math",
+    "cmath",
+    "ops",
+    "__torch__",
+    "builtins",
+    "enum",
+    "collections",
+    "dataclasses",
+    "functools",
+    "copy",
+    "abc",
+    "warnings",
+    "__future__",
+];
+
 /// How far a function is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Progress {
@@ -165,6 +185,10 @@ impl<'s> Session<'s> {
             let error = crate::unsupported("unsupported-syntax", message, def.name_span);
             return Err(Box::new(error.help("give every parameter a name")));
         }
+        if let Some(decorator) = def.unknown_decorator().filter(|_| self.units[unit].dialect == Dialect::Source) {
+            let message = "a function with a decorator of your own is not supported";
+            return Err(crate::unsupported("unsupported-syntax", message, decorator.span));
+        }
         let mut params = Vec::new();
         let first_commented =
             usize::from(receiver.is_some() && def.type_comment.as_ref().is_some_and(|(p, _)| p.len() + 1 == def.params.len()));
@@ -175,11 +199,12 @@ impl<'s> Session<'s> {
                 (Some(annotation), _) => self.type_of(annotation, unit)?,
                 (None, _) => Type::TENSOR,
             };
+            let broadcasts = param.annotation.as_ref().and_then(crate::annotation::broadcasts);
             let default = match &param.default {
-                Some(value) => Some(self.constant(value, &ty, unit)?),
+                Some(value) if broadcasts.is_some() => Some(self.broadcast_default(value, &ty, broadcasts, unit)?),
+                Some(value) => Some(self.default_value(value, &ty, unit)?),
                 None => None,
             };
-            let broadcasts = param.annotation.as_ref().and_then(crate::annotation::broadcasts);
             params.push(Param { name: param.name.clone(), ty, default, keyword_only: param.keyword_only, broadcasts });
         }
         let returns = match (&def.returns, &def.type_comment) {
@@ -188,6 +213,44 @@ impl<'s> Session<'s> {
             (None, None) => None,
         };
         Ok((params, returns))
+    }
+
+    /// A default value, which has to be of the parameter's type.
+    fn default_value(&mut self, value: &kiln_frontend::ast::Expr, ty: &Type, unit: &str) -> Typed<Literal> {
+        let literal = self.constant(value, ty, unit)?;
+        let found = match &literal {
+            Literal::Str(_) => Type::Str,
+            Literal::Int(_) => Type::Int,
+            Literal::Float(_) => Type::Float,
+            Literal::Bool(_) => Type::Bool,
+            _ => return Ok(literal),
+        };
+        let is_plain = matches!(ty, Type::Str | Type::Int | Type::Float | Type::Bool);
+        let is_widened = matches!((&found, ty), (Type::Int, Type::Float));
+        if is_plain && found != *ty && !is_widened {
+            let (wanted, found) = (ty.display(self.program).to_string(), found.display(self.program).to_string());
+            return Err(crate::error(
+                "type-mismatch",
+                format!("the default is a `{found}`, the parameter a `{wanted}`"),
+                value.span,
+            ));
+        }
+        Ok(literal)
+    }
+
+    /// The default of a list that may be given as one element.
+    fn broadcast_default(
+        &mut self,
+        value: &kiln_frontend::ast::Expr,
+        ty: &Type,
+        count: Option<u8>,
+        unit: &str,
+    ) -> Typed<Literal> {
+        let (inner, count) = (ty.without_none(), usize::from(count.unwrap_or(1)));
+        match (crate::constants::infer(value), inner) {
+            (Ok((literal @ (Literal::Int(_) | Literal::Float(_)), _)), Type::List(_)) => Ok(Literal::List(vec![literal; count])),
+            _ => self.constant(value, ty, unit),
+        }
     }
 
     /// Marks a function as called: its body will be typed. One whose result type is not written down is
@@ -289,6 +352,38 @@ impl<'s> Session<'s> {
             }),
             _ => None,
         })
+    }
+
+    /// The error for an imported name that nobody defines.
+    pub fn missing_import(&self, path: &str, at: Span) -> Option<Box<Diagnostic>> {
+        let root = path.split('.').next().unwrap_or_default();
+        if KNOWN_MODULES.contains(&root) || self.units.contains_key(path) {
+            return None;
+        }
+        let (module, name) = path.rsplit_once('.').unwrap_or((path, ""));
+        let Some(unit) = self.units.get(module) else {
+            let is_package = self.units.keys().any(|unit| unit.starts_with(&format!("{path}.")));
+            let file = module.replace('.', "/");
+            let message = format!("there is no `{file}.py` beside the model's file, so `{path}` cannot be imported");
+            return (!is_package).then(|| crate::error("import", message, at));
+        };
+        let is_there = unit.functions.contains_key(name)
+            || unit.classes.contains_key(name)
+            || self.import(module, name).is_some()
+            || crate::constants::module_constant(self, module, name).is_some();
+        (!is_there).then(|| self.not_in_unit(module, name, at))
+    }
+
+    /// The error for a name that a unit does not define.
+    pub fn not_in_unit(&self, module: &str, name: &str, at: Span) -> Box<Diagnostic> {
+        let unit = &self.units[module];
+        let names = unit.functions.keys().chain(unit.classes.keys()).copied();
+        let near = crate::suggest::near(name, names).join("`, `");
+        let mut error = crate::error("no-attribute", format!("`{module}` has no `{name}`"), at);
+        if !near.is_empty() {
+            error.help = Some(format!("did you mean `{near}`?"));
+        }
+        error
     }
 
     /// The value of a constant expression of a given type.

@@ -36,7 +36,12 @@ impl Body<'_, '_> {
             StmtKind::Break => return self.loop_exit("break", &[EXIT, BREAK], at),
             StmtKind::Continue => return self.loop_exit("continue", &[EXIT], at),
             StmtKind::Pass => {}
-            StmtKind::Foreign(foreign) => return Err(Box::new(foreign.error(at))),
+            StmtKind::Foreign(foreign) => {
+                if let Some(name) = &foreign.defines {
+                    self.env.set(name, Binding::Unusable(String::new()));
+                }
+                return Err(Box::new(foreign.error(at)));
+            }
         }
         Ok(Step::Own(Flow::Next))
     }

@@ -18,6 +18,11 @@ impl Body<'_, '_> {
                     values.push(self.str(text, at));
                 }
                 FStringPart::Text(text) => template.push_str(text),
+                FStringPart::Formatted(value, _) => {
+                    let message = "a format specification in an f-string is not supported";
+                    let error = crate::unsupported("unsupported-syntax", message, value.span);
+                    return Err(Box::new(error.help("TorchScript knows only `{value}`")));
+                }
                 FStringPart::Value(expr) => {
                     template.push_str("{}");
                     values.push(self.value(expr)?);

@@ -223,7 +223,7 @@ pub(super) fn j0(x: f64) -> f64 {
 pub(super) fn j1(x: f64) -> f64 {
     let (size, z) = (x.abs(), x * x);
     let value = if size <= 5.0 {
-        ratio(ORDER_1.j, z) * size * (z - 14.681_970_642_123_893) * (z - 49.218_456_321_694_604)
+        ratio(ORDER_1.j, z) * size * (z - 14.681_970_642_123_893) * (z - 49.218_456_321_694_6)
     } else {
         ORDER_1.large_j(size)
     };
@@ -268,8 +268,11 @@ mod tests {
         }
     }
 
+    /// Function, argument, value.
+    type Row = (fn(f64) -> f64, f64, f64);
+
     /// Recorded from `torch.special.bessel_*` in float64.
-    const VALUES: [(fn(f64) -> f64, f64, f64); 38] = [
+    const VALUES: [Row; 38] = [
         (j0, -2.5, -0.048383776468256645),
         (j0, 0.0, 1.0),
         (j0, 1e-06, 0.99999999999975),

@@ -88,11 +88,11 @@ fn what_is_not_supported_is_3_with_its_line() {
 }
 
 #[test]
-fn python_source_says_what_to_do() {
+fn a_source_file_needs_a_class() {
     let workspace = Workspace::new(ADD);
     workspace.write("m.py", "class M: pass\n");
     let found = outcome(kiln().arg("check").arg(workspace.path("m.py")));
-    assert!(found.status == Some(3) && found.stderr.contains("help: "), "{found:?}");
+    assert!(found.status == Some(2) && found.stderr.contains("help: add --class"), "{found:?}");
 }
 
 #[test]

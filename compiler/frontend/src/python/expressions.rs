@@ -148,10 +148,15 @@ impl Converter<'_> {
             py::InterpolatedStringElement::Interpolation(part) => {
                 let plain =
                     part.format_spec.is_none() && part.conversion == py::ConversionFlag::None && part.debug_text.is_none();
-                if !plain {
-                    self.unsupported(part.range, "a format specification in an f-string", "TorchScript knows only `{value}`");
+                if plain {
+                    return FStringPart::Value(self.expr(&part.expression));
                 }
-                FStringPart::Value(self.expr(&part.expression))
+                let foreign =
+                    self.unsupported(part.range, "a format specification in an f-string", "TorchScript knows only `{value}`");
+                match literal_spec(part) {
+                    Some(spec) => FStringPart::Formatted(self.expr(&part.expression), spec),
+                    None => FStringPart::Value(Expr { span: self.span(part.range), kind: ExprKind::Foreign(foreign) }),
+                }
             }
         }
     }
@@ -218,6 +223,18 @@ impl Converter<'_> {
             [one] if !one.is_async => Ok((self.boxed(&one.target), self.boxed(&one.iter), self.exprs(&one.ifs))),
             _ => Err(self.unsupported(range, "a comprehension with several `for`, or an asynchronous one", "write nested loops")),
         }
+    }
+}
+
+/// The format specification of a part, where it is one word without conversion.
+fn literal_spec(part: &py::InterpolatedElement) -> Option<String> {
+    if part.conversion != py::ConversionFlag::None || part.debug_text.is_some() {
+        return None;
+    }
+    let spec = part.format_spec.as_ref()?;
+    match &*spec.elements {
+        [py::InterpolatedStringElement::Literal(text)] => Some(text.value.to_string()),
+        _ => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Class and function definitions of the parser library's tree to kiln's.
 
 use super::Converter;
-use crate::ast::{ClassDef, Expr, FieldDef, FunctionDef, Param};
+use crate::ast::{ClassDef, Expr, FieldDef, FunctionDef, Param, Stmt, StmtKind};
+use kiln_support::Diagnostic;
 use ruff_python_ast as py;
 use ruff_text_size::Ranged;
 
@@ -17,16 +18,8 @@ impl Converter<'_> {
         if let Some(params) = &class.type_params {
             self.unsupported(params.range, "a generic class", "write the types out");
         }
-        let mut definition = ClassDef {
-            span: self.span(class.range),
-            name: class.name.id.to_string(),
-            bases,
-            decorators: self.decorators(&class.decorator_list),
-            fields: Vec::new(),
-            methods: Vec::new(),
-            inherited: Vec::new(),
-            aliases: Vec::new(),
-        };
+        let decorators = self.decorators(&class.decorator_list);
+        let mut definition = ClassDef { decorators, ..ClassDef::new(class.name.id.as_str(), bases, self.span(class.range)) };
         for stmt in &class.body {
             self.class_member(stmt, &mut definition);
         }
@@ -49,11 +42,12 @@ impl Converter<'_> {
             py::Stmt::Pass(_) => {}
             py::Stmt::Expr(s) if s.value.is_string_literal_expr() || s.value.is_ellipsis_literal_expr() => {}
             other => {
-                self.unsupported(
+                let foreign = self.unsupported(
                     other.range(),
                     "this statement in a class body",
                     "a class body holds attributes and methods only",
                 );
+                class.foreign.push((self.span(other.range()), foreign));
             }
         }
     }
@@ -74,7 +68,8 @@ impl Converter<'_> {
         if let py::Expr::Name(name) = target {
             class.fields.push(FieldDef { span: self.span(stmt.range()), name: name.id.to_string(), annotation, value });
         } else {
-            self.unsupported(target.range(), "this assignment in a class body", "assign to a single name");
+            let foreign = self.unsupported(target.range(), "this assignment in a class body", "assign to a single name");
+            class.foreign.push((self.span(target.range()), foreign));
         }
     }
 
@@ -83,9 +78,8 @@ impl Converter<'_> {
     }
 
     pub(super) fn function(&mut self, function: &py::StmtFunctionDef) -> FunctionDef {
-        if function.is_async {
-            self.unsupported(function.name.range, "an `async` function", "use `torch.jit.fork`");
-        }
+        let asynchronous =
+            function.is_async.then(|| self.unsupported(function.name.range, "an `async` function", "use `torch.jit.fork`"));
         if let Some(params) = &function.type_params {
             self.unsupported(params.range, "a generic function", "write the types out");
         }
@@ -93,6 +87,10 @@ impl Converter<'_> {
         let (docstring, body) = split_docstring(&function.body);
         // Code that TorchScript never compiles may be any Python.
         let body = if is_left_to_python(function) { &[] } else { body };
+        let mut statements = self.body(body);
+        if let Some(foreign) = asynchronous {
+            statements = vec![Stmt { span: self.span(function.name.range), kind: StmtKind::Foreign(foreign) }];
+        }
         FunctionDef {
             span: self.span(function.range),
             name_span: self.span(function.name.range),
@@ -104,7 +102,7 @@ impl Converter<'_> {
             decorators: self.decorators(&function.decorator_list),
             type_comment,
             docstring,
-            body: self.body(body),
+            body: statements,
         }
     }
 
@@ -116,6 +114,14 @@ impl Converter<'_> {
         }
         let positional = params.posonlyargs.iter().chain(&params.args).map(|param| (param, false));
         let keyword_only = params.kwonlyargs.iter().map(|param| (param, true));
+        let all: Vec<_> = params.posonlyargs.iter().chain(&params.args).chain(&params.kwonlyargs).collect();
+        for (at, param) in all.iter().enumerate() {
+            if all[..at].iter().any(|other| other.parameter.name.id == param.parameter.name.id) {
+                let span = self.span(param.parameter.range);
+                let message = format!("invalid Python: duplicate argument `{}`", param.parameter.name.id);
+                self.syntax_error(Diagnostic::model("syntax", message).at(span));
+            }
+        }
         positional.chain(keyword_only).map(|(param, keyword_only)| self.param(param, keyword_only)).collect()
     }
 

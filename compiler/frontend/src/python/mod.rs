@@ -62,7 +62,7 @@ fn convert(sources: &SourceMap, file: FileId, dialect: Dialect) -> Result<(Sourc
         return Err(converter.errors);
     }
     let module = converter.module(parsed.suite());
-    Ok((module, converter.errors))
+    if converter.mistakes.is_empty() { Ok((module, converter.errors)) } else { Err(converter.mistakes) }
 }
 
 /// Parses the text of a type or another single expression, such as `Dict[str, List[int]]`. Every node gets the
@@ -97,11 +97,13 @@ struct Converter<'a> {
     /// The file's tokens: type comments are found among them.
     tokens: Option<&'a Tokens>,
     errors: Vec<Diagnostic>,
+    /// Mistakes of Python's own grammar that the parser library leaves to its users.
+    mistakes: Vec<Diagnostic>,
 }
 
 impl<'a> Converter<'a> {
     fn new(place: Place, text: &'a str, dialect: Dialect, tokens: Option<&'a Tokens>) -> Self {
-        Self { place, text, dialect, tokens, errors: Vec::new() }
+        Self { place, text, dialect, tokens, errors: Vec::new(), mistakes: Vec::new() }
     }
 
     fn span(&self, range: TextRange) -> Span {
@@ -117,9 +119,14 @@ impl<'a> Converter<'a> {
         }
     }
 
+    /// Records what no Python would take.
+    fn syntax_error(&mut self, error: Diagnostic) {
+        self.mistakes.push(error);
+    }
+
     /// Records a construct that is outside the scripted subset; gives what can stand for it in the tree.
     fn unsupported(&mut self, range: TextRange, what: &str, help: &str) -> Foreign {
-        let foreign = Foreign { what: what.to_owned(), help: help.to_owned() };
+        let foreign = Foreign { what: what.to_owned(), help: help.to_owned(), defines: None };
         self.error(foreign.error(self.span(range)));
         foreign
     }

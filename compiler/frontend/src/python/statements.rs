@@ -2,7 +2,7 @@
 
 use super::Converter;
 use super::expressions::binary_op;
-use crate::ast::{Item, SourceModule, Stmt, StmtKind};
+use crate::ast::{Foreign, Item, SourceModule, Stmt, StmtKind};
 use ruff_python_ast as py;
 use ruff_text_size::{Ranged, TextRange};
 
@@ -97,7 +97,13 @@ impl Converter<'_> {
             S::TypeAlias(_) => ("a `type` statement", "write `Name = type`"),
             _ => ("this statement", "rewrite it in the scripted subset of Python"),
         };
-        StmtKind::Foreign(self.unsupported(head(stmt), what, help))
+        let foreign = self.unsupported(head(stmt), what, help);
+        let defines = match stmt {
+            S::FunctionDef(function) => Some(function.name.id.to_string()),
+            S::ClassDef(class) => Some(class.name.id.to_string()),
+            _ => None,
+        };
+        StmtKind::Foreign(Foreign { defines, ..foreign })
     }
 
     fn if_stmt(&mut self, s: &py::StmtIf) -> StmtKind {
@@ -120,27 +126,31 @@ impl Converter<'_> {
     }
 
     fn while_stmt(&mut self, s: &py::StmtWhile) -> StmtKind {
-        self.refuse_loop_else(&s.orelse);
+        if let Some(foreign) = self.loop_else(&s.orelse) {
+            return StmtKind::Foreign(foreign);
+        }
         StmtKind::While { test: self.expr(&s.test), body: self.body(&s.body) }
     }
 
     fn for_stmt(&mut self, s: &py::StmtFor) -> StmtKind {
-        self.refuse_loop_else(&s.orelse);
+        if let Some(foreign) = self.loop_else(&s.orelse) {
+            return StmtKind::Foreign(foreign);
+        }
         if s.is_async {
-            self.unsupported(s.target.range(), "`async for`", "use a plain `for`");
+            return StmtKind::Foreign(self.unsupported(s.target.range(), "`async for`", "use a plain `for`"));
         }
         StmtKind::For { target: self.expr(&s.target), iter: self.expr(&s.iter), body: self.body(&s.body) }
     }
 
-    fn refuse_loop_else(&mut self, orelse: &[py::Stmt]) {
-        if let Some(first) = orelse.first() {
-            self.unsupported(first.range(), "`else` after a loop", "set a flag before `break` and test it after the loop");
-        }
+    fn loop_else(&mut self, orelse: &[py::Stmt]) -> Option<Foreign> {
+        let first = orelse.first()?;
+        Some(self.unsupported(first.range(), "`else` after a loop", "set a flag before `break` and test it after the loop"))
     }
 
     fn with_stmt(&mut self, s: &py::StmtWith) -> StmtKind {
         if s.is_async {
-            self.unsupported(s.items.first().map_or(s.range, Ranged::range), "`async with`", "use a plain `with`");
+            let place = s.items.first().map_or(s.range, Ranged::range);
+            return StmtKind::Foreign(self.unsupported(place, "`async with`", "use a plain `with`"));
         }
         let items =
             s.items.iter().map(|item| (self.expr(&item.context_expr), self.optional(item.optional_vars.as_deref()))).collect();

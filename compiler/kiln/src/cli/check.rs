@@ -2,13 +2,14 @@
 
 use super::flags::CheckFlags;
 use crate::check::unsupported_operators;
-use crate::driver::Parsed;
+use crate::driver::{Origin, Parsed};
 use crate::error::{Error, Result};
 
 /// Runs the command.
 pub fn check(flags: &CheckFlags) -> Result<()> {
-    let parsed = Parsed::open(&flags.model.origin())?;
+    let parsed = Parsed::open(&Origin { is_check: true, ..flags.model.origin() })?;
     let methods = if flags.methods.is_empty() { parsed.methods() } else { flags.methods.clone() };
+    // A model without any method has no `forward`: typing says so.
     let model = parsed.typed(&methods)?;
     let found = unsupported_operators(&model.program);
     if found.is_empty() {

@@ -53,7 +53,7 @@ pub struct ModelFlags {
 impl ModelFlags {
     /// What the model is read from.
     pub fn origin(&self) -> Origin {
-        Origin { path: self.path.clone(), class: self.class.clone(), weights: self.weights.clone() }
+        Origin { path: self.path.clone(), class: self.class.clone(), weights: self.weights.clone(), is_check: false }
     }
 }
 

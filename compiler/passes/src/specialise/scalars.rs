@@ -39,13 +39,13 @@ impl Specialiser<'_> {
             Some(Type::Float) => Kind::F64,
             _ => kind,
         };
+        if self.guard_division(key, &nums)? {
+            return Ok(None);
+        }
         if nums.iter().all(|(n, _)| n.known().is_some())
             && let Some(known) = fold(compute, value)
         {
             return Ok(Some(vec![scalar_abs(known.to_kind(wanted))]));
-        }
-        if self.guard_division(key, &nums)? {
-            return Ok(None);
         }
         let mut values = Vec::new();
         for (num, kind) in &nums {
