@@ -139,7 +139,7 @@ impl Build {
             exports.push(typed.into_method(&mut model.program));
         }
         let mut timings = Timings::default();
-        let residual = model.residual(&exports, &mut timings)?;
+        let residual = model.sound_residual(&exports, &mut timings)?;
         let plan = model.plan(&residual, target, &mut timings)?;
         let mut compiled = model.generate(&plan, target, &Listings::none(name), &mut timings)?;
         compiled.description.facts.operators = operators(&residual);

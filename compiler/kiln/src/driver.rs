@@ -21,7 +21,7 @@ use kiln_codegen::{EmittedKernel, KernelEmitter};
 use kiln_frontend::ast::{Expr, FunctionDef, Item};
 use kiln_frontend::model::{Archive, HeapItem};
 use kiln_frontend::python::Dialect;
-use kiln_graph::{ClassId, FuncId, HeapObject, Op, Program, ResidualModel};
+use kiln_graph::{ClassId, FuncId, Graph, HeapObject, Literal, Op, Program, ResidualModel};
 use kiln_loops::plan::Plan;
 use kiln_passes::pipeline::optimise;
 use kiln_passes::specialise::{Method, specialise};
@@ -203,6 +203,15 @@ impl Model {
         Ok(residual)
     }
 
+    /// The residual model of some methods, each of which can give a result: one that always raises for its input types is a
+    /// mistake found while compiling.
+    pub fn sound_residual(&self, methods: &[Method], timings: &mut Timings) -> Result<ResidualModel> {
+        let residual = self.residual(methods, timings)?;
+        let errors: Vec<Diagnostic> =
+            residual.methods.iter().filter_map(|method| always_raises(&method.name, &method.graph)).collect();
+        if errors.is_empty() { Ok(residual) } else { Err(Error::new(errors, &self.sources)) }
+    }
+
     /// The plan of a residual model.
     pub fn plan(&self, residual: &ResidualModel, target: &Target, timings: &mut Timings) -> Result<Plan<Scheduled>> {
         let desc = TargetDesc { vector: target.kernels() };
@@ -256,6 +265,18 @@ impl Model {
         }
         format!("{}:{}", self.sources.file(span.file).name, self.sources.line_column(span).0)
     }
+}
+
+/// The error for a method that raises whatever the elements of its inputs are.
+fn always_raises(name: &str, graph: &Graph) -> Option<Diagnostic> {
+    let entry = &graph.blocks[graph.entry];
+    let raise = entry.nodes.iter().rev().map(|&node| &graph.nodes[node]).find(|node| matches!(node.op, Op::Raise(_)))?;
+    let text = match raise.args.first().and_then(|&message| graph.as_const(message)) {
+        Some(Literal::Str(text)) => format!(": {text}"),
+        _ => String::new(),
+    };
+    let error = || Diagnostic::model("always-raises", format!("`{name}` always raises for these inputs{text}")).at(raise.span);
+    entry.diverges.then(error)
 }
 
 /// The operators of a residual model, by name.

@@ -6,6 +6,11 @@
 /// Codes and their texts.
 pub const CODES: &[(&str, &str)] = &[
     (
+        "always-raises",
+        "With inputs of the given types the method raises before it can give a result: sizes do not fit, or the program raises by itself. The place is that of \
+        the operator or statement that raises.\n\nGive other input types (--input), or mend the model.",
+    ),
+    (
         "archive",
         "The file is not a TorchScript archive, or it is damaged: a record is missing, a size does not fit, or its pickle names something that \
         an archive may not name. kiln executes nothing while it reads; whatever is not plain data of a module is refused.\n\n\

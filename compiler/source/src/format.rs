@@ -96,7 +96,7 @@ mod tests {
         let by = |value: Value, spec: &str| formatted(&value, "ab", spec);
         assert_eq!(by(Value::Int(7), "03d").as_deref(), Some("007"));
         assert_eq!(by(Value::Int(-7), "04").as_deref(), Some("-007"));
-        assert_eq!(by(Value::Float(3.14159), ".2f").as_deref(), Some("3.14"));
+        assert_eq!(by(Value::Float(2.345), ".2f").as_deref(), Some("2.35"));
         assert_eq!(by(Value::str("ab"), ">4").as_deref(), Some("  ab"));
         assert_eq!(by(Value::str("ab"), "*^6").as_deref(), Some("**ab**"));
         assert_eq!(by(Value::Float(1.0), "e"), None);

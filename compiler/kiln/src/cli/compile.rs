@@ -20,7 +20,7 @@ pub fn compile(flags: &CompileFlags) -> Result<()> {
     let mut model = Model::open(&flags.model.origin(), &flags.methods)?;
     timings.stages.append(&mut model.timings.stages);
     let methods = given.methods(&mut model, &flags.methods)?;
-    let residual = model.residual(&methods, &mut timings)?;
+    let residual = model.sound_residual(&methods, &mut timings)?;
     let mut outputs = Vec::new();
     for target in &targets {
         let folder = if targets.len() == 1 { flags.output.clone() } else { flags.output.join(&target.name) };

@@ -1,8 +1,0 @@
-# kiln: compile item_of_many.py --class Net --input 'x=f32[2,3]' -o {out}
-import torch
-from torch import nn
-
-
-class Net(nn.Module):
-    def forward(self, x: torch.Tensor) -> float:
-        return x.item()

@@ -1,8 +1,0 @@
-# kiln: compile shape_cat.py --class Net --input 'x=f32[2,3]' --input 'y=f32[2,3,4]' -o {out}
-import torch
-from torch import nn
-
-
-class Net(nn.Module):
-    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        return torch.cat([x, y], dim=1)

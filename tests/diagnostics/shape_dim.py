@@ -1,8 +1,0 @@
-# kiln: compile shape_dim.py --class Net --input 'x=f32[2,3]' -o {out}
-import torch
-from torch import nn
-
-
-class Net(nn.Module):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.transpose(1, 2)
