@@ -6,6 +6,9 @@ use kiln_graph::{Block, ClassKind, FuncId, Literal, Node, Op, Type};
 use kiln_loops::Scalar;
 use std::rc::Rc;
 
+/// Where PyTorch's modules are: in archives, and in models from source.
+const LIBRARY: &[&str] = &["__torch__.torch.nn.", "torch.nn."];
+
 impl Specialiser<'_> {
     /// Calls a function; nothing when it raises.
     pub(super) fn call(&mut self, func: FuncId, args: Vec<Abs>) -> Run<Option<Abs>> {
@@ -28,7 +31,13 @@ impl Specialiser<'_> {
         self.depth += 1;
         let span = self.emit.span;
         let entry = frame.graph.entry;
+        let outer = self.user_span;
+        // What goes wrong inside PyTorch's own modules is shown where the user's code calls them.
+        if LIBRARY.iter().any(|prefix| function.name.starts_with(prefix)) {
+            self.user_span = outer.or_else(|| Some(self.span()).filter(|span| !span.is_none()));
+        }
         let result = self.run_block(&mut frame, entry);
+        self.user_span = outer;
         self.depth -= 1;
         self.emit.span = span;
         Ok(result?.map(|mut yields| yields.pop().unwrap_or(Abs::None)))
