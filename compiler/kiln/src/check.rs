@@ -2,7 +2,7 @@
 //!
 //! In: a typed program. Out: one diagnostic per operator, with every place that uses it. Functions that nothing
 //! reaches have no body, so what is listed is what a call could reach; a branch that specialisation would have
-//! dropped is looked at too.
+//! dropped is looked at too, unless it is one of PyTorch's own functions.
 
 use kiln_graph::{Op, OpId, Program};
 use kiln_ops::table;
@@ -17,9 +17,12 @@ pub fn unsupported_operators(program: &Program) -> Vec<Diagnostic> {
     let mut places: BTreeMap<&'static str, Vec<Span>> = BTreeMap::new();
     for function in program.funcs.values() {
         let body = &function.body;
-        body.visit(body.entry, &mut |_, node| {
+        // PyTorch's own functions have a branch for every mode; which of them a call takes is known when types are.
+        let is_library = ["torch.nn.", "__torch__.torch.nn."].iter().any(|prefix| function.name.starts_with(prefix));
+        body.visit(body.entry, &mut |block, node| {
             if let Op::Table(op) = body.nodes[node].op
                 && !is_supported(op)
+                && !(is_library && block != body.entry)
             {
                 places.entry(table().key(op)).or_default().push(body.nodes[node].span);
             }
@@ -142,6 +145,7 @@ const STRUCTURAL: &[&str] = &[
     "aten::resolve_neg",
     "aten::reverse",
     "aten::scalar_tensor",
+    "aten::set_grad_enabled",
     "aten::setdefault",
     "aten::size",
     "aten::sort",

@@ -109,6 +109,16 @@ impl Evaluator<'_> {
                     let message = format!("`{name}` is assigned before `super().__init__()` is called");
                     return Err(error("raised", message, at));
                 }
+                let is_method = |value: &Value| match value {
+                    Value::Function(_) => true,
+                    Value::Path(path) => path.starts_with("torch.nn.Module."),
+                    _ => false,
+                };
+                if object.class.kind == ClassKind::Module
+                    && self.class_attribute(&object.class, name, at)?.is_some_and(|own| is_method(&own))
+                {
+                    return Err(unsupported(format!("replacing the method `{name}` of a module is not supported"), at));
+                }
                 object.set(name, value);
                 Ok(())
             }

@@ -206,10 +206,16 @@ impl Evaluator<'_> {
     /// `Class(...)`.
     fn construct(&mut self, class: &Rc<crate::value::Class>, args: Vec<Value>, keywords: Keywords, at: Span) -> Eval<Value> {
         match class.kind {
-            ClassKind::NamedTuple => return self.named_tuple(class, args, keywords, at),
+            ClassKind::NamedTuple => return self.with_fields(class, args, keywords, at),
             ClassKind::Enum => return self.member_of_value(class, &args, at),
             ClassKind::Interface => return Err(error("not-callable", format!("`{}` is an interface", class.name), at)),
             ClassKind::Module | ClassKind::Plain => {}
+        }
+        if class.kind == ClassKind::Plain && crate::classes::is_data_class(class) {
+            if class.mro.borrow().len() > 1 {
+                return Err(unsupported("a data class with a base class is not supported", at));
+            }
+            return self.with_fields(class, args, keywords, at);
         }
         let object = Rc::new(Object::new(class.clone()));
         let value = Value::Object(object.clone());

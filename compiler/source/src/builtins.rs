@@ -79,7 +79,12 @@ impl Evaluator<'_> {
             return self.call_math(name, &args, at);
         }
         match path {
-            "copy.deepcopy" | "copy.copy" => self.call_python("deepcopy", args, keywords, at),
+            "copy.deepcopy" => self.call_python("deepcopy", args, keywords, at),
+            "copy.copy" => match args.as_slice() {
+                [Value::List(items)] => Ok(Value::list(items.borrow().clone())),
+                [Value::Dict(items)] => Ok(Value::dict(items.borrow().clone())),
+                _ => Err(unsupported("`copy.copy` of such a value is not supported: use copy.deepcopy", at)),
+            },
             "functools.partial" => {
                 let mut args = args.into_iter();
                 let function = args.next().ok_or_else(|| error("bad-arguments", "`partial` takes a function", at))?;
@@ -126,10 +131,6 @@ impl Evaluator<'_> {
             ("list", []) => Value::list(Vec::new()),
             ("list", [value]) => Value::list(self.items(value, at)?),
             ("iter", [value]) => Value::list(self.items(value, at)?),
-            ("next", [value]) => {
-                let items = self.items(value, at)?;
-                items.first().cloned().ok_or_else(|| error("raised", "StopIteration", at))?
-            }
             ("tuple", []) => Value::tuple(Vec::new()),
             ("tuple", [value]) => Value::tuple(self.items(value, at)?),
             ("set", []) => Value::list(Vec::new()),
@@ -427,6 +428,7 @@ fn deep_copy(value: &Value, done: &mut Vec<(Value, Value)>) -> Value {
                 copy.set(name, deep_copy(item, done));
             }
             copy.annotations.borrow_mut().clone_from(&object.annotations.borrow());
+            copy.buffers.borrow_mut().clone_from(&object.buffers.borrow());
             copy.unsaved.borrow_mut().clone_from(&object.unsaved.borrow());
             Value::Object(copy)
         }

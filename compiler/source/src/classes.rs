@@ -36,6 +36,9 @@ impl Evaluator<'_> {
         if let Some(&span) = self.units[unit].patched.get(name) {
             return Err(unsupported(format!("assigning an attribute of the class `{name}` is not supported"), span));
         }
+        if let Some(decorator) = def.decorators.iter().find(|decorator| !is_known_class_decorator(decorator)) {
+            return Err(unsupported("a class with a decorator of your own is not supported", decorator.span));
+        }
         let mut bases = Vec::new();
         let mut kind = ClassKind::Plain;
         for base in &def.bases {
@@ -124,20 +127,32 @@ impl Evaluator<'_> {
         }
     }
 
-    /// `Class(...)` of a named tuple: a tuple object with names.
-    pub fn named_tuple(&mut self, class: &Rc<Class>, args: Vec<Value>, mut keywords: Keywords, at: Span) -> Eval<Value> {
-        let def = class.def.clone().expect("named tuples have a definition");
+    /// `Class(...)` of a named tuple or a data class: an object with a value for each field.
+    pub fn with_fields(&mut self, class: &Rc<Class>, args: Vec<Value>, mut keywords: Keywords, at: Span) -> Eval<Value> {
+        let def = class.def.clone().expect("such classes have a definition");
         let object = Object::new(class.clone());
         let mut given = args.into_iter();
-        for field in &def.fields {
+        for field in def.fields.iter().filter(|field| field.annotation.is_some()) {
             let by_name = keywords.iter().position(|(name, _)| *name == field.name);
             let value = match (given.next(), by_name, &field.value) {
                 (Some(value), None, _) => value,
                 (None, Some(i), _) => keywords.remove(i).1,
-                (None, None, Some(default)) => self.expr(default, &mut Frame::of_unit(class.unit.clone()))?,
+                (None, None, Some(default)) => {
+                    let value = self.expr(default, &mut Frame::of_unit(class.unit.clone()))?;
+                    if matches!(value, Value::List(_) | Value::Dict(_) | Value::Object(_)) {
+                        return Err(unsupported("a default value that can be changed is not supported here", field.span));
+                    }
+                    value
+                }
                 _ => return Err(error("bad-arguments", format!("`{}`: `{}` is missing", class.name, field.name), at)),
             };
             object.set(&field.name, value);
+        }
+        let rest = given.count();
+        if let (false, _) | (_, Some(_)) = (rest == 0, keywords.first()) {
+            let what =
+                keywords.first().map_or_else(|| format!("{rest} arguments too many"), |(name, _)| format!("no field `{name}`"));
+            return Err(error("bad-arguments", format!("`{}`: {what}", class.name), at));
         }
         Ok(Value::Object(Rc::new(object)))
     }
@@ -188,6 +203,22 @@ fn resolution_order(class: &Rc<Class>, bases: &[Rc<Class>]) -> Vec<Rc<Class>> {
 /// Whether a function is decorated with a name, whatever the module it comes from.
 pub fn is_decorated(def: &FunctionDef, name: &str) -> bool {
     def.decorators.iter().any(|d| dotted(d).is_some_and(|path| path.rsplit('.').next() == Some(name)))
+}
+
+/// Whether a class is a data class, whose constructor follows from its fields.
+pub fn is_data_class(class: &Class) -> bool {
+    let is_named = |decorator: &kiln_frontend::ast::Expr| decorator_name(decorator).as_deref() == Some("dataclass");
+    class.def.as_ref().is_some_and(|def| def.decorators.iter().any(is_named))
+}
+
+fn is_known_class_decorator(decorator: &kiln_frontend::ast::Expr) -> bool {
+    matches!(decorator_name(decorator).as_deref(), Some("script" | "interface" | "dataclass" | "final" | "unused" | "ignore"))
+}
+
+/// The last part of a decorator's name.
+fn decorator_name(decorator: &kiln_frontend::ast::Expr) -> Option<String> {
+    let callee = if let kiln_frontend::ast::ExprKind::Call { func, .. } = &decorator.kind { func } else { decorator };
+    dotted(callee).and_then(|path| path.rsplit('.').next().map(str::to_owned))
 }
 
 /// The fields that a class body annotates.

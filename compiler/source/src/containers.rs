@@ -167,21 +167,24 @@ impl Evaluator<'_> {
             };
             keyed.push((key, item));
         }
+        let is_reversed = find("reverse").is_some_and(|reverse| reverse.truth() == Some(true));
         // Insertion, which asks for no total order.
         let mut out: Vec<(Value, Value)> = Vec::new();
         for (key, item) in keyed {
             let mut place = out.len();
-            while place > 0 && self.compare(kiln_frontend::ast::CompareOp::Lt, &key, &out[place - 1].0, at)? {
+            while place > 0 {
                 self.step(at)?;
+                let before = out[place - 1].0.clone();
+                // Equal elements keep their order, reversed or not.
+                let (first, second) = if is_reversed { (&before, &key) } else { (&key, &before) };
+                if !self.compare(kiln_frontend::ast::CompareOp::Lt, first, second, at)? {
+                    break;
+                }
                 place -= 1;
             }
             out.insert(place, (key, item));
         }
-        let mut items: Vec<Value> = out.into_iter().map(|(_, item)| item).collect();
-        if find("reverse").is_some_and(|reverse| reverse.truth() == Some(true)) {
-            items.reverse();
-        }
-        Ok(items)
+        Ok(out.into_iter().map(|(_, item)| item).collect())
     }
 
     fn dict_method(&mut self, receiver: &Value, name: &str, args: Vec<Value>, keywords: Keywords, at: Span) -> Eval<Value> {

@@ -208,7 +208,9 @@ impl Emitter {
             let mut items = Vec::new();
             for (name, value) in &attributes {
                 if fields.as_ref().is_none_or(|fields| fields.contains(name)) {
-                    items.push((name.clone(), emitter.item(value)?));
+                    // A compiled model is in evaluation mode.
+                    let is_mode = name == "training" && fields.is_some();
+                    items.push((name.clone(), if is_mode { Item::Bool(false) } else { emitter.item(value)? }));
                 }
             }
             Ok(HeapItem::Object { class, state: ObjectState::Attributes(items) })
@@ -356,7 +358,7 @@ fn set_constants(evaluator: &mut Evaluator, object: &Object) -> Eval<Vec<String>
 fn load_imports(evaluator: &mut Evaluator) {
     let mut done = std::collections::BTreeSet::new();
     loop {
-        let all = evaluator.units.values().flat_map(|unit| unit.imports.values().cloned());
+        let all = evaluator.units.values().flat_map(|unit| unit.imports.values().chain(&unit.modules).cloned());
         let open: Vec<String> = all.filter(|path| !path.starts_with("torch.") && !done.contains(path)).collect();
         if open.is_empty() {
             return;

@@ -172,6 +172,9 @@ impl<'h> Evaluator<'h> {
         if let Some(value) = self.globals.get(&key) {
             return Ok(Some(value.clone()));
         }
+        if self.open_globals.contains(&key) {
+            return Err(error("circular-constant", format!("`{name}` is defined by itself"), at));
+        }
         let Some(found) = self.units.get(unit) else { return Ok(None) };
         let is_bundled = unit == "torch.nn";
         let value = if let Some(def) = found.functions.get(name) {
@@ -183,13 +186,13 @@ impl<'h> Evaluator<'h> {
         } else if is_bundled && name == "Parameter" {
             Value::path("torch.nn.Parameter")
         } else if let Some(path) = found.imports.get(name).cloned() {
-            self.resolve(&path, at)?
+            self.open_globals.push(key.clone());
+            let value = self.resolve(&path, at);
+            self.open_globals.pop();
+            value?
         } else if let Some(&span) = found.unsettled.get(name) {
             return Err(Box::new(crate::units::unsettled().error(span)));
         } else if let Some(expr) = found.constant(name) {
-            if self.open_globals.contains(&key) {
-                return Err(error("circular-constant", format!("`{name}` is defined by itself"), at));
-            }
             self.open_globals.push(key.clone());
             let value = self.expr(&expr, &mut Frame::of_unit(Rc::from(unit)));
             self.open_globals.pop();

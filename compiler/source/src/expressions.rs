@@ -241,6 +241,9 @@ impl Evaluator<'_> {
             Value::Dict(items) => Ok(items.borrow().iter().map(|(key, _)| key.clone()).collect()),
             Value::Table(object, table) => Ok(object.table(*table).into_iter().map(|(name, _)| Value::str(name)).collect()),
             Value::Str(text) => Ok(text.chars().map(|c| Value::str(c.to_string())).collect()),
+            Value::Object(object) if object.class.kind == crate::value::ClassKind::NamedTuple => {
+                Ok(object.attributes.borrow().iter().map(|(_, value)| value.clone()).collect())
+            }
             Value::Object(object) => match self.class_attribute(&object.class, "__iter__", at)? {
                 Some(iter) => {
                     let bound = self.bind(iter, value.clone());

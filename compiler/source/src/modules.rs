@@ -29,6 +29,7 @@ const METHODS: &[&str] = &[
     "named_parameters",
     "parameters",
     "register_buffer",
+    "type",
     "register_forward_hook",
     "register_forward_pre_hook",
     "register_module",
@@ -93,7 +94,7 @@ impl Evaluator<'_> {
         let this = Value::Object(module.clone());
         Ok(match name {
             "__init__" => {
-                module.set("training", Value::Bool(false));
+                module.set("training", Value::Bool(true));
                 Value::None
             }
             "register_forward_hook" | "register_forward_pre_hook" => {
@@ -101,7 +102,13 @@ impl Evaluator<'_> {
             }
             "eval" | "train" | "cpu" | "cuda" | "float" | "requires_grad_" => this,
             "half" | "double" => return Err(unsupported(format!("`{name}()` in a constructor is not supported"), at)),
-            "to" => this,
+            "to" | "type" => {
+                let is_dtype = |value: &Value| matches!(value, Value::Path(path) if crate::types::dtype(path).is_some());
+                if args.iter().chain(keywords.iter().map(|(_, value)| value)).any(is_dtype) {
+                    return Err(unsupported("a module cannot change its element type in a constructor", at));
+                }
+                this
+            }
             "extra_repr" => Value::str(""),
             "register_buffer" => {
                 let [name, tensor, persistent] =
@@ -110,6 +117,7 @@ impl Evaluator<'_> {
                 if persistent.is_some_and(|value| value.truth() == Some(false)) {
                     module.unsaved.borrow_mut().insert(name.clone());
                 }
+                module.buffers.borrow_mut().insert(name.clone());
                 module.set(&name, tensor.unwrap_or(Value::None));
                 Value::None
             }

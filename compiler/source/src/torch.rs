@@ -31,7 +31,13 @@ impl Evaluator<'_> {
                 return Ok(args.remove(0));
             }
             "jit.is_scripting" | "jit.is_tracing" | "cuda.is_available" | "is_grad_enabled" => return Ok(Value::Bool(false)),
-            "no_grad" | "enable_grad" | "inference_mode" | "set_default_dtype" | "set_grad_enabled" => return Ok(Value::None),
+            "no_grad" | "enable_grad" | "inference_mode" | "set_grad_enabled" => return Ok(Value::None),
+            "set_default_dtype" | "set_default_tensor_type" => {
+                return Err(unsupported(
+                    format!("`torch.{name}` is not supported: give the element types where tensors are made"),
+                    at,
+                ));
+            }
             "get_default_dtype" => return Ok(Value::path("torch.float32")),
             "device" => {
                 let Some(Value::Str(text) | Value::Device(text)) = args.first() else {
@@ -70,8 +76,8 @@ impl Evaluator<'_> {
 
     /// `torch.nn.init.something_(tensor)`: random values are as good as none, since the weights say them.
     fn initialise(&mut self, name: &str, args: Vec<Value>, keywords: Keywords, at: Span) -> Eval<Value> {
-        if name == "calculate_gain" || name.starts_with("_calculate") {
-            return Ok(Value::Float(1.0));
+        if name == "calculate_gain" {
+            return gain(&args).map(Value::Float).ok_or_else(|| unsupported("this gain is not supported", at));
         }
         let mut keywords = keywords;
         let first = keywords.iter().position(|(name, _)| name == "tensor").map(|i| keywords.remove(i).1);
@@ -308,6 +314,20 @@ const VIEWS: &[&str] = &[
     "type_as",
     "detach",
 ];
+
+/// `torch.nn.init.calculate_gain`.
+fn gain(args: &[Value]) -> Option<f64> {
+    let Value::Str(name) = args.first()? else { return None };
+    let slope = args.get(1).map_or(Some(0.01), Value::as_float)?;
+    Some(match &**name {
+        "tanh" => 5.0 / 3.0,
+        "relu" => 2f64.sqrt(),
+        "leaky_relu" => (2.0 / (1.0 + slope * slope)).sqrt(),
+        "selu" => 0.75,
+        name if name == "linear" || name == "sigmoid" || name.starts_with("conv") => 1.0,
+        _ => return None,
+    })
+}
 
 /// [`shared`](crate::access::shared) for every tensor of a result.
 fn shared_all(result: Value, base: &Value) -> Value {

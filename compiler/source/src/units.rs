@@ -45,6 +45,8 @@ pub struct Unit {
     pub classes: HashMap<String, Rc<ClassDef>>,
     /// Local name to full path.
     pub imports: HashMap<String, String>,
+    /// The modules that it imports, or imports from.
+    pub modules: Vec<String>,
     /// Names at the top of the file whose value depends on more than one assignment, and where.
     pub unsettled: HashMap<String, Span>,
     /// Classes whose attributes are assigned at the top of the file, and where.
@@ -52,14 +54,17 @@ pub struct Unit {
 }
 
 impl Unit {
-    fn new(file: FileId, mut module: SourceModule, path: &str) -> Unit {
+    /// A unit; `package` is what its relative imports start from.
+    fn new(file: FileId, mut module: SourceModule, package: &str) -> Unit {
         let (mut functions, mut classes, mut imports) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut modules = Vec::new();
         for item in &mut module.items {
             match item {
                 Item::Function(def) => drop(functions.insert(def.name.clone(), Rc::new(def.clone()))),
                 Item::Class(def) => drop(classes.insert(def.name.clone(), Rc::new(def.clone()))),
                 Item::Import { module: from, name, alias, .. } => {
-                    *from = absolute(from, path);
+                    *from = absolute(from, package);
+                    modules.push(from.clone());
                     let full = match name {
                         Some(name) => format!("{from}.{name}"),
                         // `import a.b` binds `a`, `import a.b as c` binds the whole path.
@@ -71,7 +76,8 @@ impl Unit {
                 Item::Statement(_) => {}
             }
         }
-        let mut unit = Unit { file, module, functions, classes, imports, unsettled: HashMap::new(), patched: HashMap::new() };
+        let mut unit =
+            Unit { file, module, functions, classes, imports, modules, unsettled: HashMap::new(), patched: HashMap::new() };
         unit.note_statements();
         unit
     }
@@ -175,14 +181,14 @@ fn assigned_names(stmt: &Stmt, found: &mut impl FnMut(String)) {
     }
 }
 
-/// A module path with leading dots, seen from `path`.
-fn absolute(module: &str, path: &str) -> String {
+/// A module path with leading dots, seen from a package.
+fn absolute(module: &str, package: &str) -> String {
     let level = module.chars().take_while(|c| *c == '.').count();
     if level == 0 {
         return module.to_owned();
     }
-    let mut parts: Vec<&str> = path.split('.').collect();
-    parts.truncate(parts.len().saturating_sub(level));
+    let mut parts: Vec<&str> = package.split('.').filter(|part| !part.is_empty()).collect();
+    parts.truncate(parts.len().saturating_sub(level - 1));
     let rest = &module[level..];
     if !rest.is_empty() {
         parts.push(rest);
@@ -195,7 +201,43 @@ impl Evaluator<'_> {
     pub fn add_unit(&mut self, path: &str, name: &str, text: &str) -> Result<(), Vec<Diagnostic>> {
         let file = self.sources.add(name, text);
         let module = parse_source(self.sources, file)?;
-        self.units.insert(path.to_owned(), Unit::new(file, module, path));
+        let package = if name.ends_with("__init__.py") { path } else { path.rsplit_once('.').map_or("", |(package, _)| package) };
+        self.units.insert(path.to_owned(), Unit::new(file, module, package));
+        self.spread_stars(path).map_err(|error| vec![*error])
+    }
+
+    /// `from a import *` as the import of every name that `a` defines.
+    fn spread_stars(&mut self, path: &str) -> Eval<()> {
+        let stars: Vec<(String, Span)> = self.units[path]
+            .module
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::Import { module, name: Some(name), span, .. } if name == "*" => Some((module.clone(), *span)),
+                _ => None,
+            })
+            .collect();
+        for (module, span) in stars {
+            if !self.has_unit(&module, span)? {
+                return Err(crate::evaluator::unsupported(format!("`from {module} import *` is not supported"), span));
+            }
+            let from = &self.units[&module];
+            let mut names: Vec<String> =
+                from.functions.keys().chain(from.classes.keys()).chain(from.imports.keys()).cloned().collect();
+            for item in &from.module.items {
+                if let Item::Statement(Stmt { kind: StmtKind::Assign { targets, .. }, .. }) = item {
+                    names.extend(targets.iter().flat_map(target_names));
+                }
+            }
+            names.retain(|name| !name.starts_with('_') && name != "*");
+            names.sort();
+            let unit = self.units.get_mut(path).expect("it was just added");
+            for name in names {
+                unit.imports.entry(name.clone()).or_insert_with(|| format!("{module}.{name}"));
+                let import = Item::Import { span, module: module.clone(), name: Some(name.clone()), alias: name };
+                unit.module.items.insert(0, import);
+            }
+        }
         Ok(())
     }
 

@@ -152,13 +152,21 @@ pub struct Object {
     pub attributes: RefCell<Vec<(String, Value)>>,
     /// Types that an assignment wrote down (`self.x: List[int] = []`), with the unit that names them.
     pub annotations: RefCell<Vec<(String, Rc<str>, Expr)>>,
+    /// Attributes that are buffers: the weights hold them, as they do parameters.
+    pub buffers: RefCell<BTreeSet<String>>,
     /// Buffers that no weights hold.
     pub unsaved: RefCell<BTreeSet<String>>,
 }
 
 impl Object {
     pub fn new(class: Rc<Class>) -> Object {
-        Object { class, attributes: RefCell::default(), annotations: RefCell::default(), unsaved: RefCell::default() }
+        Object {
+            class,
+            attributes: RefCell::default(),
+            annotations: RefCell::default(),
+            buffers: RefCell::default(),
+            unsaved: RefCell::default(),
+        }
     }
 
     pub fn get(&self, name: &str) -> Option<Value> {

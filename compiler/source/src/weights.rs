@@ -135,7 +135,11 @@ fn named_tensors(module: &Rc<Object>, prefix: &str, out: &mut Vec<(String, Value
         return;
     }
     for (name, value) in module.attributes.borrow().iter() {
-        if matches!(value, Value::Tensor(_)) && !module.unsaved.borrow().contains(name) {
+        let is_saved = match value {
+            Value::Tensor(tensor) => tensor.is_parameter.get() || module.buffers.borrow().contains(name),
+            _ => false,
+        };
+        if is_saved && !module.unsaved.borrow().contains(name) {
             out.push((joined(prefix, name), value.clone()));
         }
     }
