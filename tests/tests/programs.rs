@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 
 /// Programs that use something which is not there yet; both forms say so.
-const REFUSED: &[&str] = &["modes", "named_batch"];
+const REFUSED: &[&str] = &["modes"];
 
 /// Programs whose two forms are the same graph after specialisation. In the others PyTorch's archive has fused modules, asserts that
 /// PyTorch leaves out, or constants that a constructor computed with other roundings.

@@ -58,6 +58,10 @@ impl<'p> Examples<'p> {
                 members.iter().find(fits).map_or_else(|| declared.clone(), |ty| self.exact(ty, value))
             }
             (Type::Any | Type::Number, value) => self.natural(value),
+            (Type::Class(class), InputValue::NamedTuple { fields, .. }) => {
+                let types = self.program.classes[*class].fields.iter().map(|field| &field.ty);
+                Type::tuple(types.zip(fields).map(|(ty, (_, item))| self.exact(ty, item)))
+            }
             (Type::Tuple(types), InputValue::Tuple(items)) => {
                 Type::tuple(types.iter().zip(items).map(|(ty, item)| self.exact(ty, item)))
             }

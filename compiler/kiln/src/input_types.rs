@@ -365,7 +365,14 @@ fn fit(param: &Param, declared: &Type, given: &InputType, symbols: &mut Symbols,
                 types.iter().zip(given).map(|(ty, given)| fit(param, ty, given, symbols, program)).collect();
             Type::tuple(items?)
         }
-        (Type::Class(class), InputType::Tuple(_)) if program.classes[*class].kind == ClassKind::NamedTuple => declared.clone(),
+        (Type::Class(class), InputType::Tuple(given))
+            if program.classes[*class].kind == ClassKind::NamedTuple && program.classes[*class].fields.len() == given.len() =>
+        {
+            let types = program.classes[*class].fields.iter().map(|field| &field.ty);
+            let items: Result<Vec<Type>, Diagnostic> =
+                types.zip(given).map(|(ty, given)| fit(param, ty, given, symbols, program)).collect();
+            Type::tuple(items?)
+        }
         (ty, InputType::Plain(given)) if ty == given => ty.clone(),
         _ => return Err(misfit()),
     })

@@ -11,7 +11,7 @@ use super::rich::{erase, rich_type};
 use super::value::{ANY_SIZE, Abs, Contents, Heap, HeapItem};
 use super::{ClassFacts, Decompositions, Run, Specialiser, Stop};
 use kiln_graph::residual::{ResidualMethod, ResidualModel, StateSlot};
-use kiln_graph::{Dim, FuncId, Graph, HeapObject, Initial, ObjectId, Op, Program, StateId, TensorType, Type};
+use kiln_graph::{ClassId, ClassKind, Dim, FuncId, Graph, HeapObject, Initial, ObjectId, Op, Program, StateId, TensorType, Type};
 use kiln_support::{Diagnostic, SecondaryMap};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -176,6 +176,7 @@ impl Specialiser<'_> {
             .zip(&method.inputs)
             .map(|(abs, ty)| match abs {
                 Abs::Tensor(id) => Type::Tensor(Some(std::sync::Arc::new(self.heap.tensors[*id].ty.clone()))),
+                Abs::Tuple(_, Some(class)) => Type::Class(*class),
                 _ => erase(ty),
             })
             .collect();
@@ -233,14 +234,28 @@ impl Specialiser<'_> {
             params.push(self.emit.graph.add_param(entry, erase(ty), Some(name)));
         }
         let mut args = Vec::new();
-        for (value, ty) in params.into_iter().zip(&method.inputs) {
-            let abs = match ty {
-                Type::Tensor(Some(facts)) => self.input_tensor(value, facts, &mut symbols, &method.symbols)?,
-                ty => self.value_of_type(value, &any_sizes(ty))?,
+        for (at, (value, ty)) in params.into_iter().zip(&method.inputs).enumerate() {
+            let abs = match (ty, self.named_tuple_input(method, at)) {
+                (Type::Tensor(Some(facts)), _) => self.input_tensor(value, facts, &mut symbols, &method.symbols)?,
+                (Type::Tuple(types), Some(class)) => {
+                    let rich = any_sizes(ty);
+                    let items =
+                        (0..types.len()).map(|item| self.boxed_tuple_get(value, &rich, item)).collect::<Run<Vec<Abs>>>()?;
+                    Abs::Tuple(items.into(), Some(class))
+                }
+                (ty, _) => self.value_of_type(value, &any_sizes(ty))?,
             };
             args.push(abs);
         }
         Ok(args)
+    }
+
+    /// The class of an input that is declared as a named tuple.
+    fn named_tuple_input(&self, method: &Method, at: usize) -> Option<ClassId> {
+        match self.program.funcs[method.func].params.get(at + usize::from(method.is_method))?.ty {
+            Type::Class(class) if self.program.classes[class].kind == ClassKind::NamedTuple => Some(class),
+            _ => None,
+        }
     }
 
     fn input_tensor(

@@ -1,4 +1,4 @@
-# kiln: check attribute_empty_list.py --class Net
+# kiln: compile shape_kernel.py --class Net --input 'x=f32[1,1,3,3]' -o {out}
 import torch
 from torch import nn
 
@@ -6,8 +6,7 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self):
         super().__init__()
-        self.sizes = []
+        self.pool = nn.MaxPool2d(5)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.sizes.append(x.size(0))
-        return x
+        return self.pool(x)
