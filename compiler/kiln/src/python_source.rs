@@ -57,6 +57,12 @@ fn read_weights(path: &Path) -> Result<Weights> {
     Ok(Weights { name, tensors })
 }
 
+/// Modules of Python and PyTorch that no file beside the model stands for.
+const PYTHON: &[&str] = &[
+    "torch", "typing", "typing_extensions", "math", "cmath", "builtins", "enum", "collections", "dataclasses", "functools", "copy", "abc",
+    "warnings", "itertools", "operator", "sys", "os",
+];
+
 /// The outside of an evaluation.
 struct Compiler {
     /// The folder of the model's file: where its imports are.
@@ -78,7 +84,8 @@ impl Compiler {
 impl Host for Compiler {
     fn module(&mut self, path: &str) -> Option<(String, String)> {
         let is_name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
-        if !path.split('.').all(is_name) {
+        let root = path.split('.').next().unwrap_or_default();
+        if !path.split('.').all(is_name) || PYTHON.contains(&root) {
             return None;
         }
         let relative: PathBuf = path.split('.').collect();

@@ -90,7 +90,7 @@ impl Evaluator<'_> {
             "dtype" => Value::path(format!("torch.{}", value.dtype().torch_name())),
             "device" => Value::Device("cpu".into()),
             "data" => object.clone(),
-            "requires_grad" => Value::Bool(tensor.is_parameter.get()),
+            "requires_grad" => Value::Bool(tensor.requires_grad.get()),
             "T" | "mT" | "H" | "real" => {
                 drop(value);
                 let view = self.tensor_code(&format!("return t0.{name}"), std::slice::from_ref(object), at)?;
@@ -114,9 +114,9 @@ impl Evaluator<'_> {
                     Value::Path(path) => path.starts_with("torch.nn.Module."),
                     _ => false,
                 };
-                if object.class.kind == ClassKind::Module
-                    && self.class_attribute(&object.class, name, at)?.is_some_and(|own| is_method(&own))
-                {
+                let own = if object.class.kind == ClassKind::Module { self.class_attribute(&object.class, name, at)? } else { None };
+                let is_callable = matches!(value, Value::Function(_) | Value::Method(..) | Value::Lambda(_) | Value::Builtin(..));
+                if own.is_some_and(|own| is_method(&own) && (is_callable || matches!(own, Value::Function(_)))) {
                     return Err(unsupported(format!("replacing the method `{name}` of a module is not supported"), at));
                 }
                 object.set(name, value);
@@ -129,7 +129,10 @@ impl Evaluator<'_> {
                 *tensor.value.borrow_mut() = new;
                 Ok(())
             }
-            Value::Tensor(_) if name == "requires_grad" => Ok(()),
+            Value::Tensor(tensor) if name == "requires_grad" => {
+                tensor.requires_grad.set(self.truth(&value, at)?);
+                Ok(())
+            }
             other => Err(unsupported(format!("an attribute of a {} cannot be set", other.type_name()), at)),
         }
     }

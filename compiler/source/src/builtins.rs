@@ -39,6 +39,7 @@ const NAMES: &[&str] = &[
     "round",
     "set",
     "setattr",
+    "slice",
     "sorted",
     "str",
     "sum",
@@ -155,6 +156,19 @@ impl Evaluator<'_> {
                 let mapped = items.into_iter().map(|item| self.call(function.clone(), vec![item], Vec::new(), at));
                 Value::list(mapped.collect::<Eval<_>>()?)
             }
+            ("filter", [function, value]) => {
+                let mut kept = Vec::new();
+                for item in self.items(value, at)? {
+                    let holds = match function {
+                        Value::None => item.clone(),
+                        function => self.call(function.clone(), vec![item.clone()], Vec::new(), at)?,
+                    };
+                    if self.truth(&holds, at)? {
+                        kept.push(item);
+                    }
+                }
+                Value::list(kept)
+            }
             ("reversed", [value]) => Value::list(self.items(value, at)?.into_iter().rev().collect()),
             ("sorted", [value]) => Value::list(self.sorted(value, &keywords, at)?),
             ("any" | "all", [value]) => {
@@ -182,9 +196,9 @@ impl Evaluator<'_> {
             ("abs", [Value::Float(x)]) => Value::Float(x.abs()),
             ("abs", [value]) if value.as_int().is_some() => Value::Int(value.as_int().unwrap_or(0).wrapping_abs()),
             ("round", [Value::Float(x)]) => Value::Int(x.round_ties_even() as i64),
-            ("round", [Value::Float(x), Value::Int(digits)]) => {
-                let scale = 10f64.powi(*digits as i32);
-                Value::Float((x * scale).round_ties_even() / scale)
+            // Rounded as decimal digits, as Python does.
+            ("round", [Value::Float(x), Value::Int(digits @ 0..=300)]) => {
+                Value::Float(format!("{x:.*}", *digits as usize).parse().unwrap_or(*x))
             }
             ("round", [Value::Int(i)]) => Value::Int(*i),
             ("int", [value]) => self.int_of(value, at)?,
@@ -417,7 +431,9 @@ fn deep_copy(value: &Value, done: &mut Vec<(Value, Value)>) -> Value {
             Value::dict(items.borrow().iter().map(|(key, item)| (deep_copy(key, done), deep_copy(item, done))).collect())
         }
         Value::Tensor(tensor) => {
-            let copy = Value::Tensor(Rc::new(Tensor::new(tensor.value.borrow().clone(), tensor.is_parameter.get())));
+            let copied = Tensor::new(tensor.value.borrow().clone(), tensor.is_parameter.get());
+            copied.requires_grad.set(tensor.requires_grad.get());
+            let copy = Value::Tensor(Rc::new(copied));
             done.push((value.clone(), copy.clone()));
             copy
         }

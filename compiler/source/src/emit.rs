@@ -171,7 +171,7 @@ impl Emitter {
                 None => Item::Unsupported(format!("`{path}`")),
             },
             Value::Member(member) => Item::Enum(member.class.path(), Box::new(self.item(&member.value)?)),
-            Value::Tensor(tensor) => self.tensor(Rc::as_ptr(tensor).cast(), &tensor.value.borrow(), tensor.is_parameter.get()),
+            Value::Tensor(tensor) => self.tensor(Rc::as_ptr(tensor).cast(), &tensor.value.borrow(), tensor.requires_grad.get()),
             Value::Tuple(items) => Item::Tuple(items.iter().map(|item| self.item(item)).collect::<Eval<_>>()?),
             Value::List(items) => {
                 let own = items.borrow().clone();
@@ -228,7 +228,7 @@ impl Emitter {
         Ok(Item::Ref(id))
     }
 
-    fn tensor(&mut self, address: *const (), value: &TensorValue, is_parameter: bool) -> Item {
+    fn tensor(&mut self, address: *const (), value: &TensorValue, requires_grad: bool) -> Item {
         let TensorValue::Known(data) = value else { return Item::Unsupported("a tensor without values".into()) };
         let storage =
             *self.storages.entry(address).or_insert_with(|| self.archive.storages.push(Storage { bytes: data.bytes.clone() }));
@@ -238,7 +238,7 @@ impl Emitter {
             offset: 0,
             sizes: data.shape.clone(),
             strides: contiguous_strides(&data.shape),
-            requires_grad: is_parameter,
+            requires_grad,
             quant: None,
         })
     }

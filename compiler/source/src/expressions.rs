@@ -44,6 +44,10 @@ impl Evaluator<'_> {
             ExprKind::BoolOp { is_and, values } => self.bool_op(*is_and, values, frame)?,
             ExprKind::Compare { left, rest } => {
                 let mut left = self.expr(left, frame)?;
+                if let [(op, right)] = rest.as_slice() {
+                    let right = self.expr(right, frame)?;
+                    return self.comparison(*op, left, right, at);
+                }
                 for (op, right) in rest {
                     let right = self.expr(right, frame)?;
                     if !self.compare(*op, &left, &right, at)? {

@@ -100,7 +100,16 @@ impl Evaluator<'_> {
             "register_forward_hook" | "register_forward_pre_hook" => {
                 return Err(unsupported("a hook of a module is not supported: call the function in `forward`", at));
             }
-            "eval" | "train" | "cpu" | "cuda" | "float" | "requires_grad_" => this,
+            "eval" | "train" | "cpu" | "cuda" | "float" => this,
+            "requires_grad_" => {
+                let on = args.first().or(keywords.first().map(|(_, value)| value)).is_none_or(|on| on.truth() != Some(false));
+                for (_, value) in tensors(module, true) {
+                    if let Value::Tensor(tensor) = value {
+                        tensor.requires_grad.set(on);
+                    }
+                }
+                this
+            }
             "half" | "double" => return Err(unsupported(format!("`{name}()` in a constructor is not supported"), at)),
             "to" | "type" => {
                 let is_dtype = |value: &Value| matches!(value, Value::Path(path) if crate::types::dtype(path).is_some());

@@ -118,7 +118,16 @@ impl Evaluator<'_> {
         }
     }
 
-    /// A comparison.
+    /// One comparison: of tensors element by element.
+    pub fn comparison(&mut self, op: CompareOp, left: Value, right: Value, at: Span) -> Eval<Value> {
+        let is_tensor = matches!(left, Value::Tensor(_)) || matches!(right, Value::Tensor(_));
+        if is_tensor && !matches!(op, CompareOp::Is | CompareOp::IsNot | CompareOp::In | CompareOp::NotIn) {
+            return self.tensor_operator(compare_symbol(op), left, right, at);
+        }
+        self.compare(op, &left, &right, at).map(Value::Bool)
+    }
+
+    /// Whether a comparison holds.
     pub fn compare(&mut self, op: CompareOp, left: &Value, right: &Value, at: Span) -> Eval<bool> {
         let is_tensor = matches!(left, Value::Tensor(_)) || matches!(right, Value::Tensor(_));
         match op {

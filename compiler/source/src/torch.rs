@@ -24,7 +24,9 @@ impl Evaluator<'_> {
                     return Err(error("raised", "Only Tensors of floating point and complex dtype can require gradients", at));
                 }
                 let value = tensor.value.borrow().clone();
-                return Ok(Value::Tensor(Rc::new(Tensor::new(value, name.ends_with("Parameter")))));
+                let made = Tensor::new(value, name.ends_with("Parameter"));
+                made.requires_grad.set(needs_gradient && name.ends_with("Parameter"));
+                return Ok(Value::Tensor(Rc::new(made)));
             }
             "jit.annotate" if args.len() == 2 => return Ok(args.remove(1)),
             "jit.Attribute" | "jit.script" | "jit.export" | "jit.ignore" | "jit.unused" if !args.is_empty() => {
@@ -141,6 +143,11 @@ impl Evaluator<'_> {
             *tensor.value.borrow_mut() = open;
             return Ok(receiver.clone());
         }
+        if name == "requires_grad_" {
+            let on = args.first().or(keywords.first().map(|(_, value)| value)).is_none_or(|on| on.truth() != Some(false));
+            tensor.requires_grad.set(on);
+            return Ok(receiver.clone());
+        }
         if matches!(name, "detach" | "contiguous" | "cpu" | "cuda" | "requires_grad_" | "detach_") {
             return Ok(receiver.clone());
         }
@@ -231,7 +238,7 @@ impl Evaluator<'_> {
             Value::Str(text) => format!("{text:?}"),
             Value::Device(_) => "None".into(),
             Value::List(items) => {
-                let items = items.borrow().clone();
+                let items = with_one_number_type(items.borrow().clone());
                 let texts = items.iter().map(|item| self.code_of(item, tensors, at)).collect::<Eval<Vec<_>>>()?;
                 format!("[{}]", texts.join(", "))
             }
@@ -342,6 +349,16 @@ fn shared_all(result: Value, base: &Value) -> Value {
         }
         one => crate::access::shared(one, base),
     }
+}
+
+/// Ints as floats where there are floats among them: a list of both is none to TorchScript.
+fn with_one_number_type(items: Vec<Value>) -> Vec<Value> {
+    let has_float = items.iter().any(|item| matches!(item, Value::Float(_)));
+    let all_numbers = items.iter().all(|item| matches!(item, Value::Float(_) | Value::Int(_)));
+    if !has_float || !all_numbers {
+        return items;
+    }
+    items.iter().filter_map(Value::as_float).map(Value::Float).collect()
 }
 
 /// The function that gives a tensor of the same type and sizes as a random one, or as one without elements.

@@ -76,6 +76,7 @@ impl TensorValue {
 pub struct Tensor {
     pub value: RefCell<TensorValue>,
     pub is_parameter: Cell<bool>,
+    pub requires_grad: Cell<bool>,
     /// Whether it comes from `torch.empty` itself: what is not written to it means nothing.
     pub is_blank: Cell<bool>,
     /// Whether it may share its memory with an older tensor: it cannot be written to here.
@@ -90,6 +91,7 @@ impl Tensor {
         Tensor {
             value: RefCell::new(value),
             is_parameter: Cell::new(is_parameter),
+            requires_grad: Cell::new(is_parameter),
             is_blank: Cell::new(false),
             is_view: Cell::new(false),
             views: RefCell::default(),

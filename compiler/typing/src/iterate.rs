@@ -174,12 +174,10 @@ impl Body<'_, '_> {
 
     /// The submodules of a container, in order.
     pub fn submodules(&mut self, value: Value, at: Span) -> Vec<Sugar> {
-        let Type::Class(class) = self.ty(value).clone() else { return Vec::new() };
-        let program = &self.session.program;
-        let is_module = |ty: &Type| matches!(ty, Type::Class(c) if program.classes[*c].kind == ClassKind::Module);
-        let fields: Vec<_> =
-            program.classes[class].fields.iter().filter(|f| is_module(&f.ty)).map(|f| (f.name.clone(), f.ty.clone())).collect();
+        let names = self.submodule_names(value);
+        let typed: Vec<(String, Type)> =
+            names.into_iter().filter_map(|name| self.field_type(value, &name).map(|ty| (name, ty))).collect();
         let get = |(name, ty)| Sugar::Value(self.add(kiln_graph::Op::GetAttr(name), vec![value], ty, at));
-        fields.into_iter().map(get).collect()
+        typed.into_iter().map(get).collect()
     }
 }

@@ -101,11 +101,23 @@ impl Body<'_, '_> {
         self.table_op(name, &[a, b], at)
     }
 
+    /// Whether a constant names a part of a container of modules; none where `b` is no such container.
+    fn is_submodule_name(&self, a: Value, b: Value) -> Option<bool> {
+        let Type::Class(class) = self.ty(b) else { return None };
+        let class = &self.session.program.classes[*class];
+        let Some(kiln_graph::Literal::Str(name)) = self.graph.as_const(a) else { return None };
+        let is_container = class.kind == kiln_graph::ClassKind::Module && class.method("__contains__").is_none();
+        is_container.then(|| self.submodule_names(b).iter().any(|own| own == name))
+    }
+
     /// `a op b` for comparisons.
     pub fn compare(&mut self, op: CompareOp, a: Value, b: Value, at: Span) -> Typed<Value> {
         let (name, magic) = compare_names(op);
         match op {
             CompareOp::In | CompareOp::NotIn => {
+                if let Some(found) = self.is_submodule_name(a, b) {
+                    return Ok(self.bool(found == (op == CompareOp::In), at));
+                }
                 let found = match self.call_magic(b, magic, &[a], at)? {
                     Some(found) => found,
                     None if *self.ty(b) == Type::Str => {

@@ -126,7 +126,7 @@ impl<'a> Matcher<'a> {
         let SchemaType::Is(elem) = &**elem else { return Ok(None) };
         let first = self.graph.ty(rest[0]);
         let list_already = matches!(first, Type::List(_)) || self.tuple_fits_list(first, elem);
-        if !self.conversions || !is_last || list_already {
+        if !is_last || list_already {
             return Ok(None);
         }
         let mut items = Vec::new();

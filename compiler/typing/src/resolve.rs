@@ -106,6 +106,7 @@ impl Body<'_, '_> {
             "ops" => self.custom_operator(path, name, full, at),
             "torch" => self.torch_attribute(name, full, at),
             "math" | "cmath" => self.math_attribute(name, &full, at),
+            _ if matches!(full.as_str(), "collections.OrderedDict" | "typing.OrderedDict") => Ok(Sugar::Special("dict", None)),
             _ => Ok(match crate::annotation::primitive(&full) {
                 Some(ty) => Sugar::Type(ty),
                 None => Sugar::Namespace(full),

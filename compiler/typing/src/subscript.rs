@@ -345,7 +345,9 @@ impl Body<'_, '_> {
             Some(old) => old,
             None => self.table_op("aten::__getitem__", &[base, index_value], at)?,
         };
-        let new = self.augment(old, op, value, at)?;
+        // An item of a dict is replaced, not changed: TorchScript adds out of place there.
+        let is_dict_tensor = matches!(self.ty(base), Type::Dict(_)) && self.ty(old).is_tensor();
+        let new = if is_dict_tensor { self.binary(op, old, value, at)? } else { self.augment(old, op, value, at)? };
         if self.call_magic(base, "__setitem__", &[index_value, new], at)?.is_none() {
             self.table_op("aten::_set_item", &[base, index_value, new], at)?;
         }
@@ -356,8 +358,13 @@ impl Body<'_, '_> {
     pub fn submodule_names(&self, module: Value) -> Vec<String> {
         let Type::Class(class) = self.ty(module) else { return Vec::new() };
         let classes = &self.session.program.classes;
-        let is_module = |ty: &Type| matches!(ty, Type::Class(c) if classes[*c].kind == ClassKind::Module);
-        classes[*class].fields.iter().filter(|f| is_module(&f.ty)).map(|f| f.name.clone()).collect()
+        let class = &classes[*class];
+        let holds_tensors = class.name.contains("ParameterList") || class.name.contains("ParameterDict");
+        let is_part = |ty: &Type| match ty {
+            Type::Class(part) => classes[*part].kind == ClassKind::Module,
+            ty => holds_tensors && ty.is_tensor(),
+        };
+        class.fields.iter().filter(|field| is_part(&field.ty)).map(|field| field.name.clone()).collect()
     }
 
     /// `modules[index]`: the submodule itself where the index is constant, else the one of that index or name

@@ -135,13 +135,14 @@ fn joined(cx: &mut Infer) -> Types {
             return OpError::raise(format!("Tensors must have same number of dimensions: got {} and {}", dims.len(), ty.rank()));
         }
         for other in (0..dims.len()).filter(|i| *i != axis) {
-            dims[other] = match_dim(cx, dims[other], ty.dims[other], other, at)?;
+            dims[other] = match_dim(cx, dims[other], ty.dims[other], axis, at)?;
         }
         dims[axis] = cx.add(dims[axis], ty.dims[axis]);
     }
     one(dtype, dims)
 }
 
+/// The size that two tensors share; `axis` is the one that may differ.
 fn match_dim(cx: &mut Infer, a: Dim, b: Dim, axis: usize, at: usize) -> Result<Dim, OpError> {
     match (a, b) {
         (a, b) if a == b => Ok(a),
@@ -149,7 +150,7 @@ fn match_dim(cx: &mut Infer, a: Dim, b: Dim, axis: usize, at: usize) -> Result<D
             "Sizes of tensors must match except in dimension {axis}. Expected size {x} but got size {y} for tensor number {at} in the list."
         )),
         (a, b) => {
-            cx.dims.require_equal(a, b, &format!("Sizes of tensors must match in dimension {axis}"));
+            cx.dims.require_equal(a, b, &format!("Sizes of tensors must match except in dimension {axis}"));
             Ok(if a.as_const().is_some() { a } else { b })
         }
     }

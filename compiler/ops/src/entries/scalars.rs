@@ -203,6 +203,7 @@ fn range_length(exprs: &mut Exprs, args: &[Expr]) -> Result<Expr, OpError> {
         return OpError::raise("range() arg 3 must not be zero");
     }
     Ok(calc(exprs, [args[0], args[1], args[2]], |[low, high, step]| {
+        let step = step.checked_nonzero();
         let up = (high - low - 1.0).binary(BinaryOp::FloorDiv, step) + 1.0;
         let down = (low - high - 1.0).binary(BinaryOp::FloorDiv, -step) + 1.0;
         step.gt(0.0).select(up, down).max(0.0)

@@ -107,9 +107,10 @@ impl Specialiser<'_> {
     fn guard_division(&mut self, key: &str, nums: &[(Num, Kind)]) -> Run<bool> {
         let name = &key[..key.find('.').unwrap_or(key.len())];
         let message = match name {
-            "aten::floordiv" => "integer division or modulo by zero",
-            "aten::remainder" => "integer division or modulo by zero",
-            "aten::div" => "division by zero",
+            // Floats follow IEEE 754, and `/` of ints is one of floats.
+            "aten::floordiv" | "aten::remainder" if nums.iter().all(|(_, kind)| *kind == Kind::Int) => {
+                "integer division or modulo by zero"
+            }
             "aten::pow" => return self.guard_power(nums),
             _ => return Ok(false),
         };
