@@ -59,8 +59,23 @@ fn read_weights(path: &Path) -> Result<Weights> {
 
 /// Modules of Python and PyTorch that no file beside the model stands for.
 const PYTHON: &[&str] = &[
-    "torch", "typing", "typing_extensions", "math", "cmath", "builtins", "enum", "collections", "dataclasses", "functools", "copy", "abc",
-    "warnings", "itertools", "operator", "sys", "os",
+    "torch",
+    "typing",
+    "typing_extensions",
+    "math",
+    "cmath",
+    "builtins",
+    "enum",
+    "collections",
+    "dataclasses",
+    "functools",
+    "copy",
+    "abc",
+    "warnings",
+    "itertools",
+    "operator",
+    "sys",
+    "os",
 ];
 
 /// The outside of an evaluation.

@@ -114,7 +114,8 @@ impl Evaluator<'_> {
                     Value::Path(path) => path.starts_with("torch.nn.Module."),
                     _ => false,
                 };
-                let own = if object.class.kind == ClassKind::Module { self.class_attribute(&object.class, name, at)? } else { None };
+                let own =
+                    if object.class.kind == ClassKind::Module { self.class_attribute(&object.class, name, at)? } else { None };
                 let is_callable = matches!(value, Value::Function(_) | Value::Method(..) | Value::Lambda(_) | Value::Builtin(..));
                 if own.is_some_and(|own| is_method(&own) && (is_callable || matches!(own, Value::Function(_)))) {
                     return Err(unsupported(format!("replacing the method `{name}` of a module is not supported"), at));
@@ -149,10 +150,10 @@ impl Evaluator<'_> {
         if let Value::Path(path) = container {
             return Ok(Value::path(path));
         }
-        if let ExprKind::Slice { lower, upper, step } = &index.kind {
-            return self.slice(container, [lower, upper, step], frame, at);
-        }
-        let index = self.expr(index, frame)?;
+        let index = match &index.kind {
+            ExprKind::Slice { lower, upper, step } => self.slice_value([lower, upper, step], frame, at)?,
+            _ => self.expr(index, frame)?,
+        };
         self.item_at(container, &index, at)
     }
 
@@ -170,6 +171,14 @@ impl Evaluator<'_> {
             }
             Value::List(_) | Value::Tuple(_) | Value::Str(_) => {
                 let items = self.items(container, at)?;
+                if let Value::Slice(bounds) = index {
+                    let chosen = sliced(&items, *bounds);
+                    return Ok(match container {
+                        Value::Str(_) => Value::str(chosen.iter().map(|c| self.text(c)).collect::<String>()),
+                        Value::Tuple(_) => Value::tuple(chosen),
+                        _ => Value::list(chosen),
+                    });
+                }
                 let place = index.as_int().and_then(|i| position(i, items.len()));
                 let found = place.and_then(|i| items.get(i).cloned());
                 found.ok_or_else(|| error("raised", "IndexError: the index is out of range", at))
@@ -184,19 +193,8 @@ impl Evaluator<'_> {
         }
     }
 
-    fn slice(&mut self, container: &Value, parts: [&Option<Box<Expr>>; 3], frame: &mut Frame, at: Span) -> Eval<Value> {
-        if let Value::Object(object) = container {
-            // A container of modules: the items, in a container of the same class.
-            let Some(class_items) = self.class_attribute(&object.class, "__iter__", at)?.map(|_| object.class.clone()) else {
-                return Err(unsupported(format!("a `{}` has no slices", object.class.name), at));
-            };
-            let items = Value::list(self.items(container, at)?);
-            let chosen = self.slice(&items, parts, frame, at)?;
-            let is_spread = class_items.name == "Sequential";
-            let args = if is_spread { self.items(&chosen, at)? } else { vec![chosen] };
-            return self.call(Value::Class(class_items), args, Vec::new(), at);
-        }
-        let items = self.items(container, at)?;
+    /// The value of a slice.
+    pub fn slice_value(&mut self, parts: [&Option<Box<Expr>>; 3], frame: &mut Frame, at: Span) -> Eval<Value> {
         let mut bounds = [None; 3];
         for (bound, part) in bounds.iter_mut().zip(parts) {
             if let Some(part) = part {
@@ -207,12 +205,7 @@ impl Evaluator<'_> {
                 };
             }
         }
-        let chosen = sliced(&items, bounds);
-        Ok(match container {
-            Value::Str(_) => Value::str(chosen.iter().map(|c| self.text(c)).collect::<String>()),
-            Value::Tuple(_) => Value::tuple(chosen),
-            _ => Value::list(chosen),
-        })
+        Ok(Value::Slice(bounds))
     }
 
     /// `container[index] = value`.
@@ -270,6 +263,13 @@ impl Evaluator<'_> {
                 let place = place.ok_or_else(|| error("raised", "IndexError: the index is out of range", at))?;
                 items.borrow_mut().remove(place);
             }
+            Value::Object(object) => match self.class_attribute(&object.class, "__delitem__", at)? {
+                Some(method) => {
+                    let bound = self.bind(method, container.clone());
+                    self.call(bound, vec![index.clone()], Vec::new(), at)?;
+                }
+                None => return Err(unsupported(format!("items of a `{}` cannot be deleted", object.class.name), at)),
+            },
             other => return Err(unsupported(format!("items of a {} cannot be deleted", other.type_name()), at)),
         }
         Ok(())

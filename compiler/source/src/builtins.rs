@@ -15,6 +15,7 @@ const NAMES: &[&str] = &[
     "callable",
     "deepcopy",
     "dict",
+    "divmod",
     "enumerate",
     "filter",
     "float",
@@ -193,6 +194,11 @@ impl Evaluator<'_> {
                 self.extreme(name, items, at)?
             }
             ("min" | "max", [_, _, ..]) => self.extreme(name, args, at)?,
+            ("divmod", [a, b]) => {
+                let quotient = self.binary(kiln_frontend::ast::BinOp::FloorDiv, a.clone(), b.clone(), at)?;
+                let rest = self.binary(kiln_frontend::ast::BinOp::Mod, a.clone(), b.clone(), at)?;
+                Value::tuple(vec![quotient, rest])
+            }
             ("abs", [Value::Float(x)]) => Value::Float(x.abs()),
             ("abs", [value]) if value.as_int().is_some() => Value::Int(value.as_int().unwrap_or(0).wrapping_abs()),
             ("round", [Value::Float(x)]) => Value::Int(x.round_ties_even() as i64),
@@ -395,6 +401,7 @@ impl Evaluator<'_> {
                 "Tensor" => matches!(value, Value::Tensor(_)),
                 "Parameter" => matches!(value, Value::Tensor(tensor) if tensor.is_parameter.get()),
                 "Callable" => matches!(value, Value::Function(_) | Value::Lambda(_) | Value::Path(_) | Value::Partial(_)),
+                "slice" => matches!(value, Value::Slice(_)),
                 "object" => true,
                 _ => false,
             },

@@ -138,7 +138,11 @@ impl Evaluator<'_> {
                 _ => Err(unsupported("this cannot be deleted", target.span)),
             },
             ExprKind::Subscript { value, index } => {
-                let (container, index) = (self.expr(value, frame)?, self.expr(index, frame)?);
+                let container = self.expr(value, frame)?;
+                let index = match &index.kind {
+                    ExprKind::Slice { lower, upper, step } => self.slice_value([lower, upper, step], frame, target.span)?,
+                    _ => self.expr(index, frame)?,
+                };
                 self.delete_item(&container, &index, target.span)
             }
             _ => Err(unsupported("this cannot be deleted", target.span)),

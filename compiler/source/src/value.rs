@@ -19,6 +19,8 @@ pub enum Value {
     List(Rc<RefCell<Vec<Value>>>),
     Tuple(Rc<[Value]>),
     Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    /// `start:stop:step` as an index.
+    Slice([Option<i64>; 3]),
     /// `_modules` or `_parameters` of a module.
     Table(Rc<Object>, Table),
     Function(Rc<Function>),
@@ -268,6 +270,7 @@ impl Value {
             Value::List(_) => "list".into(),
             Value::Tuple(_) => "tuple".into(),
             Value::Dict(_) | Value::Table(..) => "dict".into(),
+            Value::Slice(_) => "slice".into(),
             Value::Function(_) | Value::Lambda(_) | Value::Partial(_) => "function".into(),
             Value::Method(..) | Value::Builtin(..) => "method".into(),
             Value::Class(_) => "class".into(),
