@@ -108,6 +108,11 @@ impl Specialiser<'_> {
                         self.heap.tensors[view].data = folded.map(|mut all| all.remove(0));
                         Ok(Some(vec![Abs::Tensor(view)]))
                     }
+                    None if entry.key == "aten::view" && self.is_surely_laid_out(base) && inferred[0].const_shape().is_some() => {
+                        let message = "view size is not compatible with input tensor's size and stride (at least one dimension spans \
+                                       across two contiguous subspaces). Use .reshape(...) instead.";
+                        self.raise("RuntimeError", message)
+                    }
                     strides => {
                         let is_known = is_reshape
                             && strides.is_none()
@@ -123,6 +128,12 @@ impl Specialiser<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a tensor's sizes and strides are PyTorch's, and known.
+    fn is_surely_laid_out(&self, id: TensorId) -> bool {
+        let tensor = &self.heap.tensors[id];
+        tensor.is_layout_known && tensor.ty.const_shape().is_some() && tensor.strides.iter().all(|stride| stride.as_const().is_some())
     }
 
     /// What an operator's rules may know of its arguments. A list of unknown length cannot be an argument of theirs.
