@@ -103,8 +103,8 @@ impl Build {
     /// # Errors
     /// Whatever `kiln compile` reports; or one of cargo's variables is missing.
     pub fn compile(&self, name: &str) -> Result<()> {
-        let folder = self.write(name)?;
-        for file in std::iter::once(&self.model.path).chain(&self.model.weights) {
+        let (folder, files) = self.write(name)?;
+        for file in files {
             println!("cargo:rerun-if-changed={}", file.display());
         }
         println!("cargo:rustc-link-search=native={}", folder.display());
@@ -112,8 +112,8 @@ impl Build {
         Ok(())
     }
 
-    /// Writes the files; gives their folder.
-    fn write(&self, name: &str) -> Result<PathBuf> {
+    /// Writes the files; gives their folder, and the files that the model was read from.
+    fn write(&self, name: &str) -> Result<(PathBuf, Vec<PathBuf>)> {
         if let Some(error) = &self.broken {
             return Err(error.clone().into());
         }
@@ -125,7 +125,7 @@ impl Build {
         let library = if target.name.ends_with("msvc") { format!("{name}.lib") } else { format!("lib{name}.a") };
         write(&folder.join(library), &built.library)?;
         write(&folder.join(format!("{name}.rs")), built.module.as_bytes())?;
-        Ok(folder)
+        Ok((folder, built.files))
     }
 
     fn build(&self, name: &str, target: &Target, methods: &[String]) -> Result<Built> {
@@ -152,7 +152,7 @@ impl Build {
             // Cargo then compiles the runtime for the target, as any other crate.
             module.insert_str(0, "extern crate kiln_rt as _;\n");
         }
-        Ok(Built { library, module })
+        Ok(Built { library, module, files: model.files })
     }
 }
 
@@ -160,6 +160,7 @@ impl Build {
 struct Built {
     library: Vec<u8>,
     module: String,
+    files: Vec<PathBuf>,
 }
 
 fn variable(name: &str) -> Result<String> {

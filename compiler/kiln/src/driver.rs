@@ -69,6 +69,8 @@ impl Timings {
 
 /// A model, read and typed.
 pub struct Model {
+    /// The files that it was read from.
+    pub files: Vec<PathBuf>,
     /// Its texts, and those of the prelude.
     pub sources: SourceMap,
     /// What the archive holds.
@@ -101,6 +103,8 @@ impl From<&Path> for Origin {
 
 /// A model that was read but not typed.
 pub struct Parsed {
+    /// The files that it was read from.
+    pub files: Vec<PathBuf>,
     /// Its texts.
     pub sources: SourceMap,
     /// What it holds.
@@ -127,7 +131,7 @@ impl Parsed {
         let (mut sources, mut timings) = (SourceMap::default(), Timings::default());
         let archive = timings.stage("read", || kiln_frontend::archive::read_archive(&bytes, &name, &mut sources));
         let archive = archive.map_err(|error| Error::new(vec![error], &sources))?;
-        Ok(Parsed { sources, archive, timings })
+        Ok(Parsed { files: vec![path.clone()], sources, archive, timings })
     }
 
     /// The names of the root module's methods.
@@ -151,11 +155,11 @@ impl Parsed {
 
     /// Types it: what `methods` of the root module reach (`forward` where there are none).
     pub fn typed(self, methods: &[String]) -> Result<Model> {
-        let Parsed { mut sources, archive, mut timings } = self;
+        let Parsed { files, mut sources, archive, mut timings } = self;
         let program = timings.stage("type", || kiln_typing::load_archive(&archive, methods));
         let program = program.map_err(|errors| Error::new(errors, &sources))?;
         let prelude = prelude::register(&mut sources);
-        Ok(Model { sources, archive, program, timings, prelude })
+        Ok(Model { files, sources, archive, program, timings, prelude })
     }
 }
 

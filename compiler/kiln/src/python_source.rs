@@ -37,7 +37,8 @@ pub fn open(origin: &Origin) -> Result<Parsed> {
     let request = Request { file: (&name, &text), module: &module, class, weights: weights.as_ref(), is_check: origin.is_check };
     let archive = timings.stage("read", || kiln_source::evaluate(&request, &mut sources, &mut host));
     let archive = archive.map_err(|errors| Error::new(errors, &sources))?;
-    Ok(Parsed { sources, archive, timings })
+    let files = [Some(path.clone()), origin.weights.clone()].into_iter().flatten().chain(host.files).collect();
+    Ok(Parsed { files, sources, archive, timings })
 }
 
 /// Weights: a safetensors file, or a state_dict that PyTorch saved.
@@ -84,6 +85,8 @@ struct Compiler {
     folder: PathBuf,
     sources: SourceMap,
     prelude: Vec<FileId>,
+    /// The files that were imported.
+    files: Vec<PathBuf>,
     /// Results of code without tensors.
     known: HashMap<String, Computed>,
 }
@@ -92,7 +95,7 @@ impl Compiler {
     fn new(folder: PathBuf) -> Compiler {
         let mut sources = SourceMap::default();
         let prelude = prelude::register(&mut sources);
-        Compiler { folder, sources, prelude, known: HashMap::new() }
+        Compiler { folder, sources, prelude, files: Vec::new(), known: HashMap::new() }
     }
 }
 
@@ -107,6 +110,7 @@ impl Host for Compiler {
         let candidates = [relative.with_extension("py"), relative.join("__init__.py")];
         let found = candidates.into_iter().find(|file| self.folder.join(file).is_file())?;
         let text = std::fs::read_to_string(self.folder.join(&found)).ok()?;
+        self.files.push(self.folder.join(&found));
         Some((found.display().to_string(), text))
     }
 
@@ -151,8 +155,12 @@ impl Compiler {
     /// Runs what is too much to be folded, as compiled code.
     fn execute(&self, file: FileId, module: SourceModule, tensors: &[TensorValue]) -> std::result::Result<Computed, String> {
         let said = |error: Error| error.diagnostics()[0].message.clone();
-        let parsed =
-            Parsed { sources: self.sources.clone(), archive: archive(file, module, tensors), timings: Timings::default() };
+        let parsed = Parsed {
+            files: Vec::new(),
+            sources: self.sources.clone(),
+            archive: archive(file, module, tensors),
+            timings: Timings::default(),
+        };
         let model = parsed.typed(&[]).map_err(said)?;
         let method = method(&model.program, &[]).ok_or("the computation has no function")?;
         let result = run_once(&model, method).map_err(said)?;

@@ -302,6 +302,9 @@ fn why_refused(value: &Value) -> String {
         }
         Value::Dict(items) if items.borrow().is_empty() => "the type of an empty dict is not known; annotate it".into(),
         Value::List(_) | Value::Dict(_) => "its elements are of several types".into(),
+        Value::Object(object) => {
+            format!("it is an object of class `{}`, which is not decorated with @torch.jit.script", object.class.name)
+        }
         Value::Lambda(_) => "it is a lambda; use a function or a method".into(),
         other => format!("TorchScript has no type for a {}", other.type_name()),
     }

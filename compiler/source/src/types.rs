@@ -51,6 +51,8 @@ fn infer_at(value: &Value, class_path: &dyn Fn(&Value) -> Option<String>, depth:
         }
         Value::Object(object) => match object.class.kind {
             ClassKind::Module => named(class_path(value)?),
+            // A settings object is usually no TorchScript: only a class that says so is taken for one.
+            ClassKind::Plain if !object.class.is_scripted() => return None,
             _ => named(object.class.path()),
         },
         Value::Member(member) => named(member.class.path()),

@@ -143,6 +143,12 @@ impl Class {
         format!("{}.{}", self.unit, self.name)
     }
 
+    /// Whether it is decorated with `@torch.jit.script`.
+    pub fn is_scripted(&self) -> bool {
+        let is_script = |path: String| path.rsplit('.').next() == Some("script");
+        self.def.as_ref().is_some_and(|def| def.decorators.iter().any(|decorator| decorator.dotted().is_some_and(is_script)))
+    }
+
     /// Whether it is another class or derives from it.
     pub fn derives(&self, other: &Class) -> bool {
         self.mro.borrow().iter().any(|class| std::ptr::eq(&**class, other))

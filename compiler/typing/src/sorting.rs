@@ -12,7 +12,7 @@ use kiln_graph::{FuncId, Function, Graph, Param, Type, Value};
 use kiln_support::{SourceMap, Span};
 use std::sync::OnceLock;
 
-/// The unit that holds the functions.
+/// The unit that holds the function.
 const UNIT: &str = "kiln_sorting";
 
 const TEXT: &str = "
@@ -28,21 +28,6 @@ def sort(items, reverse):
                 items[place] = other
                 place -= 1
         items[place] = item
-
-def sorted(items, reverse):
-    copied = items.copy()
-    for i in range(1, len(copied)):
-        item = copied[i]
-        place = i
-        is_before = True
-        while place > 0 and is_before:
-            other = copied[place - 1]
-            is_before = other < item if reverse else item < other
-            if is_before:
-                copied[place] = other
-                place -= 1
-        copied[place] = item
-    return copied
 ";
 
 fn module() -> &'static SourceModule {
@@ -55,25 +40,21 @@ fn module() -> &'static SourceModule {
 }
 
 impl Session<'_> {
-    /// `sort` or `sorted` for lists of this type, declared on first sight.
-    fn sorting_function(&mut self, name: &str, list: &Type) -> FuncId {
-        let qualified = format!("{UNIT}.{name}[{}]", list.display(self.program));
+    /// `sort` for lists of this type, declared on first sight.
+    fn sorting_function(&mut self, list: &Type) -> FuncId {
+        let qualified = format!("{UNIT}.sort[{}]", list.display(self.program));
         if let Some(&id) = self.function_ids.get(&qualified) {
             return id;
         }
         self.units.entry(UNIT.into()).or_insert_with(|| Unit::new(Dialect::Source, &module().items));
-        let def = module().items.iter().find_map(|item| match item {
-            Item::Function(def) if def.name == name => Some(def),
-            _ => None,
-        });
-        let def = def.expect("both functions are in the text");
+        let Some(Item::Function(def)) = module().items.first() else { unreachable!("the text is one function") };
         let param = |name: &str, ty: Type| Param { name: name.into(), ty, default: None, keyword_only: false, broadcasts: None };
         let params = vec![param("items", list.clone()), param("reverse", Type::Bool)];
-        let returns = if name == "sorted" { list.clone() } else { Type::None };
         let mut body = Graph::new();
         let entry = body.entry;
         body.blocks[entry].diverges = true;
-        let id = self.program.funcs.push(Function { name: qualified.clone(), params, returns, body, span: Span::NONE });
+        let id =
+            self.program.funcs.push(Function { name: qualified.clone(), params, returns: Type::None, body, span: Span::NONE });
         let declared = Declared { def, unit: UNIT.into(), progress: Progress::Declared, returns_known: true, failed: false };
         self.declared.insert(id, declared);
         self.function_ids.insert(qualified, id);
@@ -103,7 +84,9 @@ impl Body<'_, '_> {
             Some(reverse) => reverse,
             None => self.bool(false, at),
         };
-        let func = self.session.sorting_function(name.trim_start_matches("aten::"), &ty);
-        self.call_function(func, Args::positional(&[list, reverse]), at).map(Some)
+        let func = self.session.sorting_function(&ty);
+        let sorted = if name == "aten::sorted" { self.table_op("aten::copy", &[list], at)? } else { list };
+        let nothing = self.call_function(func, Args::positional(&[sorted, reverse]), at)?;
+        Ok(Some(if name == "aten::sorted" { sorted } else { nothing }))
     }
 }

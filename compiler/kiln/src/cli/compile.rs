@@ -27,7 +27,7 @@ pub fn compile(flags: &CompileFlags) -> Result<()> {
         outputs.extend(one_target(&model, &residual, target, flags, &name, &folder, &mut timings)?);
     }
     if let Some(path) = &flags.depfile {
-        write_file(path, depfile(flags, &outputs).as_bytes())?;
+        write_file(path, depfile(&model, flags, &outputs).as_bytes())?;
     }
     if flags.timings {
         super::print_error(&timing_table(&timings));
@@ -144,10 +144,10 @@ fn not_yet(emit: Emit) -> crate::error::Error {
 }
 
 /// A make rule: the files written depend on the files read.
-fn depfile(flags: &CompileFlags, outputs: &[PathBuf]) -> String {
-    let inputs = [Some(&flags.model.path), flags.model.weights.as_ref(), flags.inputs.inputs.as_ref(), flags.tune.as_ref()];
+fn depfile(model: &Model, flags: &CompileFlags, outputs: &[PathBuf]) -> String {
+    let inputs = model.files.iter().map(Some).chain([flags.inputs.inputs.as_ref(), flags.tune.as_ref()]);
     let list = |paths: Vec<&PathBuf>| paths.into_iter().map(|path| make_word(path)).collect::<Vec<_>>().join(" ");
-    format!("{}: {}\n", list(outputs.iter().collect()), list(inputs.into_iter().flatten().collect()))
+    format!("{}: {}\n", list(outputs.iter().collect()), list(inputs.flatten().collect()))
 }
 
 /// A path as make reads it.

@@ -133,7 +133,9 @@ impl Specialiser<'_> {
     /// Whether a tensor's sizes and strides are PyTorch's, and known.
     fn is_surely_laid_out(&self, id: TensorId) -> bool {
         let tensor = &self.heap.tensors[id];
-        tensor.is_layout_known && tensor.ty.const_shape().is_some() && tensor.strides.iter().all(|stride| stride.as_const().is_some())
+        tensor.is_layout_known
+            && tensor.ty.const_shape().is_some()
+            && tensor.strides.iter().all(|stride| stride.as_const().is_some())
     }
 
     /// What an operator's rules may know of its arguments. A list of unknown length cannot be an argument of theirs.
