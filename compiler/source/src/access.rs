@@ -1,7 +1,7 @@
 //! Attributes and items.
 
 use crate::evaluator::{Eval, Evaluator, Frame, error, unsupported};
-use crate::value::{ClassKind, Table, TensorValue, Value};
+use crate::value::{ClassKind, Table, Value};
 use kiln_frontend::ast::{Expr, ExprKind};
 use kiln_support::Span;
 use std::rc::Rc;
@@ -126,8 +126,11 @@ impl Evaluator<'_> {
             // `weight.data = ...`
             Value::Tensor(tensor) if name == "data" => {
                 let Value::Tensor(new) = value else { return Err(error("bad-operands", "`data` is a tensor", at)) };
-                let new = new.value.borrow().clone();
-                *tensor.value.borrow_mut() = new;
+                if !Rc::ptr_eq(tensor, &new) {
+                    tensor.share(&new);
+                    let new = new.value.borrow().clone();
+                    *tensor.value.borrow_mut() = new;
+                }
                 Ok(())
             }
             Value::Tensor(tensor) if name == "requires_grad" => {
@@ -212,17 +215,10 @@ impl Evaluator<'_> {
     pub fn set_item(&mut self, container: &Expr, index: &Expr, value: Value, frame: &mut Frame, at: Span) -> Eval<()> {
         let target = self.expr(container, frame)?;
         if let Value::Tensor(tensor) = &target {
-            self.require_own(tensor, at)?;
-            self.fill_blank(tensor, at)?;
             let mut tensors = vec![target.clone()];
             let text = self.index_text(index, &mut tensors, frame)?;
             let value = self.code_of(&value, &mut tensors, at)?;
-            let new = self.tensor_code(&format!("t0[{text}] = {value}\nreturn t0"), &tensors, at)?;
-            if let Value::Tensor(new) = new {
-                let new: TensorValue = new.value.borrow().clone();
-                *tensor.value.borrow_mut() = new;
-            }
-            return Ok(());
+            return self.write_tensor(tensor, &format!("t0[{text}] = {value}\nreturn t0"), &tensors, at);
         }
         let index = self.expr(index, frame)?;
         match &target {
@@ -279,8 +275,7 @@ impl Evaluator<'_> {
 /// Tensors that share their memory: neither can be written to here, since the other would have to show it.
 pub fn shared(view: Value, base: &Value) -> Value {
     if let (Value::Tensor(own), Value::Tensor(base)) = (&view, base) {
-        own.is_view.set(true);
-        base.views.borrow_mut().push(Rc::downgrade(own));
+        own.share(base);
     }
     view
 }

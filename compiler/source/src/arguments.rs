@@ -156,8 +156,7 @@ impl Evaluator<'_> {
         let unknown = keywords.iter().find(|(own, _)| !params.iter().any(|param| param.name == *own));
         if let (None, Some((keyword, _))) = (kwarg, unknown) {
             let mut error = error("bad-arguments", format!("`{name}` has no argument `{keyword}`"), at);
-            let near = params.iter().map(|param| param.name.as_str()).find(|own| crate::evaluator::is_near(keyword, own));
-            error.help = near.map(|near| format!("did you mean `{near}`?"));
+            error.help = kiln_support::suggest::did_you_mean(keyword, params.iter().map(|param| param.name.as_str()));
             return Err(error);
         }
         let mut positional = args.into_iter();

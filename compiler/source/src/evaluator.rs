@@ -4,6 +4,7 @@ use crate::units::Unit;
 use crate::value::{Class, Function, Value};
 use crate::{Host, Request};
 use kiln_frontend::ast::ExprKind;
+use kiln_support::suggest::did_you_mean;
 use kiln_support::{Diagnostic, SourceMap, Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -155,12 +156,8 @@ impl<'h> Evaluator<'h> {
             None => {
                 let unit = &self.units[&*frame.unit];
                 let known = frame.vars.keys().chain(unit.functions.keys()).chain(unit.classes.keys()).chain(unit.imports.keys());
-                let mut near: Vec<&str> = known.map(String::as_str).filter(|other| is_near(name, other)).collect();
-                near.sort_unstable();
                 let mut error = error("unknown-name", format!("`{name}` is not defined"), at);
-                if !near.is_empty() {
-                    error.help = Some(format!("did you mean `{}`?", near.join("`, `")));
-                }
+                error.help = did_you_mean(name, known.map(String::as_str));
                 Err(error)
             }
         }
@@ -231,23 +228,10 @@ impl Evaluator<'_> {
     /// The error for a name that a unit does not define.
     fn not_in_unit(&self, unit: &str, name: &str, at: Span) -> Box<Diagnostic> {
         let found = &self.units[unit];
-        let mut near: Vec<&str> =
-            found.functions.keys().chain(found.classes.keys()).map(String::as_str).filter(|other| is_near(name, other)).collect();
-        near.sort_unstable();
         let mut error = error("no-attribute", format!("`{unit}` has no `{name}`"), at);
-        if !near.is_empty() {
-            error.help = Some(format!("did you mean `{}`?", near.join("`, `")));
-        }
+        error.help = did_you_mean(name, found.functions.keys().chain(found.classes.keys()).map(String::as_str));
         error
     }
-}
-
-/// Whether two names differ by a slip: in case, or by one character.
-pub fn is_near(a: &str, b: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) = (a.to_lowercase().chars().collect(), b.to_lowercase().chars().collect());
-    let common = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
-    a.len().abs_diff(b.len()) <= 1 && a.len().max(b.len()) > 2 && common + tail + 1 >= a.len().max(b.len())
 }
 
 fn usage(message: String) -> Diagnostic {

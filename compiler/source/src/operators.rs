@@ -36,6 +36,14 @@ impl Evaluator<'_> {
             (BinOp::BitOr, Value::Path(_) | Value::Class(_), _) => return Ok(Value::path("types.UnionType")),
             _ => {}
         }
+        if let (Value::Bool(a), Value::Bool(b)) = (&left, &right) {
+            match op {
+                BinOp::BitAnd => return Ok(Value::Bool(a & b)),
+                BinOp::BitOr => return Ok(Value::Bool(a | b)),
+                BinOp::BitXor => return Ok(Value::Bool(a ^ b)),
+                _ => {}
+            }
+        }
         if let (Some(a), Some(b)) = (left.as_int(), right.as_int())
             && let Some(result) = int_operator(op, a, b, at)?
         {
@@ -51,7 +59,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// `old op= value`: a list is changed in place.
+    /// `old op= value`: a list and a tensor are changed in place.
     pub fn augmented(&mut self, op: BinOp, old: Value, value: Value, at: Span) -> Eval<Value> {
         match (op, &old) {
             (BinOp::Add, Value::List(items)) => {
@@ -60,11 +68,9 @@ impl Evaluator<'_> {
                 Ok(old)
             }
             (_, Value::Tensor(tensor)) => {
-                let new = self.tensor_operator(symbol(op), old.clone(), value, at)?;
-                if let Value::Tensor(new) = &new {
-                    let new = new.value.borrow().clone();
-                    *tensor.value.borrow_mut() = new;
-                }
+                let mut tensors = vec![old.clone()];
+                let value = self.code_of(&value, &mut tensors, at)?;
+                self.write_tensor(tensor, &format!("t0 {}= {value}\nreturn t0", symbol(op)), &tensors, at)?;
                 Ok(old)
             }
             _ => self.binary(op, old, value, at),
@@ -215,16 +221,39 @@ fn float_operator(op: BinOp, a: f64, b: f64, at: Span) -> Eval<Value> {
     if b == 0.0 && matches!(op, BinOp::Div | BinOp::FloorDiv | BinOp::Mod) {
         return Err(error("raised", "division by zero", at));
     }
+    if op == BinOp::Pow && a == 0.0 && b < 0.0 {
+        return Err(error("raised", "0.0 cannot be raised to a negative power", at));
+    }
+    if op == BinOp::Pow && a < 0.0 && b.is_finite() && b.fract() != 0.0 {
+        return Err(unsupported("complex numbers are not supported in a constructor", at));
+    }
     Ok(Value::Float(match op {
         BinOp::Add => a + b,
         BinOp::Sub => a - b,
         BinOp::Mul => a * b,
         BinOp::Div => a / b,
-        BinOp::FloorDiv => (a / b).floor(),
-        BinOp::Mod => a - (a / b).floor() * b,
+        BinOp::FloorDiv => float_floor_div(a, b),
+        BinOp::Mod => float_modulo(a, b),
         BinOp::Pow => a.powf(b),
         _ => return Err(error("bad-operands", format!("`{}` does not take floats", symbol(op)), at)),
     }))
+}
+
+/// Python's `%` of floats: exact, with the sign of the divisor.
+fn float_modulo(a: f64, b: f64) -> f64 {
+    let remainder = a % b;
+    if remainder == 0.0 {
+        return 0f64.copysign(b);
+    }
+    if (remainder < 0.0) != (b < 0.0) { remainder + b } else { remainder }
+}
+
+/// Python's `//` of floats: what is left beside the exact remainder, so `5.5 // 0.1` is 54.
+fn float_floor_div(a: f64, b: f64) -> f64 {
+    let remainder = a % b;
+    let whole = (a - remainder) / b;
+    let below = if remainder != 0.0 && (remainder < 0.0) != (b < 0.0) { whole - 1.0 } else { whole };
+    if below == 0.0 { 0f64.copysign(a / b) } else { below.round() }
 }
 
 fn symbol(op: BinOp) -> &'static str {
@@ -253,5 +282,45 @@ fn compare_symbol(op: CompareOp) -> &'static str {
         CompareOp::Le => "<=",
         CompareOp::Gt => ">",
         _ => ">=",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Results of Python 3.11.
+    #[test]
+    fn floats_divide_as_in_python() {
+        let cases = [
+            (5.5, 0.1, 54.0, 0.0999999999999997),
+            (1.0, 0.1, 9.0, 0.09999999999999995),
+            (-7.5, 2.0, -4.0, 0.5),
+            (7.5, -2.0, -4.0, -0.5),
+            (1e17, 3.0, 33333333333333332.0, 1.0),
+            (-1e-20, 3.0, -1.0, 3.0),
+            (6.0, 3.0, 2.0, 0.0),
+        ];
+        for (a, b, quotient, remainder) in cases {
+            assert_eq!(float_floor_div(a, b), quotient, "{a} // {b}");
+            assert_eq!(float_modulo(a, b), remainder, "{a} % {b}");
+        }
+    }
+
+    #[test]
+    fn integers_divide_as_in_python() {
+        let by = |op, a, b| int_operator(op, a, b, Span::NONE).unwrap().and_then(|value| value.as_int());
+        assert_eq!(by(BinOp::FloorDiv, -7, 2), Some(-4));
+        assert_eq!(by(BinOp::Mod, -7, 2), Some(1));
+        assert_eq!(by(BinOp::Mod, 7, -2), Some(-1));
+        assert!(int_operator(BinOp::FloorDiv, i64::MIN, -1, Span::NONE).is_err());
+        assert!(int_operator(BinOp::Mod, 1, 0, Span::NONE).is_err());
+    }
+
+    #[test]
+    fn powers_that_are_no_real_numbers_are_refused() {
+        assert!(float_operator(BinOp::Pow, 0.0, -1.0, Span::NONE).is_err());
+        assert!(float_operator(BinOp::Pow, -8.0, 0.5, Span::NONE).is_err());
+        assert!(matches!(float_operator(BinOp::Pow, -2.0, -1.0, Span::NONE), Ok(Value::Float(x)) if x == -0.5));
     }
 }

@@ -7,6 +7,7 @@ use crate::evaluator::{Eval, Evaluator, Frame, error, unsupported};
 use crate::value::{Tensor, TensorValue, Value};
 use kiln_frontend::ast::{Expr, ExprKind};
 use kiln_support::Span;
+use kiln_support::tensor::count;
 use std::rc::Rc;
 
 impl Evaluator<'_> {
@@ -23,8 +24,7 @@ impl Evaluator<'_> {
                 if needs_gradient && name.ends_with("Parameter") && !tensor.value.borrow().dtype().is_float() {
                     return Err(error("raised", "Only Tensors of floating point and complex dtype can require gradients", at));
                 }
-                let value = tensor.value.borrow().clone();
-                let made = Tensor::new(value, name.ends_with("Parameter"));
+                let made = tensor.alias(name.ends_with("Parameter"));
                 made.requires_grad.set(needs_gradient && name.ends_with("Parameter"));
                 return Ok(Value::Tensor(Rc::new(made)));
             }
@@ -113,7 +113,7 @@ impl Evaluator<'_> {
 
     /// An error where a tensor that is about to be written shares its memory with another.
     pub fn require_own(&self, tensor: &Tensor, at: Span) -> Eval<()> {
-        if tensor.is_view.get() || tensor.views.borrow().iter().any(|view| view.strong_count() > 0) {
+        if !tensor.is_sole() {
             let message = "writing to a tensor that shares its memory with another one is not supported in a constructor";
             return Err(unsupported(message, at));
         }
@@ -129,6 +129,28 @@ impl Evaluator<'_> {
                 *tensor.value.borrow_mut() = zeros;
             }
         }
+        Ok(())
+    }
+
+    /// Writes to a tensor what a line of code over the tensors `t0` (itself), `t1`, ... gives. It keeps its element type and its number
+    /// of elements.
+    pub fn write_tensor(&mut self, tensor: &Tensor, body: &str, tensors: &[Value], at: Span) -> Eval<()> {
+        self.require_own(tensor, at)?;
+        self.fill_blank(tensor, at)?;
+        let Value::Tensor(new) = self.tensor_code(body, tensors, at)? else {
+            return Err(unsupported("this write to a tensor is not supported in a constructor", at));
+        };
+        let new = new.value.borrow().clone();
+        let (dtype, shape) = (tensor.value.borrow().dtype(), tensor.value.borrow().shape().to_vec());
+        if new.dtype() != dtype {
+            let (found, wanted) = (new.dtype().torch_name(), dtype.torch_name());
+            return Err(error("raised", format!("result type {found} can't be cast to the desired output type {wanted}"), at));
+        }
+        if count(new.shape()) != count(&shape) {
+            let message = format!("output with shape {shape:?} doesn't match the broadcast shape {:?}", new.shape());
+            return Err(error("raised", message, at));
+        }
+        *tensor.value.borrow_mut() = new;
         Ok(())
     }
 
@@ -154,13 +176,12 @@ impl Evaluator<'_> {
         let mut tensors = vec![receiver.clone()];
         if let Some(plain) = name.strip_suffix('_').filter(|_| !name.ends_with("__")) {
             // In place: the object gets what the operator gives.
-            self.fill_blank(tensor, at)?;
             let plain = if plain == "zero" { "mul" } else { plain };
             let args = if name == "zero_" { vec![Value::Int(0)] } else { args };
             let text = match (plain, args.as_slice()) {
                 ("copy", [source]) => {
                     let source = self.code_of(source, &mut tensors, at)?;
-                    format!("torch.zeros_like(t0) + {source}")
+                    format!("(torch.zeros_like(t0) + {source}).to(t0.dtype)")
                 }
                 ("fill", [value]) => {
                     let value = self.code_of(value, &mut tensors, at)?;
@@ -169,11 +190,7 @@ impl Evaluator<'_> {
                 }
                 _ => self.call_text(&format!("t0.{plain}"), &args, &keywords, &mut tensors, at)?,
             };
-            let new = self.tensor_code(&format!("return {text}"), &tensors, at)?;
-            if let Value::Tensor(new) = &new {
-                let new = new.value.borrow().clone();
-                *tensor.value.borrow_mut() = new;
-            }
+            self.write_tensor(tensor, &format!("return {text}"), &tensors, at)?;
             return Ok(receiver.clone());
         }
         let text = self.call_text(&format!("t0.{name}"), &args, &keywords, &mut tensors, at)?;

@@ -4,7 +4,7 @@ use kiln_frontend::ast::{ClassDef, Expr, FunctionDef, Param};
 use kiln_support::{DType, TensorData};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 /// A value.
 #[derive(Clone)]
@@ -76,28 +76,51 @@ impl TensorValue {
 
 /// A tensor as an object.
 pub struct Tensor {
-    pub value: RefCell<TensorValue>,
+    /// The same cell in a tensor and the parameter made of it.
+    pub value: Rc<RefCell<TensorValue>>,
     pub is_parameter: Cell<bool>,
     pub requires_grad: Cell<bool>,
     /// Whether it comes from `torch.empty` itself: what is not written to it means nothing.
     pub is_blank: Cell<bool>,
-    /// Whether it may share its memory with an older tensor: it cannot be written to here.
-    pub is_view: Cell<bool>,
-    /// Tensors that may share its memory: while one is there, it cannot be written to.
-    pub views: RefCell<Vec<Weak<Tensor>>>,
+    /// Held by every tensor that may share this memory: while there are others with another cell, it cannot be written to.
+    pub storage: RefCell<Rc<()>>,
 }
 
 impl Tensor {
     /// A tensor of its own.
     pub fn new(value: TensorValue, is_parameter: bool) -> Tensor {
         Tensor {
-            value: RefCell::new(value),
+            value: Rc::new(RefCell::new(value)),
             is_parameter: Cell::new(is_parameter),
             requires_grad: Cell::new(is_parameter),
             is_blank: Cell::new(false),
-            is_view: Cell::new(false),
-            views: RefCell::default(),
+            storage: RefCell::default(),
         }
+    }
+}
+
+impl Tensor {
+    /// The same elements as a parameter or buffer: a write to one is a write to both.
+    pub fn alias(&self, is_parameter: bool) -> Tensor {
+        let storage = self.storage.borrow().clone();
+        Tensor {
+            value: self.value.clone(),
+            is_parameter: Cell::new(is_parameter),
+            requires_grad: Cell::new(is_parameter),
+            is_blank: Cell::new(false),
+            storage: RefCell::new(storage),
+        }
+    }
+
+    /// Notes that it may share the memory of another tensor.
+    pub fn share(&self, other: &Tensor) {
+        let storage = other.storage.borrow().clone();
+        *self.storage.borrow_mut() = storage;
+    }
+
+    /// Whether nothing else is there that a write to it would show in.
+    pub fn is_sole(&self) -> bool {
+        Rc::strong_count(&self.storage.borrow()) == Rc::strong_count(&self.value)
     }
 }
 

@@ -8,6 +8,7 @@ pub mod dtype;
 pub mod entity;
 pub mod half;
 pub mod source;
+pub mod suggest;
 pub mod tensor;
 
 pub use diag::{Code, Diagnostic, Failure, Label};

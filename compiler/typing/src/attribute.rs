@@ -65,11 +65,8 @@ impl Body<'_, '_> {
     fn no_class_attribute(&self, class: ClassId, name: &str, at: Span) -> Box<Diagnostic> {
         let class = &self.session.program.classes[class];
         let names = class.fields.iter().map(|f| f.name.as_str()).chain(class.methods.iter().map(|(n, _)| n.as_str()));
-        let near = crate::suggest::near(name, names).join("`, `");
         let mut error = error("no-attribute", format!("class `{}` has no attribute `{name}`", class.name), at);
-        if !near.is_empty() {
-            error.help = Some(format!("did you mean `{near}`?"));
-        }
+        error.help = kiln_support::suggest::did_you_mean(name, names);
         error
     }
 
@@ -121,7 +118,7 @@ impl Body<'_, '_> {
             error.help = Some("it may be None: check that first, with `if x is not None` or `assert x is not None`".into());
         } else {
             let aten = format!("aten::{name}");
-            let near = crate::suggest::near(&aten, table().names()).join("`, `");
+            let near = kiln_support::suggest::near(&aten, table().names()).join("`, `");
             if !near.is_empty() {
                 error.help = Some(format!("near names: `{}`", near.replace("aten::", "")));
             }

@@ -61,7 +61,7 @@ impl Body<'_, '_> {
     fn no_overload(&self, name: &str, overloads: &[OpId], args: &Args, at: Span) -> Box<Diagnostic> {
         let shown = name.strip_prefix("aten::").unwrap_or(name);
         if overloads.is_empty() {
-            let near = crate::suggest::near(name, table().names());
+            let near = kiln_support::suggest::near(name, table().names());
             let error = Box::new(Diagnostic::unsupported("unknown-operator", format!("unknown operator `{name}`")).at(at));
             return match near.as_slice() {
                 [] => error,

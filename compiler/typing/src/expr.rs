@@ -84,11 +84,8 @@ impl Body<'_, '_> {
         if let Some(found) = self.resolve(name, at)? {
             return Ok(found);
         }
-        let near = crate::suggest::near(name, self.env.names()).join("`, `");
         let mut error = error("unknown-name", format!("`{name}` is not defined"), at);
-        if !near.is_empty() {
-            error.help = Some(format!("did you mean `{near}`?"));
-        }
+        error.help = kiln_support::suggest::did_you_mean(name, self.env.names());
         Err(error)
     }
 

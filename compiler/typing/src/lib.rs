@@ -36,7 +36,6 @@ mod special;
 mod stmt;
 mod subscript;
 mod sugar;
-mod suggest;
 mod text;
 
 pub use check::check_types;

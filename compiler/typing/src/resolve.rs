@@ -142,7 +142,7 @@ impl Body<'_, '_> {
     }
 
     pub fn unknown_operator(&self, operator: &str, at: Span) -> Typed<Sugar> {
-        let near = crate::suggest::near(operator, kiln_ops::table().names()).join(", ");
+        let near = kiln_support::suggest::near(operator, kiln_ops::table().names()).join(", ");
         let mut error = crate::unsupported("unknown-operator", format!("unknown operator `{operator}`"), at);
         if !near.is_empty() {
             error.help = Some(format!("near names: {near}"));

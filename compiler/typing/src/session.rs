@@ -378,11 +378,8 @@ impl<'s> Session<'s> {
     pub fn not_in_unit(&self, module: &str, name: &str, at: Span) -> Box<Diagnostic> {
         let unit = &self.units[module];
         let names = unit.functions.keys().chain(unit.classes.keys()).copied();
-        let near = crate::suggest::near(name, names).join("`, `");
         let mut error = crate::error("no-attribute", format!("`{module}` has no `{name}`"), at);
-        if !near.is_empty() {
-            error.help = Some(format!("did you mean `{near}`?"));
-        }
+        error.help = kiln_support::suggest::did_you_mean(name, names);
         error
     }
 

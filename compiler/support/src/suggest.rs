@@ -1,7 +1,7 @@
 //! Near names for unknown ones.
 
 /// The candidates nearest to `name` by edit distance, at most three, nearest first.
-pub(crate) fn near<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub fn near<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let limit = (name.len() / 3).clamp(1, 3);
     let mut found: Vec<(usize, &str)> = candidates
         .filter(|c| c.len().abs_diff(name.len()) <= limit)
@@ -11,6 +11,12 @@ pub(crate) fn near<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) ->
     found.sort_unstable();
     found.dedup();
     found.into_iter().take(3).map(|(_, c)| c).collect()
+}
+
+/// The help of an error about an unknown name, where a candidate is near: "did you mean `softmax`?".
+pub fn did_you_mean<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<String> {
+    let near = near(name, candidates).join("`, `");
+    (!near.is_empty()).then(|| format!("did you mean `{near}`?"))
 }
 
 /// Levenshtein's distance in bytes.
@@ -38,5 +44,7 @@ mod tests {
         assert_eq!(near("sotfmax", ["softmax", "softmin", "max"].into_iter()), ["softmax"]);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert!(near("a", ["xyz"].into_iter()).is_empty());
+        assert_eq!(did_you_mean("wieght", ["weight", "bias"].into_iter()).as_deref(), Some("did you mean `weight`?"));
+        assert_eq!(did_you_mean("a", ["xyz"].into_iter()), None);
     }
 }
