@@ -25,6 +25,7 @@ use kiln_graph::{ClassId, FuncId, Graph, HeapObject, Literal, Op, Program, Resid
 use kiln_loops::plan::Plan;
 use kiln_passes::pipeline::optimise;
 use kiln_passes::specialise::{Method, specialise};
+use kiln_schedule::instrument::{Site, instrument};
 use kiln_schedule::kernels::{Scheduled, TargetDesc};
 use kiln_support::{Diagnostic, FileId, SourceMap, Span};
 use std::collections::BTreeSet;
@@ -245,7 +246,7 @@ impl Model {
             let generated = kiln_codegen::generate(plan, &Kernels, &target.codegen(), &wanted)?;
             let object = generated.write()?;
             let description = kiln_artifact::Model::new(plan, &generated, facts);
-            Ok(Compiled { object, clif: generated.clif, asm: generated.asm, description })
+            Ok(Compiled { object, clif: generated.clif, asm: generated.asm, description, sites: Vec::new() })
         });
         // What the plan asks for is kiln's own doing: code generation refuses nothing that a user wrote.
         compiled.map_err(|error: kiln_codegen::CodegenError| match error {
@@ -257,8 +258,9 @@ impl Model {
     /// All stages from the typed program to the object.
     pub fn compile(&self, methods: &[Method], target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
         let residual = self.residual(methods, timings)?;
-        let plan = self.plan(&residual, target, timings)?;
-        self.generate(&plan, target, options, timings)
+        let mut plan = self.plan(&residual, target, timings)?;
+        let sites = if options.marks { instrument(&mut plan) } else { Vec::new() };
+        Ok(Compiled { sites, ..self.generate(&plan, target, options, timings)? })
     }
 
     /// Where a span is, in the user's own file where that is known: `net.py:12`.
@@ -316,12 +318,14 @@ pub struct Listings<'a> {
     pub clif: bool,
     /// The machine code's text.
     pub asm: bool,
+    /// Marks in the code that say where time goes, which only kiln's own loader can run.
+    pub marks: bool,
 }
 
 impl<'a> Listings<'a> {
     /// Only the object.
     pub fn none(prefix: &'a str) -> Listings<'a> {
-        Listings { prefix, clif: false, asm: false }
+        Listings { prefix, clif: false, asm: false, marks: false }
     }
 }
 
@@ -335,4 +339,6 @@ pub struct Compiled {
     pub asm: Option<String>,
     /// Its methods, sizes and symbols, for what is written beside it.
     pub description: kiln_artifact::Model,
+    /// What the marks in it stand for.
+    pub sites: Vec<Site>,
 }

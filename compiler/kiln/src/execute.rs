@@ -20,7 +20,7 @@ use kiln_support::{Diagnostic, Failure};
 use std::sync::Arc;
 
 /// The symbol prefix of models that are loaded right away.
-const PREFIX: &str = "model";
+pub const PREFIX: &str = "model";
 
 /// More distinct signatures than this are compiled once, with symbolic sizes.
 const MAX_SIGNATURES: usize = 8;
@@ -120,8 +120,14 @@ impl Prepared {
 
 /// Compiles and loads what some calls need. Where a model can only be compiled for the very numbers, strings and lists
 /// that the calls pass, those become a part of the compiled code, and are taken out of the calls.
-pub fn open(model: &mut Model, prepared: &mut Prepared, target: &Target, timings: &mut Timings) -> Result<Opened> {
-    let error = match Session::open(model, prepared, target, timings) {
+pub fn open(
+    model: &mut Model,
+    prepared: &mut Prepared,
+    target: &Target,
+    options: &Listings,
+    timings: &mut Timings,
+) -> Result<Opened> {
+    let error = match Session::open(model, prepared, target, options, timings) {
         Ok((session, compiled)) => return Ok(Opened { session, compiled, is_fixed: false }),
         Err(error) => error,
     };
@@ -130,7 +136,7 @@ pub fn open(model: &mut Model, prepared: &mut Prepared, target: &Target, timings
     }
     let Some(fixed) = prepared.fixed(model) else { return Err(error) };
     // The first error says what is missing in the model as it stands.
-    let (session, compiled) = Session::open(model, &fixed, target, timings).map_err(|second| match second.failure() {
+    let (session, compiled) = Session::open(model, &fixed, target, options, timings).map_err(|second| match second.failure() {
         Failure::Unsupported => error,
         _ => second,
     })?;
@@ -159,8 +165,14 @@ pub enum Session {
 
 impl Session {
     /// Compiles what some calls need, and loads or links it.
-    fn open(model: &Model, prepared: &Prepared, target: &Target, timings: &mut Timings) -> Result<(Session, Compiled)> {
-        let compiled = model.compile(&prepared.methods, target, &Listings::none(PREFIX), timings)?;
+    fn open(
+        model: &Model,
+        prepared: &Prepared,
+        target: &Target,
+        options: &Listings,
+        timings: &mut Timings,
+    ) -> Result<(Session, Compiled)> {
+        let compiled = model.compile(&prepared.methods, target, options, timings)?;
         let session = timings.stage("load", || match target.is_host() {
             true => Loaded::load(&compiled.object, &prepared.methods).map(Session::Loaded),
             false => {

@@ -11,6 +11,7 @@ mod error;
 mod instance;
 mod layout;
 mod mapping;
+pub mod profile;
 mod relocate;
 mod resolve;
 

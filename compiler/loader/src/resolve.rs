@@ -8,6 +8,7 @@ const C_FUNCTIONS: &[(&str, *const ())] = &[
     ("memcmp", libc::memcmp as *const ()),
     ("malloc", libc::malloc as *const ()),
     ("free", libc::free as *const ()),
+    ("kiln_profile_mark", crate::profile::mark as *const ()),
 ];
 
 /// The address of a symbol that the runtime or the C library has.

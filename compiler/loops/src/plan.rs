@@ -244,4 +244,7 @@ pub enum Stmt {
     Return,
     /// Where the next statements stem from.
     At(Span),
+    /// Tells the host of a profiled call that what led here since the last mark was this site's
+    /// (`kiln_profile_mark(site)`). Never in a plan that is shipped.
+    Mark(u32),
 }

@@ -98,7 +98,7 @@ impl<K> Writer<'_, K> {
                 self.line(depth, &format!("fail {status} {text}"));
             }
             Stmt::Return => self.line(depth, "return"),
-            Stmt::At(_) => {}
+            Stmt::At(_) | Stmt::Mark(_) => {}
         }
     }
 

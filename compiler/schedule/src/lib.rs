@@ -22,6 +22,7 @@ mod entry;
 mod facts;
 mod fusion;
 pub mod kernels;
+pub mod instrument;
 mod liveness;
 mod lower;
 mod memory;

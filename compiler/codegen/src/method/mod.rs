@@ -277,6 +277,11 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
                 self.succeed();
                 return Ok(false);
             }
+            Stmt::Mark(site) => {
+                let site = self.code.int(i64::from(*site));
+                let mark = self.code.linker.import_c("kiln_profile_mark")?;
+                self.code.call(mark, &[site]);
+            }
             Stmt::At(span) => {
                 let location = self.code.linker.source_location(*span);
                 self.code.b.set_srcloc(SourceLoc::new(location));

@@ -4,6 +4,7 @@ pub mod columns;
 pub mod contraction;
 pub mod conv;
 pub mod copy;
+mod describe;
 pub mod epilogue;
 pub mod gemm;
 pub mod matmul;

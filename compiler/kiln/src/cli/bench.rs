@@ -3,9 +3,10 @@
 use super::flags::BenchFlags;
 use super::methods::Given;
 use super::run::run_target;
-use crate::driver::{Compiled, Model};
+use crate::driver::{Compiled, Listings, Model};
 use crate::error::Result;
-use crate::execute::{BoundCall, Loaded, Opened, Prepared, Session, open, prepare};
+use super::profile::profile;
+use crate::execute::{BoundCall, Loaded, Opened, PREFIX, Prepared, Session, open, prepare};
 use crate::input_types;
 use crate::synthetic;
 use crate::target::Target;
@@ -29,7 +30,11 @@ pub fn bench(flags: &BenchFlags) -> Result<()> {
     let mut timings = super::progress::timings();
     let mut model = Model::open(&flags.model.origin(), &[method.to_owned()])?;
     let mut prepared = calls(&model, &given, method)?;
-    let Opened { mut session, compiled, .. } = open(&mut model, &mut prepared, &target, &mut timings)?;
+    let options = Listings { marks: flags.profile.is_some(), ..Listings::none(PREFIX) };
+    let Opened { mut session, compiled, .. } = open(&mut model, &mut prepared, &target, &options, &mut timings)?;
+    if let Some(file) = &flags.profile {
+        return profile(file, &mut session, &model, &prepared.calls[0], &compiled.sites, flags.min_time);
+    }
     let times = timings.stage("measure", || measure(&mut session, &model, &prepared.calls[0], flags.min_time))?;
     let compile = model.timings.total() + timings.before("load");
     report(flags, &target, &compiled, compile, &times);
@@ -40,11 +45,6 @@ fn check_flags(flags: &BenchFlags) -> Result<()> {
     if flags.threads != 1 {
         return Err(Diagnostic::unsupported("threads", "kiln does not support several threads yet")
             .help("use --threads 1")
-            .into());
-    }
-    if flags.profile.is_some() {
-        return Err(Diagnostic::unsupported("profile", "kiln does not support profiles of kernels yet")
-            .help("leave --profile out")
             .into());
     }
     if flags.min_time.is_nan() || flags.min_time < 0.0 || flags.min_time > 3600.0 {

@@ -87,7 +87,7 @@ fn one_target(
     timings: &mut Timings,
 ) -> Result<Vec<PathBuf>> {
     let plan = model.plan(residual, target, timings)?;
-    let listings = Listings { prefix: name, clif: flags.emit.contains(&Emit::Clif), asm: flags.emit.contains(&Emit::Asm) };
+    let listings = Listings { prefix: name, clif: flags.emit.contains(&Emit::Clif), asm: flags.emit.contains(&Emit::Asm), marks: false };
     let mut compiled = model.generate(&plan, target, &listings, timings)?;
     compiled.description.facts.operators = operators(residual);
     std::fs::create_dir_all(folder)

@@ -49,7 +49,7 @@ fn typed_stage(model: &mut Model, flags: &InspectFlags) -> Result<String> {
     if flags.stage == Stage::Loops {
         return Ok(kiln_schedule::write_plan(&plan));
     }
-    let listings = Listings { prefix: "model", clif: flags.stage == Stage::Clif, asm: flags.stage == Stage::Asm };
+    let listings = Listings { prefix: "model", clif: flags.stage == Stage::Clif, asm: flags.stage == Stage::Asm, marks: false };
     let compiled = model.generate(&plan, &target, &listings, &mut timings)?;
     Ok(compiled.clif.or(compiled.asm).unwrap_or_default())
 }

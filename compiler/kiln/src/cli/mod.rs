@@ -13,6 +13,7 @@ mod inspect;
 mod methods;
 mod output;
 mod page;
+mod profile;
 mod progress;
 mod run;
 mod targets;

@@ -2,9 +2,9 @@
 
 use super::flags::{RunFlags, TargetFlags};
 use super::output::write_results;
-use crate::driver::Model;
+use crate::driver::{Listings, Model};
 use crate::error::Result;
-use crate::execute::{Opened, open, prepare};
+use crate::execute::{Opened, PREFIX, open, prepare};
 use crate::target::Target;
 use kiln_frontend::tensors_file::{Case, InputValue, read_inputs};
 
@@ -36,7 +36,7 @@ fn call_all(model: &mut Model, case: &Case, target: &Target, is_symbolic: bool) 
     let mut prepared = prepare(model, &case.calls, is_symbolic)?;
     let mut results = Vec::new();
     if !prepared.calls.is_empty() {
-        let mut opened = open(model, &mut prepared, target, &mut super::progress::timings())?;
+        let mut opened = open(model, &mut prepared, target, &Listings::none(PREFIX), &mut super::progress::timings())?;
         for call in &prepared.calls {
             results.push(opened.session.call(model, call)?);
         }

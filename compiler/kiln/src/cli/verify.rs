@@ -6,9 +6,9 @@
 use super::flags::VerifyFlags;
 use super::run::{methods, run_target, say_if_fixed};
 use crate::compare::{Tolerance, difference};
-use crate::driver::Model;
+use crate::driver::{Listings, Model};
 use crate::error::{Error, Result};
-use crate::execute::{BoundCall, Prepared, RAISED, Session, open, prepare};
+use crate::execute::{BoundCall, PREFIX, Prepared, RAISED, Session, open, prepare};
 use crate::target::Target;
 use crate::trace::instrument;
 use kiln_frontend::tensors_file::{Call, Case, Expected, InputValue, Intermediate, read_case};
@@ -62,7 +62,7 @@ fn count(n: usize, what: &str) -> String {
 fn compare_results(model: &mut Model, case: &Case, target: &Target, is_symbolic: bool, tally: &mut Tally) -> Result<()> {
     let mut prepared = prepare(model, &case.calls, is_symbolic)?;
     if !prepared.calls.is_empty() {
-        let mut opened = open(model, &mut prepared, target, &mut super::progress::timings())?;
+        let mut opened = open(model, &mut prepared, target, &Listings::none(PREFIX), &mut super::progress::timings())?;
         for (at, bound) in prepared.calls.iter().enumerate() {
             tally.results += compare_call(&mut opened.session, model, bound, &case.calls[at], case)
                 .map_err(|error| in_call(error, at, case))?;
@@ -117,7 +117,7 @@ fn check_raised(call: &Call, error: Error) -> Result<bool> {
 fn compare_intermediates(model: &mut Model, case: &Case, target: &Target, is_symbolic: bool, tally: &mut Tally) -> Result<()> {
     let mut prepared = prepare(model, &case.calls, is_symbolic)?;
     trace_methods(model, &mut prepared);
-    let mut session = match open(model, &mut prepared, target, &mut super::progress::timings()) {
+    let mut session = match open(model, &mut prepared, target, &Listings::none(PREFIX), &mut super::progress::timings()) {
         Ok(opened) => opened.session,
         Err(error) if error.failure() == Failure::Unsupported => {
             let why = &error.diagnostics()[0].message;
