@@ -116,6 +116,7 @@ pub fn row_tiles(m: usize, mr: usize) -> Vec<usize> {
     tiles
 }
 
+/// Modelled cycles of all row tiles against one panel.
 fn sweep_cost(info: &IsaInfo, m: usize, mr: usize, nv: usize, k: usize) -> f64 {
     let whole = (m / mr).saturating_sub(2);
     let rest = row_tiles(m - whole * mr, mr);

@@ -5,6 +5,7 @@ use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
+use kiln_kernels::kernels::winograd::{WinogradDesc, choose};
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
 
@@ -44,15 +45,30 @@ fn reference(d: &ConvDesc, batch: usize, input: &[f32], weights: &[f32]) -> Vec<
     out
 }
 
-fn run(target: &TargetDesc, d: &ConvDesc, batch: usize, parts: u64, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f32>) {
+/// Results and reference, directly or by Winograd's algorithm with the given tile.
+fn run(
+    target: &TargetDesc,
+    d: &ConvDesc,
+    tile: Option<usize>,
+    batch: usize,
+    parts: u64,
+    inputs: &[&[f32]],
+) -> (Vec<f32>, Vec<f32>) {
     let mut rng = Rng(77 + d.in_c as u64);
     let pixels = d.window.image[0] * d.window.image[1] * batch;
     let input = Guarded::from(&rng.floats(pixels * d.in_pitch));
     let weights = rng.floats(d.out_c * d.in_c / d.groups * d.window.kernel[0] * d.window.kernel[1]);
-    let packed = d.pack(target, &weights).unwrap();
+    let (kernel, packed) = match tile {
+        None => (KernelDesc::Conv(d.clone()), d.pack(target, &weights).unwrap()),
+        Some(tile) => {
+            let d = WinogradDesc { conv: d.clone(), tile };
+            let packed = d.pack(target, &weights).unwrap();
+            (KernelDesc::Winograd(d), packed)
+        }
+    };
     let out_pixels = d.window.output[0] * d.window.output[1] * batch;
     let out = Guarded::poison(out_pixels * d.out_pitch);
-    let r = ready(&KernelDesc::Conv(d.clone()), target);
+    let r = ready(&kernel, target);
     let scratch = Guarded::poison(r.kernel.scratch_bytes / 4);
     let units = r.kernel.units.count(batch) as u64;
     let pointers: Vec<u64> = inputs.iter().map(|i| i.as_ptr() as u64).collect();
@@ -83,7 +99,7 @@ fn check(d: &ConvDesc, batch: usize, parts: u64) {
     for target in &runnable() {
         let mut d = d.clone();
         d.batch = (batch % 2 == 1).then_some(batch);
-        let (got, want) = run(target, &d, batch, parts, &[]);
+        let (got, want) = run(target, &d, None, batch, parts, &[]);
         assert_close(&format!("{} {d:?}", target.isa.name()), &got, &want, 1e-4, 1e-5);
     }
 }
@@ -140,7 +156,7 @@ fn epilogue_sees_channels_and_pixels() {
         d.batch = Some(2);
         d.epilogue = Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)] };
         let (bias, residual) = (Guarded::from(&Rng(1).floats(20)), Guarded::from(&Rng(2).floats(180 * 21)));
-        let (got, raw) = run(target, &d, 2, 1, &[bias.slice(), residual.slice()]);
+        let (got, raw) = run(target, &d, None, 2, 1, &[bias.slice(), residual.slice()]);
         let add = |i: usize| bias.slice()[i % 20] + residual.slice()[i / 20 * 21 + i % 20];
         let want: Vec<f32> = raw.iter().enumerate().map(|(i, v)| (v + add(i)).max(0.0)).collect();
         assert_close("epilogue", &got, &want, 1e-5, 1e-5);
@@ -175,4 +191,81 @@ fn inconsistent_descriptors_are_refused() {
     refused(desc([8, 8], [3, 3], [0, 1], [0, 0], [1, 1]));
     refused(desc([2, 2], [3, 3], [1, 1], [0, 0], [1, 1]));
     refused(desc([1 << 19, 1 << 19], [3, 3], [1, 1], [0, 0], [1, 1]));
+}
+
+fn check_winograd(d: &ConvDesc, batch: usize, parts: u64) {
+    for target in &runnable() {
+        for tile in [2, 4] {
+            let mut d = d.clone();
+            d.batch = (batch % 2 == 1).then_some(batch);
+            let (got, want) = run(target, &d, Some(tile), batch, parts, &[]);
+            let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
+            // Sums of this many random products, in units of the largest: the direct algorithm stays below 1e-6.
+            assert_close(&format!("{} F({tile}) {d:?}", target.isa.name()), &got, &want, 1e-5 * largest, 0.0);
+        }
+    }
+}
+
+#[test]
+fn winograd_sizes_and_paddings() {
+    for image in [[1, 1], [3, 4], [4, 4], [5, 7], [8, 8], [14, 9], [3, 30]] {
+        for padding in [[1, 1], [0, 0], [0, 1], [2, 2]] {
+            if (0..2).all(|i| image[i] + 2 * padding[i] >= 3) {
+                check_winograd(&channels(desc(image, [3, 3], [1, 1], padding, [1, 1]), 4, 9, 1, 1), 1, 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn winograd_channels_batches_and_ranges() {
+    for (in_c, out_c) in [(1, 1), (16, 16), (17, 33), (64, 48), (40, 100), (256, 20)] {
+        for extra in [0, 3] {
+            check_winograd(&channels(desc([6, 7], [3, 3], [1, 1], [1, 1], [1, 1]), in_c, out_c, 1, extra), 1, 1);
+        }
+    }
+    for parts in [1, 3] {
+        check_winograd(&channels(desc([30, 38], [3, 3], [1, 1], [1, 1], [1, 1]), 64, 40, 1, 0), 3, parts);
+        check_winograd(&channels(desc([17, 19], [3, 3], [1, 1], [1, 1], [1, 1]), 32, 128, 1, 0), 2, parts);
+    }
+}
+
+#[test]
+fn winograd_epilogue_sees_channels_and_pixels() {
+    let mut e = VExpr::new();
+    let (acc, bias, residual) = (e.acc(), e.input(0), e.input(1));
+    let x = e.binary(Binary::Add, acc, bias);
+    let y = e.binary(Binary::Add, x, residual);
+    let z = e.unary(Unary::Silu, y);
+    e.root(z);
+    for target in &runnable() {
+        for tile in [2, 4] {
+            let mut d = channels(desc([9, 10], [3, 3], [1, 1], [1, 1], [1, 1]), 6, 20, 1, 0);
+            d.batch = Some(2);
+            d.epilogue = Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)] };
+            let (bias, residual) = (Guarded::from(&Rng(1).floats(20)), Guarded::from(&Rng(2).floats(180 * 21)));
+            let (got, raw) = run(target, &d, Some(tile), 2, 1, &[bias.slice(), residual.slice()]);
+            let add = |i: usize| bias.slice()[i % 20] + residual.slice()[i / 20 * 21 + i % 20];
+            let want: Vec<f32> = raw.iter().enumerate().map(|(i, v)| v + add(i)).map(|x| x / (1.0 + (-x).exp())).collect();
+            assert_close("epilogue", &got, &want, 3e-5, 1e-5);
+        }
+    }
+}
+
+/// The algorithm is chosen where there is much to multiply, and never for what it cannot do.
+#[test]
+fn winograd_is_chosen_for_large_dense_convolutions() {
+    for target in &runnable() {
+        let large = channels(desc([56, 56], [3, 3], [1, 1], [1, 1], [1, 1]), 64, 64, 1, 0);
+        assert_eq!(choose(&large, target).map(|d| d.tile), Some(4));
+        for other in [
+            channels(desc([56, 56], [3, 3], [1, 1], [1, 1], [1, 1]), 3, 64, 1, 0),
+            channels(desc([56, 56], [3, 3], [2, 2], [1, 1], [1, 1]), 64, 64, 1, 0),
+            channels(desc([56, 56], [3, 3], [1, 1], [2, 2], [2, 2]), 64, 64, 1, 0),
+            channels(desc([56, 56], [3, 3], [1, 1], [1, 1], [1, 1]), 64, 64, 2, 0),
+            channels(desc([56, 56], [5, 5], [1, 1], [2, 2], [1, 1]), 64, 64, 1, 0),
+        ] {
+            assert_eq!(choose(&other, target), None);
+        }
+    }
 }

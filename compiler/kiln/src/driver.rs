@@ -219,7 +219,7 @@ impl Model {
 
     /// The plan of a residual model.
     pub fn plan(&self, residual: &ResidualModel, target: &Target, timings: &mut Timings) -> Result<Plan<Scheduled>> {
-        let desc = TargetDesc { vector: target.kernels() };
+        let desc = TargetDesc { vector: target.kernels(), settings: target.settings };
         let plan = timings.stage("schedule", || kiln_schedule::schedule(residual, &desc));
         plan.map_err(|error| self.error(error))
     }

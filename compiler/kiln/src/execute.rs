@@ -136,10 +136,11 @@ pub fn open(
     }
     let Some(fixed) = prepared.fixed(model) else { return Err(error) };
     // The first error says what is missing in the model as it stands.
-    let (session, compiled) = Session::open(model, &fixed, target, options, timings).map_err(|second| match second.failure() {
-        Failure::Unsupported => error,
-        _ => second,
-    })?;
+    let (session, compiled) =
+        Session::open(model, &fixed, target, options, timings).map_err(|second| match second.failure() {
+            Failure::Unsupported => error,
+            _ => second,
+        })?;
     prepared.methods = fixed.methods;
     prepared.calls = fixed.calls;
     Ok(Opened { session, compiled, is_fixed: true })

@@ -4,6 +4,7 @@
 //! kernels need to know of a target follows from its features.
 
 use kiln_kernels::target::{Caches, CallConv, Features, Isa, TargetDesc};
+use kiln_schedule::kernels::Settings;
 use kiln_support::Diagnostic;
 use std::str::FromStr;
 use target_lexicon::{Architecture, BinaryFormat, OperatingSystem, Triple};
@@ -112,6 +113,8 @@ pub struct Target {
     pub cpu: String,
     /// Features that code may rely on.
     pub features: Vec<String>,
+    /// How code for it computes.
+    pub settings: Settings,
     caches: (usize, usize),
 }
 
@@ -129,10 +132,22 @@ impl Target {
                 .help("`kiln targets` lists the targets and their CPUs")
         })?;
         let triple = Triple::from_str(entry.triple).expect("the table holds triples");
-        let mut target =
-            Target { name: name.into(), triple, cpu: cpu.unwrap_or(entry.cpu).into(), features: Vec::new(), caches: (32, 256) };
+        let mut target = Target {
+            name: name.into(),
+            triple,
+            cpu: cpu.unwrap_or(entry.cpu).into(),
+            features: Vec::new(),
+            settings: Settings::default(),
+            caches: (32, 256),
+        };
         target.select(entry.cpu)?;
         Ok(target)
+    }
+
+    /// The same target, for code that computes as the settings say.
+    #[must_use]
+    pub fn with(self, settings: Settings) -> Target {
+        Target { settings, ..self }
     }
 
     fn is_x86(&self) -> bool {

@@ -205,7 +205,8 @@ fn for_operands(stmt: &mut Stmt, visit: &mut dyn FnMut(&mut Operand)) {
         Stmt::CopyBytes { to, from, bytes } => [to, from, bytes].into_iter().for_each(visit),
         Stmt::ZeroBytes { to, bytes } => [to, bytes].into_iter().for_each(visit),
         Stmt::If { test, .. } => visit(test),
-        Stmt::Loop { .. } | Stmt::Break | Stmt::Raise { .. } | Stmt::Fail { .. } | Stmt::Return | Stmt::At(_) | Stmt::Mark(_) => {}
+        Stmt::Loop { .. } | Stmt::Break | Stmt::Raise { .. } | Stmt::Fail { .. } | Stmt::Return | Stmt::At(_) | Stmt::Mark(_) => {
+        }
     }
 }
 

@@ -6,11 +6,11 @@
 //!
 //! Weights are packed per group by [`ConvDesc::pack`] from PyTorch's `[out_c, in_c / groups, kh, kw]`.
 
-use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
+use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
-use crate::kernels::copy::Border;
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::gemm::{block_sizes, set};
+use crate::kernels::strips::{Source, StripSlots, Strips};
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::packing::pack_by;
@@ -95,7 +95,7 @@ pub struct ConvDesc {
 }
 
 impl ConvDesc {
-    fn check(&self) -> Result<(), EmitError> {
+    pub(crate) fn check(&self) -> Result<(), EmitError> {
         let g = self.groups;
         let bad = g == 0 || self.in_c == 0 || self.out_c == 0 || self.batch == Some(0) || self.in_pitch < self.in_c;
         if bad || !self.in_c.is_multiple_of(g) || !self.out_c.is_multiple_of(g) || self.out_pitch < self.out_c {
@@ -145,28 +145,8 @@ impl ConvDesc {
     }
 }
 
-/// How the rows of A are found: in the image, or in the bordered copy.
-struct Source {
-    /// The copy, if any.
-    border: Option<Border>,
-    /// Elements between pixels.
-    pitch: usize,
-    /// Elements between rows.
-    line: usize,
-}
-
 fn source(d: &ConvDesc) -> Source {
-    let w = &d.window;
-    if !w.is_padded() {
-        return Source { border: None, pitch: d.in_pitch, line: w.image[1] * d.in_pitch };
-    }
-    let width = w.span(1, w.output[1]);
-    let left = w.before[1].min(width);
-    let copied = w.image[1].min(width - left);
-    let right = width - left - copied;
-    let line = w.image[1] * d.in_pitch;
-    let border = Border { height: w.image[0], line, pitch: d.in_pitch, channels: d.in_c, left, copied, right };
-    Source { border: Some(border), pitch: d.in_c, line: width * d.in_c }
+    Source::new(&d.window, d.in_c, d.in_pitch)
 }
 
 fn walk(d: &ConvDesc, s: &Source) -> Walk {
@@ -219,35 +199,33 @@ fn name(d: &ConvDesc, plan: &TilePlan) -> String {
 
 struct ConvEmitter<'a> {
     desc: &'a ConvDesc,
-    source: Source,
-    strip: usize,
-    input: Slot,
+    strips: Strips,
     weights: Slot,
-    output: Slot,
     begin: Slot,
     end: Slot,
-    scratch: Slot,
-    /// First image row of a strip, signed; how many.
-    first: Slot,
-    count: Slot,
-    /// The image; the group.
-    image: Slot,
     group: Slot,
     sweep: Sweep<'a>,
 }
 
 impl<'a> ConvEmitter<'a> {
     fn new(desc: &'a ConvDesc, plan: &'a TilePlan, source: Source, strip: usize, isa: &mut dyn VectorIsa) -> Self {
-        let mut slot = || isa.slot();
-        let (input, weights, output, inputs) = (slot(), slot(), slot(), slot());
-        let (begin, end, scratch) = (slot(), slot(), slot());
-        let (first, count, image, group) = (slot(), slot(), slot(), slot());
-        for (i, s) in [input, weights, output, inputs, begin, end, scratch].into_iter().enumerate() {
+        let slots = StripSlots::new(isa);
+        let [weights, inputs, begin, end, group] = std::array::from_fn(|_| isa.slot());
+        for (i, s) in [slots.input, weights, slots.output, inputs, begin, end, slots.scratch].into_iter().enumerate() {
             if i < 6 || source.border.is_some() {
                 isa.store_slot(s, Gpr(i as u8));
             }
         }
-        let w = &desc.window;
+        let w = desc.window;
+        let strips = Strips {
+            window: w,
+            output: w.output,
+            in_pitch: desc.in_pitch,
+            out_pitch: desc.out_pitch,
+            rows: strip,
+            source,
+            slots,
+        };
         let rows = match desc.is_pointwise() {
             true => Rows::Linear { stride: source.pitch },
             false => Rows::Pixels { width: w.output[1], step: w.stride[1] * source.pitch, line: w.stride[0] * source.line },
@@ -256,82 +234,22 @@ impl<'a> ConvEmitter<'a> {
         let c_row = RowStep::Bytes(4 * desc.out_pitch as i64);
         let tile =
             TileEmitter { depth: Depth::Known(walk(desc, &source)), epilogue: EpilogueEmitter::new(isa, &desc.epilogue, c_row) };
-        let state = State::new(isa, inputs);
+        let mut state = State::new(isa, inputs);
+        (state.a, state.c, state.row) = (slots.source, slots.c, slots.pixel);
         let block_rows = BlockRows::Known(sizes);
         let sweep = Sweep { tile, plan, rows, c_row, block_rows, state };
-        ConvEmitter { desc, source, strip, input, weights, output, begin, end, scratch, first, count, image, group, sweep }
+        ConvEmitter { desc, strips, weights, begin, end, group, sweep }
     }
 
     fn emit(&mut self, isa: &mut dyn VectorIsa) {
-        let (top, done, unit, end) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
-        isa.bind(top);
-        isa.load_slot(unit, self.begin);
-        isa.load_slot(end, self.end);
-        isa.branch(Cond::Ge, unit, Src::Reg(end), done);
-        isa.add(end, unit, Src::Imm(1));
-        isa.store_slot(self.begin, end);
-        self.enter_strip(isa, unit);
-        if let Some(border) = self.source.border {
-            border.emit(isa, self.image, self.first, self.count, self.scratch);
-        }
-        self.all_groups(isa);
-        isa.jump(top);
-        isa.bind(done);
-    }
-
-    /// From the number of a unit to the strip's place in input and output.
-    fn enter_strip(&mut self, isa: &mut dyn VectorIsa, unit: Gpr) {
-        let (d, w, st) = (self.desc, self.desc.window, self.sweep.state);
-        let [height, width] = w.output;
-        let strips = height.div_ceil(self.strip);
-        let (n, y, t, u) = (Gpr(1), Gpr(2), Gpr(3), Gpr(4));
-        isa.mov(t, Src::Imm(strips as i64));
-        isa.udiv(n, unit, t, [V(0), V(1)]);
-        isa.mul(t, n, Src::Imm(strips as i64));
-        isa.sub(y, unit, Src::Reg(t));
-        isa.mul(y, y, Src::Imm(self.strip as i64));
-        // Rows of the strip.
-        isa.mov(t, Src::Imm(height as i64));
-        isa.sub(t, t, Src::Reg(y));
-        isa.mov(u, Src::Imm(self.strip as i64));
-        isa.mov_if(Cond::Gt, t, Src::Reg(u), t, u);
-        isa.mul(u, t, Src::Imm(width as i64));
-        isa.store_slot(st.rows, u);
-        isa.sub(t, t, Src::Imm(1));
-        isa.mul(t, t, Src::Imm(w.stride[0] as i64));
-        isa.add(t, t, Src::Imm(w.span(0, 1) as i64));
-        isa.store_slot(self.count, t);
-        // First output pixel, and its address.
-        isa.mul(t, n, Src::Imm(height as i64));
-        isa.add(t, t, Src::Reg(y));
-        isa.mul(t, t, Src::Imm(width as i64));
-        isa.store_slot(st.row, t);
-        isa.mul(t, t, Src::Imm(4 * d.out_pitch as i64));
-        isa.load_slot(u, self.output);
-        isa.add(t, t, Src::Reg(u));
-        isa.store_slot(st.c, t);
-        self.enter_image(isa, [n, y, t, u]);
-    }
-
-    /// Address of the image and of the strip's first input row.
-    fn enter_image(&mut self, isa: &mut dyn VectorIsa, [n, y, t, u]: [Gpr; 4]) {
-        let (w, st) = (self.desc.window, self.sweep.state);
-        let line = 4 * (w.image[1] * self.desc.in_pitch) as i64;
-        isa.mul(t, n, Src::Imm(w.image[0] as i64));
-        isa.mul(t, t, Src::Imm(line));
-        isa.load_slot(u, self.input);
-        isa.add(t, t, Src::Reg(u));
-        isa.store_slot(self.image, t);
-        isa.mul(y, y, Src::Imm(w.stride[0] as i64));
-        isa.sub(u, y, Src::Imm(w.before[0] as i64));
-        isa.store_slot(self.first, u);
-        if self.source.border.is_some() {
-            isa.load_slot(t, self.scratch);
-        } else {
-            isa.mul(y, y, Src::Imm(line));
-            isa.add(t, t, Src::Reg(y));
-        }
-        isa.store_slot(st.a, t);
+        Strips::each(isa, self.begin, self.end, |isa| {
+            self.strips.enter(isa);
+            let t = Gpr(0);
+            isa.load_slot(t, self.strips.slots.rows);
+            isa.mul(t, t, Src::Imm(self.desc.window.output[1] as i64));
+            isa.store_slot(self.sweep.state.rows, t);
+            self.all_groups(isa);
+        });
     }
 
     fn all_groups(&mut self, isa: &mut dyn VectorIsa) {

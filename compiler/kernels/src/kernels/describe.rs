@@ -4,6 +4,7 @@ use super::KernelDesc;
 use super::conv::ConvDesc;
 use super::gemm::GemmDesc;
 use super::window::{WindowDesc, WindowOp};
+use super::winograd::WinogradDesc;
 use std::fmt;
 
 impl KernelDesc {
@@ -13,7 +14,7 @@ impl KernelDesc {
         let count = |sizes: &[usize]| sizes.iter().map(|&n| n as u64).product();
         match self {
             KernelDesc::Gemm(d) => Some(count(&[d.m?, d.n, d.k])),
-            KernelDesc::Conv(d) => {
+            KernelDesc::Conv(d) | KernelDesc::Winograd(WinogradDesc { conv: d, .. }) => {
                 let ([h, w], [kh, kw]) = (d.window.output, d.window.kernel);
                 Some(count(&[d.batch?, h, w, d.out_c, d.in_c / d.groups, kh, kw]))
             }
@@ -46,6 +47,10 @@ impl fmt::Display for KernelDesc {
                 write!(f, "gemm {}x{n}x{k}{}", Size(*m), Label(epilogue.expr.label()))
             }
             KernelDesc::Conv(d) => write_conv(f, d),
+            KernelDesc::Winograd(d) => {
+                write!(f, "winograd {0}x{0} ", d.tile)?;
+                write_conv(f, &d.conv)
+            }
             KernelDesc::Window(d) => {
                 let (w, name) = (&d.window, format!("{:?}", d.op).to_lowercase());
                 let [[kh, kw], [h, wd]] = [w.kernel, w.image];

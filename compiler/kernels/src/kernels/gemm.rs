@@ -29,9 +29,9 @@ pub struct GemmDesc {
 }
 
 /// Row tiles address A from one base where displacements are free, else by one pointer per row.
-const MAX_ROWS: usize = 14;
+pub(crate) const MAX_ROWS: usize = 14;
 /// As [`MAX_ROWS`] where each row needs a pointer.
-const MAX_POINTERS: usize = 8;
+pub(crate) const MAX_POINTERS: usize = 8;
 
 impl GemmDesc {
     /// The tiles for this product, on which the packing of B depends.

@@ -13,10 +13,12 @@ pub mod pack;
 mod reduction;
 pub mod registers;
 pub mod rows;
+mod strips;
 mod sweep;
 pub mod transpose;
 pub mod window;
 mod window_tiles;
+pub mod winograd;
 
 use crate::isa::EmitError;
 use crate::target::TargetDesc;
@@ -95,6 +97,8 @@ pub enum KernelDesc {
     Gemm(gemm::GemmDesc),
     /// Convolution, channels last.
     Conv(conv::ConvDesc),
+    /// 3x3 convolution by Winograd's algorithm, channels last.
+    Winograd(winograd::WinogradDesc),
     /// Depthwise convolution and pooling, channels last.
     Window(window::WindowDesc),
     /// Matrix product with run-time sizes.
@@ -119,6 +123,7 @@ pub fn emit(desc: &KernelDesc, target: &TargetDesc) -> Result<Kernel, EmitError>
     let mut kernel = match desc {
         KernelDesc::Gemm(d) => gemm::emit(d, target)?,
         KernelDesc::Conv(d) => conv::emit(d, target)?,
+        KernelDesc::Winograd(d) => winograd::emit(d, target)?,
         KernelDesc::Window(d) => window::emit(d, target)?,
         KernelDesc::Matmul(d) => matmul::emit(d, target)?,
         KernelDesc::MatmulPack(d) => matmul::emit_pack(d, target)?,

@@ -2,10 +2,10 @@
 
 use super::flags::BenchFlags;
 use super::methods::Given;
+use super::profile::profile;
 use super::run::run_target;
 use crate::driver::{Compiled, Listings, Model};
 use crate::error::Result;
-use super::profile::profile;
 use crate::execute::{BoundCall, Loaded, Opened, PREFIX, Prepared, Session, open, prepare};
 use crate::input_types;
 use crate::synthetic;

@@ -1,12 +1,13 @@
 //! `kiln compile`: writes a model's object and what belongs to it, for one target or several.
 
-use super::flags::{CompileFlags, Emit, Switch};
+use super::flags::{CompileFlags, Emit, Numerics, Switch};
 use super::methods::Given;
 use super::output::write_file;
 use crate::driver::{Compiled, Listings, Model, Timings, operators};
 use crate::error::Result;
 use crate::target::{Target, host_name};
 use kiln_graph::ResidualModel;
+use kiln_schedule::kernels::Settings;
 use kiln_support::Diagnostic;
 use std::path::{Path, PathBuf};
 
@@ -73,7 +74,9 @@ fn targets(flags: &CompileFlags) -> Result<Vec<Target>> {
     if names.is_empty() {
         names.push(host_name());
     }
-    Ok(names.iter().map(|name| Target::new(name, flags.cpu.as_deref())).collect::<std::result::Result<_, _>>()?)
+    let settings = Settings { strict: flags.numerics == Numerics::Strict };
+    let target = |name: &String| Ok(Target::new(name, flags.cpu.as_deref())?.with(settings));
+    names.iter().map(target).collect()
 }
 
 /// Compiles for one target and writes its files; gives their paths.
@@ -87,7 +90,8 @@ fn one_target(
     timings: &mut Timings,
 ) -> Result<Vec<PathBuf>> {
     let plan = model.plan(residual, target, timings)?;
-    let listings = Listings { prefix: name, clif: flags.emit.contains(&Emit::Clif), asm: flags.emit.contains(&Emit::Asm), marks: false };
+    let listings =
+        Listings { prefix: name, clif: flags.emit.contains(&Emit::Clif), asm: flags.emit.contains(&Emit::Asm), marks: false };
     let mut compiled = model.generate(&plan, target, &listings, timings)?;
     compiled.description.facts.operators = operators(residual);
     std::fs::create_dir_all(folder)

@@ -119,9 +119,9 @@ pub enum Switch {
 /// How exact arithmetic is.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Numerics {
-    /// Sums may be computed in another order than PyTorch's, and products fused into them.
+    /// Convolutions may use Winograd's algorithm: larger rounding errors, larger weights, less time.
     Fast,
-    /// Every operation is rounded as it is written.
+    /// Sums are those of the definition.
     Strict,
 }
 

@@ -14,14 +14,7 @@ use std::time::{Duration, Instant};
 const SHOWN: usize = 20;
 
 /// Measures calls for some seconds; writes every site to a JSON file and prints the costliest.
-pub fn profile(
-    file: &Path,
-    session: &mut Session,
-    model: &Model,
-    call: &BoundCall,
-    sites: &[Site],
-    seconds: f64,
-) -> Result<()> {
+pub fn profile(file: &Path, session: &mut Session, model: &Model, call: &BoundCall, sites: &[Site], seconds: f64) -> Result<()> {
     let Session::Loaded(loaded) = session else {
         let error = Diagnostic::unsupported("profile", "kiln does not support profiles on an emulator");
         return Err(error.help("profile for this machine: leave --target out").into());

@@ -37,6 +37,15 @@ pub struct Scheduled {
 pub struct TargetDesc {
     /// The vector ISA that kernels are made for; none where the CPU has none that kernels use.
     pub vector: Option<kiln_kernels::target::TargetDesc>,
+    /// How code is to compute.
+    pub settings: Settings,
+}
+
+/// How code is to compute, whatever it is made for.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// Sums are those of the definition: no algorithm that adds other terms, such as Winograd's.
+    pub strict: bool,
 }
 
 impl Shared {

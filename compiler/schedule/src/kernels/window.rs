@@ -17,6 +17,7 @@ use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::Epilogue;
 use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
+use kiln_kernels::kernels::winograd;
 use kiln_kernels::vexpr::VExpr;
 use kiln_loops::plan::Operand;
 use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Exprs, Extent, ReduceOp, Scalar};
@@ -231,8 +232,17 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
             groups,
             epilogue,
         };
-        let packed = desc.pack(&target, &values);
-        (KernelDesc::Conv(desc), packed)
+        let is_strict = cx.shared.target.settings.strict;
+        match winograd::choose(&desc, &target).filter(|_| !is_strict) {
+            Some(desc) => {
+                let packed = desc.pack(&target, &values);
+                (KernelDesc::Winograd(desc), packed)
+            }
+            None => {
+                let packed = desc.pack(&target, &values);
+                (KernelDesc::Conv(desc), packed)
+            }
+        }
     };
     let Ok(packed) = packed else { return Ok(false) };
     if kiln_kernels::kernels::emit(&desc, &target).is_err() {

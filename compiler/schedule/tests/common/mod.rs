@@ -8,7 +8,7 @@ use kiln_kernels::target::Isa;
 use kiln_loader::{CallError, Instance, Value as Word, load};
 use kiln_loops::plan::Plan;
 use kiln_rt::abi;
-use kiln_schedule::kernels::{Scheduled, TargetDesc};
+use kiln_schedule::kernels::{Scheduled, Settings, TargetDesc};
 use kiln_support::{DType, Span, TensorData};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -244,7 +244,7 @@ pub fn vector_target() -> TargetDesc {
     } else {
         None
     };
-    TargetDesc { vector: isa.map(kiln_kernels::target::TargetDesc::new) }
+    TargetDesc { vector: isa.map(kiln_kernels::target::TargetDesc::new), settings: Settings::default() }
 }
 
 #[cfg(target_arch = "x86_64")]
