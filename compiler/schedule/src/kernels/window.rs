@@ -22,6 +22,7 @@ use kiln_kernels::vexpr::VExpr;
 use kiln_loops::plan::Operand;
 use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Exprs, Extent, ReduceOp, Scalar};
 use kiln_support::DType;
+use std::ops::Range;
 
 /// A reduction over a window.
 struct Slide {
@@ -207,13 +208,14 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
     if !is_zero || data.dtype != DType::F32 || in_c != slide.pitch || extent(compute, 3) != Some(out_c as i64) {
         return Ok(false);
     }
-    let values = data.to_f32();
+    let (window, taps) = without_outside_taps(slide.window);
+    let values = of_taps(&data.to_f32(), slide.window.kernel, &taps);
     let Some(target) = cx.shared.target.vector else { return Ok(false) };
     let (desc, packed) = if groups == in_c && out_c == in_c && groups > 1 {
         let desc = WindowDesc {
             op: WindowOp::Depthwise,
             batch: batch(compute),
-            window: slide.window,
+            window,
             channels: in_c,
             in_pitch: in_c,
             out_pitch: out_c,
@@ -224,7 +226,7 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
     } else {
         let desc = ConvDesc {
             batch: batch(compute),
-            window: slide.window,
+            window,
             in_c,
             in_pitch: in_c,
             out_c,
@@ -251,6 +253,30 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
     let bytes: Vec<u8> = packed.iter().flat_map(|v| v.to_le_bytes()).collect();
     let id = cx.shared.data.add("weights", bytes.into(), 64, Vec::new());
     emit_call(cx, built, slide, desc, &streams, Some(Stream::fixed(Operand::Data(id, 0))), output)
+}
+
+/// The window without the taps that never meet the image, as those of a large dilation over a small image; and which taps stay.
+fn without_outside_taps(w: Window) -> (Window, [Range<usize>; 2]) {
+    let mut trimmed = w;
+    let taps = std::array::from_fn(|axis| {
+        let meets = |tap: usize| {
+            let at = |out: usize| out * w.stride[axis] + tap * w.dilation[axis];
+            (0..w.output[axis]).any(|out| at(out) >= w.before[axis] && at(out) - w.before[axis] < w.image[axis])
+        };
+        // What begins inside of the image has no place for its first window to begin at.
+        let first = (0..w.kernel[axis]).take_while(|&t| !meets(t) && (t + 1) * w.dilation[axis] <= w.before[axis]).count();
+        let last = (first..w.kernel[axis]).rev().find(|&t| meets(t)).unwrap_or(first);
+        trimmed.before[axis] -= first * w.dilation[axis];
+        trimmed.kernel[axis] = last + 1 - first;
+        first..last + 1
+    });
+    (trimmed, taps)
+}
+
+/// The weights of some taps, of filters with taps `[rows, columns]`.
+fn of_taps(weights: &[f32], [rows, columns]: [usize; 2], taps: &[Range<usize>; 2]) -> Vec<f32> {
+    let filters = weights.chunks(rows * columns);
+    filters.flat_map(|filter| taps[0].clone().flat_map(move |r| filter[r * columns..][taps[1].clone()].iter().copied())).collect()
 }
 
 /// The number of groups, where weights are `[o, i, r, s]` and the channel read is `i` within the group of `o`.
