@@ -91,7 +91,7 @@ typedef void (*kiln_task)(void *task_user, uint64_t index);
 /* What an app may choose for an instance. Zero everything, set abi, then what is wanted. */
 typedef struct kiln_options {
     uint32_t abi;   /* KILN_ABI_VERSION */
-    uint32_t flags; /* 0 */
+    uint32_t threads; /* most threads of a call, the caller's among them; 0: one for each processor. For models compiled with threads */
 
     /* Allocator: both or none. `alloc` returns `size` bytes aligned to `align` (a power of two) or NULL; `free` gets the same numbers. */
     void *(*alloc)(void *user, uint64_t size, uint64_t align);

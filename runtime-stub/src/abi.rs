@@ -327,8 +327,9 @@ pub struct Context {
 pub struct Options {
     /// [`ABI_VERSION`] of the header the app was compiled with.
     pub abi: u32,
-    /// Zero.
-    pub flags: u32,
+    /// The most threads that a call may use, the caller's among them; 0: one for each processor. Models compiled for one thread do
+    /// not read it.
+    pub threads: u32,
     /// Allocator, with `free`: both or none.
     pub alloc: Option<AllocFn>,
     /// Its counterpart.

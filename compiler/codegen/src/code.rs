@@ -142,6 +142,14 @@ impl<'f, 'm> Code<'f, 'm> {
         self.b.inst_results(call).first().copied()
     }
 
+    /// The address of a local function.
+    pub(crate) fn function_address(&mut self, id: FuncId) -> Value {
+        // Not the reference that calls use: where addresses are absolute, this one is not near.
+        let function = self.linker.module.declare_func_in_func(id, self.b.func);
+        self.b.func.dfg.ext_funcs[function].colocated = !self.linker.absolute_addresses;
+        self.b.ins().func_addr(types::I64, function)
+    }
+
     /// Calls `kiln_rt1_<name>` with arguments of exactly its types.
     pub(crate) fn call_runtime(&mut self, name: &str, args: &[Value]) -> Result<Option<Value>, CodegenError> {
         let id = self.linker.import_runtime(name)?;

@@ -9,6 +9,7 @@ use crate::linker::Linker;
 use crate::listing::Listing;
 use crate::method::{self, Entry, Program};
 use crate::target::{Target, has_rounding};
+use crate::task::{self, Tasks};
 use crate::unwind::Unwind;
 use crate::{data, nest};
 use cranelift_codegen::Context;
@@ -160,11 +161,11 @@ fn check_prefix(prefix: &str) -> Result<(), CodegenError> {
     Err(CodegenError::rule(format!("`{prefix}` is not a C identifier")))
 }
 
-/// Whether run-time objects may exist: whether a runtime function beyond scalar math is called.
+/// Whether run-time objects may exist or threads share work: whether a runtime function beyond scalar math is called.
 pub fn uses_runtime<K>(plan: &Plan<K>) -> bool {
     fn any(statements: &[Stmt]) -> bool {
         statements.iter().any(|statement| match statement {
-            Stmt::Runtime { .. } => true,
+            Stmt::Runtime { .. } | Stmt::Kernel { split: Some(_), .. } => true,
             Stmt::If { then, orelse, .. } => any(then) || any(orelse),
             Stmt::Loop { body } => any(body),
             _ => false,
@@ -199,13 +200,16 @@ impl<K> Session<'_, '_, '_, '_, K> {
         let uses_runtime = uses_runtime(plan);
         let kernels = self.kernels(emitter)?;
         let computes = self.computes()?;
-        let program = Program { plan, computes, kernels, data: data.to_vec(), uses_runtime };
+        let tasks = self.tasks(&kernels)?;
+        let uses_threads = !tasks.is_empty();
+        let program = Program { plan, computes, kernels, tasks, data: data.to_vec(), uses_runtime };
         let signature = method::signature(&self.linker);
         let init = self.linker.declare_local("init", &signature)?;
         self.method(&program, &plan.init, Entry::Initial, init)?;
         let state_slots = plan.state_slots as i64;
         let descriptor_bytes = plan.methods.iter().map(by_tensors::descriptor_bytes).max().unwrap_or(0);
-        let shape = Shape { state_slots, descriptor_bytes, arena_bytes: round_up(plan.arena_bytes)?, uses_runtime, init };
+        let shape =
+            Shape { state_slots, descriptor_bytes, arena_bytes: round_up(plan.arena_bytes)?, uses_runtime, uses_threads, init };
         for function in Function::ALL {
             let signature = function.signature(&self.linker);
             let id = self.linker.declare_entry(function.name(), &signature)?;
@@ -254,6 +258,20 @@ impl<K> Session<'_, '_, '_, '_, K> {
             ids.push(id);
         }
         Ok(ids)
+    }
+
+    /// The functions for the parts of kernels that are split.
+    fn tasks(&mut self, kernels: &[FuncId]) -> Result<Tasks, CodegenError> {
+        let mut tasks = Tasks::new();
+        for (number, (kernel, split)) in task::all(self.plan).into_iter().enumerate() {
+            let function = *kernels.get(kernel.0 as usize).ok_or_else(|| CodegenError::rule(format!("{kernel} is not there")))?;
+            let name = format!("task{number}");
+            let id = task::build(&mut self.linker, &name, function, split, &mut self.context, &mut self.scratch)?;
+            let frame = self.define(id, &name)?;
+            self.frames.compute = self.frames.compute.max(frame);
+            tasks.insert((kernel, split), id);
+        }
+        Ok(tasks)
     }
 
     fn kernels(&mut self, emitter: &dyn KernelEmitter<K>) -> Result<Vec<FuncId>, CodegenError> {

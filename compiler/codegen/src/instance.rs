@@ -38,6 +38,8 @@ pub(crate) struct Shape {
     pub(crate) descriptor_bytes: i64,
     pub(crate) arena_bytes: i64,
     pub(crate) uses_runtime: bool,
+    /// Whether calls use several threads: an instance then has a pool.
+    pub(crate) uses_threads: bool,
     /// The plan's initialisation.
     pub(crate) init: FuncId,
 }
@@ -157,6 +159,9 @@ impl Instance<'_, '_> {
         self.fill_context(instance, options, chosen)?;
         self.store(block, instance, layout::INSTANCE_BLOCK);
         self.store(size, instance, layout::INSTANCE_SIZE);
+        if self.shape.uses_threads {
+            self.start_threads(instance, chosen)?;
+        }
         self.initialise(instance, out)?;
         self.fill_exit(bad, layout::BAD_ARGUMENT);
         self.fill_exit(no_memory, layout::OUT_OF_MEMORY);
@@ -177,6 +182,8 @@ impl Instance<'_, '_> {
         self.code.b.seal_block(given);
         self.code.b.switch_to_block(given);
         let abi = self.code.b.ins().uload32(MemFlagsData::trusted(), options, layout::OPTIONS_ABI);
+        let first = self.load(options, layout::OPTIONS_ABI);
+        self.store(first, chosen, layout::OPTIONS_ABI);
         let is_known = self.code.b.ins().icmp_imm_s(IntCC::Equal, abi, layout::ABI_VERSION);
         self.code.require(is_known, bad);
         for offset in (8..OPTIONS_BYTES).step_by(8) {
@@ -296,6 +303,24 @@ impl Instance<'_, '_> {
         Ok(())
     }
 
+    /// Starts the instance's threads, unless the app has given some of its own.
+    fn start_threads(&mut self, instance: Value, chosen: Value) -> Result<(), CodegenError> {
+        let count = self.code.b.ins().uload32(MemFlagsData::trusted(), chosen, layout::OPTIONS_THREADS);
+        let status = self.code.call_runtime("pool_start", &[instance, count])?;
+        let status = status.ok_or_else(|| CodegenError::rule("the start of a pool has no status"))?;
+        let (failed, good) = (self.code.b.create_block(), self.code.b.create_block());
+        self.code.b.ins().brif(status, failed, &[], good, &[]);
+        self.code.b.seal_block(failed);
+        self.code.b.seal_block(good);
+        self.code.b.switch_to_block(failed);
+        self.code.b.set_cold_block(failed);
+        self.release(instance)?;
+        let status = self.code.b.ins().ireduce(types::I32, status);
+        self.code.b.ins().return_(&[status]);
+        self.code.b.switch_to_block(good);
+        Ok(())
+    }
+
     fn run_init(&mut self, instance: Value) -> Result<Value, CodegenError> {
         let zero = self.code.int(0);
         let status = self.code.call(self.shape.init, &[instance, zero, zero, zero]);
@@ -316,6 +341,9 @@ impl Instance<'_, '_> {
 
     /// Frees all that an instance has, and itself.
     fn release(&mut self, instance: Value) -> Result<(), CodegenError> {
+        if self.shape.uses_threads {
+            self.code.call_runtime("pool_stop", &[instance])?;
+        }
         if self.shape.uses_runtime {
             self.code.call_runtime("context_destroy", &[instance])?;
         }

@@ -74,6 +74,8 @@ pub const VALUE_BYTES: i64 = 16;
 
 /// `Options.abi`, 32 bits.
 pub const OPTIONS_ABI: i32 = 0;
+/// `Options.threads`, 32 bits.
+pub const OPTIONS_THREADS: i32 = 4;
 /// `Options.alloc`.
 pub const OPTIONS_ALLOC: i32 = 8;
 /// `Options.free`.

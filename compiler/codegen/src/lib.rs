@@ -23,6 +23,7 @@ mod listing;
 mod method;
 mod nest;
 mod target;
+mod task;
 mod unwind;
 
 pub use by_tensors::tensor_signature;

@@ -154,7 +154,7 @@ fn state_is_kept_per_instance_and_reset() {
     let object = generated.write().unwrap();
     let library = Arc::new(load(&object).unwrap());
     // SAFETY: the code was just generated.
-    let [mut a, mut b] = [(); 2].map(|()| unsafe { Instance::create(&library, "model", None) }.unwrap());
+    let [mut a, mut b] = [(); 2].map(|()| unsafe { Instance::create(&library, "model", 1, None) }.unwrap());
     let count = |i: &mut Instance| call(i, "count", &[]).unwrap().as_int();
     assert_eq!((count(&mut a), count(&mut a), count(&mut b)), (11, 12, 11));
     a.reset().unwrap();
@@ -262,7 +262,8 @@ fn printing_goes_to_the_sink_and_failures_are_swept() {
     let sink = printed.clone();
     // SAFETY: the code was just generated.
     let mut instance =
-        unsafe { Instance::create(&library, "model", Some(Box::new(move |s: &str| sink.lock().unwrap().push_str(s)))) }.unwrap();
+        unsafe { Instance::create(&library, "model", 1, Some(Box::new(move |s: &str| sink.lock().unwrap().push_str(s)))) }
+            .unwrap();
     call(&mut instance, "forward", &[Value::int(42)]).unwrap();
     assert_eq!(*printed.lock().unwrap(), "42\n");
     for _ in 0..3 {
@@ -323,7 +324,7 @@ fn kernel_plan(kernel: &'static str) -> Plan<&'static str> {
     w.result(tag::INT, Operand::Int(0));
     let bits = w.local(LocalType::Int);
     w.method.body.push(binary(bits, BinaryOp::Add, Operand::Result, Operand::Int(8)));
-    w.method.body.push(Stmt::Kernel { id, args: vec![Operand::Local(bits), Operand::Local(x)] });
+    w.method.body.push(Stmt::Kernel { id, args: vec![Operand::Local(bits), Operand::Local(x)], split: None });
     Plan {
         methods: vec![w.method],
         init: plain.init,
@@ -441,7 +442,7 @@ fn methods_of_tensors_take_views() {
         let object = generate_here(&plan).write().unwrap();
         let library = Arc::new(load(&object).unwrap());
         // SAFETY: the code was just generated.
-        let instance = unsafe { Instance::create(&library, "model", None) }.unwrap();
+        let instance = unsafe { Instance::create(&library, "model", 1, None) }.unwrap();
         // SAFETY: the symbol has this type.
         let function: ByTensors = unsafe { std::mem::transmute(library.symbol("model_forward_tensors").unwrap()) };
         let mut elements = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0];
@@ -550,7 +551,7 @@ fn results_by_tensors_live_until_the_next_call() {
         let object = generate_here(&plan).write().unwrap();
         let library = Arc::new(load(&object).unwrap());
         // SAFETY: the code was just generated.
-        let instance = unsafe { Instance::create(&library, "model", None) }.unwrap();
+        let instance = unsafe { Instance::create(&library, "model", 1, None) }.unwrap();
         // SAFETY: the symbol has this type.
         let function: ByTensors = unsafe { std::mem::transmute(library.symbol("model_forward_tensors").unwrap()) };
         let mut start = [0.0f32];

@@ -96,7 +96,16 @@ fn run(
 }
 
 fn check(d: &ConvDesc, batch: usize, parts: u64) {
-    for target in &runnable() {
+    check_on(&runnable(), d, batch, parts);
+}
+
+/// Targets for which kernels are cut into at least so many units of work.
+fn with_units(units: usize) -> Vec<TargetDesc> {
+    runnable().into_iter().map(|target| TargetDesc { units, ..target }).collect()
+}
+
+fn check_on(targets: &[TargetDesc], d: &ConvDesc, batch: usize, parts: u64) {
+    for target in targets {
         let mut d = d.clone();
         d.batch = (batch % 2 == 1).then_some(batch);
         let (got, want) = run(target, &d, None, batch, parts, &[]);
@@ -191,6 +200,17 @@ fn inconsistent_descriptors_are_refused() {
     refused(desc([8, 8], [3, 3], [0, 1], [0, 0], [1, 1]));
     refused(desc([2, 2], [3, 3], [1, 1], [0, 0], [1, 1]));
     refused(desc([1 << 19, 1 << 19], [3, 3], [1, 1], [0, 0], [1, 1]));
+}
+
+/// Where one strip is all of the image, units share its panels.
+#[test]
+fn units_that_share_strips() {
+    for parts in [1, 3] {
+        let d = channels(desc([7, 6], [3, 3], [1, 1], [1, 1], [1, 1]), 20, 200, 1, 0);
+        check_on(&with_units(8), &d, 2, parts);
+        check_on(&with_units(3), &channels(desc([40, 38], [3, 3], [1, 1], [1, 1], [1, 1]), 64, 24, 1, 0), 3, parts);
+        check_on(&with_units(8), &channels(desc([9, 9], [1, 1], [1, 1], [0, 0], [1, 1]), 33, 70, 1, 0), 1, parts);
+    }
 }
 
 fn check_winograd(d: &ConvDesc, batch: usize, parts: u64) {

@@ -175,7 +175,7 @@ fn boolean(value: &InputValue) -> Option<bool> {
 }
 
 /// The value of a default.
-fn literal_value(literal: &Literal) -> Option<InputValue> {
+pub fn literal_value(literal: &Literal) -> Option<InputValue> {
     Some(match literal {
         Literal::None => InputValue::None,
         Literal::Bool(b) => InputValue::Bool(*b),

@@ -175,7 +175,7 @@ impl Session {
     ) -> Result<(Session, Compiled)> {
         let compiled = model.compile(&prepared.methods, target, options, timings)?;
         let session = timings.stage("load", || match target.is_host() {
-            true => Loaded::load(&compiled.object, &prepared.methods).map(Session::Loaded),
+            true => Loaded::load(&compiled.object, &prepared.methods, target.settings.threads).map(Session::Loaded),
             false => {
                 let calls: Vec<_> = prepared.calls.iter().map(BoundCall::plain).collect();
                 Emulated::new(&compiled, &symbols(&prepared.methods), &calls, target).map(Session::Emulated)
@@ -206,10 +206,10 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    fn load(object: &[u8], methods: &[Method]) -> Result<Loaded> {
+    fn load(object: &[u8], methods: &[Method], threads: u32) -> Result<Loaded> {
         let library = kiln_loader::load(object).unwrap_or_else(|error| panic!("the compiled object cannot be loaded: {error}"));
         // SAFETY: the object was made by kiln, for this version of the runtime.
-        let instance = unsafe { Instance::create(&Arc::new(library), PREFIX, None) };
+        let instance = unsafe { Instance::create(&Arc::new(library), PREFIX, threads, None) };
         let instance = instance.map_err(failed_call)?;
         // SAFETY: the context is the instance's, which lives as long as the session.
         let heap = unsafe { Heap::new(instance.context()) };
@@ -266,7 +266,7 @@ pub fn run_once(model: &Model, method: Method) -> Result<InputValue> {
     let (methods, mut timings) = ([method], Timings::default());
     let target = Target::new(&crate::target::host_name(), None)?;
     let compiled = model.compile(&methods, &target, &Listings::none(PREFIX), &mut timings)?;
-    Loaded::load(&compiled.object, &methods)?.call(model, &BoundCall { method: 0, args: Vec::new() })
+    Loaded::load(&compiled.object, &methods, target.settings.threads)?.call(model, &BoundCall { method: 0, args: Vec::new() })
 }
 
 /// Why a call gave no result, as a diagnostic. What only a bug in kiln brings about is a panic.

@@ -11,8 +11,8 @@
 //! the input a constant of the compiled code. In: such texts, and a signature. Out: the rich types that specialisation
 //! takes, and the constants.
 
-use crate::arguments::{Signature, convert};
-use crate::fix::{Bound, fix};
+use crate::arguments::{Signature, convert, literal_value};
+use crate::fix::{Bound, fix, is_plain};
 use kiln_frontend::tensors_file::InputValue;
 use kiln_graph::{ClassKind, Dim, Literal, Param, Program, Type, Value};
 use kiln_passes::specialise::Method;
@@ -280,9 +280,14 @@ fn has_bound(ty: &InputType) -> bool {
     }
 }
 
-/// The value of an input that is a constant, as a value of its declared type.
+/// The value of an input that is a constant, as a value of its declared type: the one that is given, or, where nothing is said of
+/// the input, its default.
 fn fixed_value(param: &Param, given: &[(String, InputType)], program: &Program) -> Result<Option<InputValue>, Diagnostic> {
-    let Some((_, InputType::Value(value))) = given.iter().find(|(name, _)| *name == param.name) else { return Ok(None) };
+    let value = match given.iter().find(|(name, _)| *name == param.name) {
+        Some((_, InputType::Value(value))) => value,
+        Some(_) => return Ok(None),
+        None => return Ok(param.default.as_ref().and_then(literal_value).filter(is_plain)),
+    };
     match convert(value, &param.ty, program) {
         Some(value) => Ok(Some(value)),
         None => {

@@ -4,7 +4,7 @@
 //! kernels need to know of a target follows from its features.
 
 use kiln_kernels::target::{Caches, CallConv, Features, Isa, TargetDesc};
-use kiln_schedule::kernels::Settings;
+use kiln_schedule::kernels::{Settings, UNITS};
 use kiln_support::Diagnostic;
 use std::str::FromStr;
 use target_lexicon::{Architecture, BinaryFormat, OperatingSystem, Triple};
@@ -224,7 +224,13 @@ impl Target {
         let vnni = if isa == Isa::Avx512 { "avx512vnni" } else { "avxvnni" };
         let features =
             Features { dotprod: self.has("dotprod"), i8mm: self.has("i8mm"), fp16: self.has("fp16"), vnni: self.has(vnni) };
-        Some(TargetDesc { isa, call_conv, features, caches: Caches { l1: self.caches.0 << 10, l2: self.caches.1 << 10 } })
+        Some(TargetDesc {
+            isa,
+            call_conv,
+            features,
+            caches: Caches { l1: self.caches.0 << 10, l2: self.caches.1 << 10 },
+            units: if self.settings.is_parallel() { UNITS } else { 1 },
+        })
     }
 
     /// The ending of object files.

@@ -209,6 +209,17 @@ pub enum ScalarOp {
     BitsFloat,
 }
 
+/// How the work of a kernel is divided into calls that may run at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Split {
+    /// How many calls.
+    pub parts: u32,
+    /// The arguments that are the first unit of work, and one past the last.
+    pub range: [u32; 2],
+    /// The argument that is scratch memory, and the bytes from one call's to the next's.
+    pub scratch: Option<(u32, u32)>,
+}
+
 /// A statement.
 #[derive(Clone, Debug)]
 pub enum Stmt {
@@ -221,8 +232,8 @@ pub enum Stmt {
     /// Runs a computation: addresses of outputs, then inputs, then parameters. On a failed check the method
     /// raises `failure` (an index error).
     Compute { id: ComputeId, outputs: Vec<Operand>, inputs: Vec<Operand>, params: Vec<Operand>, failure: Option<DataId> },
-    /// Calls a vector kernel with pointer and integer arguments. It cannot fail.
-    Kernel { id: KernelId, args: Vec<Operand> },
+    /// Calls a vector kernel with pointer and integer arguments. It cannot fail. Where it is split, threads share it.
+    Kernel { id: KernelId, args: Vec<Operand>, split: Option<Split> },
     /// Calls a function of the runtime by name (without `kiln_rt1_`). Where `fallible`, the context is the first
     /// argument and its status is tested afterwards: the method ends with it if it is not zero.
     Runtime { name: &'static str, args: Vec<Operand>, result: Option<Local>, fallible: bool },

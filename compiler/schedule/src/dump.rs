@@ -76,7 +76,10 @@ impl<K> Writer<'_, K> {
                 let params = if params.is_empty() { String::new() } else { format!(" with {}", list(params)) };
                 self.line(depth, &format!("{} = {id} {name}({}){params}", list(outputs), list(inputs)));
             }
-            Stmt::Kernel { id, args } => self.line(depth, &format!("{id}({})", list(args))),
+            Stmt::Kernel { id, args, split } => {
+                let parts = split.map_or(String::new(), |split| format!(" in {} parts", split.parts));
+                self.line(depth, &format!("{id}({}){parts}", list(args)));
+            }
             Stmt::Runtime { name, args, result, fallible } => {
                 let result = result.map_or(String::new(), |r| format!("{r} = "));
                 self.line(depth, &format!("{result}{name}({}){}", list(args), if *fallible { "?" } else { "" }));

@@ -253,7 +253,7 @@ mod tests {
         }
         let table = Operand::Slot(Slot(0), 0);
         let store = Stmt::Store { base: table, offset: 0, value: Operand::Arena(0), access: kiln_loops::plan::Access::Word };
-        let call = Stmt::Kernel { id: kiln_loops::plan::KernelId(0), args: vec![table, Operand::Arena(1)] };
+        let call = Stmt::Kernel { id: kiln_loops::plan::KernelId(0), args: vec![table, Operand::Arena(1)], split: None };
         assert_eq!(plan_arena(&mut [touch(0), store, call], &buffers), Some(128));
     }
 

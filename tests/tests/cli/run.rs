@@ -141,3 +141,44 @@ fn values_become_constants_where_they_must() {
     assert_eq!(outside.status, Some(1), "{outside:?}");
     assert!(outside.first_line().starts_with("error: "), "{outside:?}");
 }
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    for model in ["efficientnet_b0", "bert"] {
+        let file = |ending: &str| fixture(&format!("{model}/{model}.{ending}"));
+        let mut inspect = kiln();
+        inspect.args(["inspect", "--stage", "loops", "--threads", "2"]).arg(file("pt")).arg("--inputs").arg(file("json"));
+        assert!(outcome(&mut inspect).stdout.contains(" parts\n"), "{model} has nothing to share");
+        let results: Vec<Vec<u8>> = ["2", "3", "5"]
+            .iter()
+            .map(|threads| {
+                let out = folder.path().join("out.json");
+                let mut command = kiln();
+                command.arg("run").arg(file("pt")).arg("--inputs").arg(file("json")).args(["--threads", threads]);
+                let run = outcome(command.arg("--outputs").arg(&out));
+                assert_eq!(run.status, Some(0), "{run:?}");
+                std::fs::read(folder.path().join("out.safetensors")).unwrap()
+            })
+            .collect();
+        assert!(results.windows(2).all(|pair| pair[0] == pair[1]), "{model}");
+        let verify = outcome(kiln().arg("verify").arg(file("pt")).arg("--recording").arg(file("json")).args(["--threads", "2"]));
+        assert_eq!(verify.status, Some(0), "{verify:?}");
+    }
+}
+
+#[test]
+fn a_profile_names_kernels() {
+    let (folder, file) = (tempfile::tempdir().unwrap(), |ending: &str| fixture(&format!("digits/digits.{ending}")));
+    let path = folder.path().join("profile.json");
+    let mut command = kiln();
+    command.arg("bench").arg(file("pt")).arg("--inputs").arg(file("json")).args(["--min-time", "0", "--profile"]).arg(&path);
+    let found = outcome(&mut command);
+    assert_eq!(found.status, Some(0), "{found:?}");
+    let profile: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let sites = profile["sites"].as_array().unwrap();
+    let convolution = sites.iter().find(|s| s["name"].as_str().unwrap().contains("conv 3x3")).unwrap();
+    assert!(convolution["visits"] == 1.0 && convolution["ms"].as_f64().unwrap() > 0.0, "{convolution}");
+    let shares: f64 = sites.iter().map(|s| s["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-6, "{shares}");
+}

@@ -10,6 +10,7 @@ use crate::code::Code;
 use crate::error::CodegenError;
 use crate::layout;
 use crate::linker::Linker;
+use crate::task::Tasks;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{
@@ -17,13 +18,15 @@ use cranelift_codegen::ir::{
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use cranelift_module::{DataId, FuncId};
-use kiln_loops::plan::{self, Access, LocalType, Method, Operand, Plan, Stmt};
+use kiln_loops::plan::{self, Access, LocalType, Method, Operand, Plan, Split, Stmt};
 
 /// The functions and data that statements refer to, by number.
 pub(crate) struct Program<'a, K> {
     pub(crate) plan: &'a Plan<K>,
     pub(crate) computes: Vec<FuncId>,
     pub(crate) kernels: Vec<FuncId>,
+    /// The functions that compute one part of a kernel that is split.
+    pub(crate) tasks: Tasks,
     pub(crate) data: Vec<DataId>,
     /// Whether run-time objects may exist.
     pub(crate) uses_runtime: bool,
@@ -243,7 +246,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
                 let args: Vec<Operand> = [outputs.as_slice(), inputs, params].concat();
                 self.compute(*id, &args, *failure)?;
             }
-            Stmt::Kernel { id, args } => self.kernel(*id, args)?,
+            Stmt::Kernel { id, args, split } => self.kernel(*id, args, *split)?,
             Stmt::Runtime { name, args, result, fallible } => self.runtime(name, args, *result, *fallible)?,
             Stmt::CopyBytes { to, from, bytes } => {
                 let args = [self.int_operand(*to)?, self.int_operand(*from)?, self.int_operand(*bytes)?];
@@ -390,7 +393,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         Ok(())
     }
 
-    fn kernel(&mut self, id: plan::KernelId, args: &[Operand]) -> Result<(), CodegenError> {
+    fn kernel(&mut self, id: plan::KernelId, args: &[Operand], split: Option<Split>) -> Result<(), CodegenError> {
         let args = args.iter().map(|&a| self.int_operand(a)).collect::<Result<Vec<_>, _>>()?;
         let function =
             *self.program.kernels.get(id.0 as usize).ok_or_else(|| CodegenError::rule(format!("{id} is not there")))?;
@@ -398,7 +401,23 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         if wanted != args.len() {
             return Err(CodegenError::rule(format!("{id} takes {wanted} arguments")));
         }
-        self.code.call(function, &args);
+        match split {
+            None => self.code.call(function, &args).map_or(Ok(()), |_| Err(CodegenError::rule("a kernel has no result"))),
+            Some(split) => self.region(id, &args, split),
+        }
+    }
+
+    /// A parallel region: the arguments are put on the stack, where the parts read them.
+    fn region(&mut self, id: plan::KernelId, args: &[Value], split: Split) -> Result<(), CodegenError> {
+        let task = *self.program.tasks.get(&(id, split)).ok_or_else(|| CodegenError::rule(format!("{id} has no task")))?;
+        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, 8 * args.len() as u32, 3);
+        let slot = self.code.b.create_sized_stack_slot(slot);
+        for (at, &arg) in args.iter().enumerate() {
+            self.code.b.ins().stack_store(types::I64, arg, slot, 8 * at as i32);
+        }
+        let task = self.code.function_address(task);
+        let (parts, user) = (self.code.int(i64::from(split.parts)), self.code.b.ins().stack_addr(types::I64, slot, 0));
+        self.code.call_runtime("parallel_for", &[self.ctx, parts, task, user])?;
         Ok(())
     }
 

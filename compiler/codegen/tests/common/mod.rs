@@ -109,7 +109,7 @@ pub fn instance_of(generated: &Generated) -> Instance {
     let object = generated.write().expect("the object is written");
     let library = Arc::new(load(&object).expect("the object loads"));
     // SAFETY: the code was just generated.
-    unsafe { Instance::create(&library, "model", None) }.expect("an instance is made")
+    unsafe { Instance::create(&library, "model", 1, None) }.expect("an instance is made")
 }
 
 /// Runs a compiled computation.

@@ -6,7 +6,7 @@
 //!
 //! Weights are packed per group by [`ConvDesc::pack`] from PyTorch's `[out_c, in_c / groups, kh, kw]`.
 
-use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, VectorIsa};
+use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::gemm::{block_sizes, set};
@@ -176,6 +176,7 @@ pub fn emit(desc: &ConvDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     let source = source(desc);
     let strip = strip_rows(desc, &source, target);
     let strips = desc.window.output[0].div_ceil(strip);
+    let shares = if desc.groups == 1 { target.units.div_ceil(strips).min(plan.panels()) } else { 1 };
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
     let mut scratch_bytes = 0;
     if source.border.is_some() {
@@ -183,10 +184,10 @@ pub fn emit(desc: &ConvDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
         scratch_bytes = 4 * source.line * desc.window.span(0, strip);
     }
     let units = match desc.batch {
-        Some(n) => Units::Fixed(n * strips),
-        None => Units::PerImage(strips),
+        Some(n) => Units::Fixed(n * strips * shares),
+        None => Units::PerImage(strips * shares),
     };
-    ConvEmitter::new(desc, &plan, source, strip, isa.as_mut()).emit(isa.as_mut());
+    ConvEmitter::new(desc, &plan, source, strip, shares, isa.as_mut()).emit(isa.as_mut());
     Ok(Kernel { name: name(desc, &plan), code: isa.finish(args.len())?, args, scratch_bytes, units })
 }
 
@@ -204,11 +205,15 @@ struct ConvEmitter<'a> {
     begin: Slot,
     end: Slot,
     group: Slot,
+    /// Units of work that share a strip, each taking some of the panels.
+    shares: usize,
+    /// First panel of the unit, and one past the last.
+    panels: [Slot; 2],
     sweep: Sweep<'a>,
 }
 
 impl<'a> ConvEmitter<'a> {
-    fn new(desc: &'a ConvDesc, plan: &'a TilePlan, source: Source, strip: usize, isa: &mut dyn VectorIsa) -> Self {
+    fn new(desc: &'a ConvDesc, plan: &'a TilePlan, source: Source, strip: usize, shares: usize, isa: &mut dyn VectorIsa) -> Self {
         let slots = StripSlots::new(isa);
         let [weights, inputs, begin, end, group] = std::array::from_fn(|_| isa.slot());
         for (i, s) in [slots.input, weights, slots.output, inputs, begin, end, slots.scratch].into_iter().enumerate() {
@@ -238,18 +243,43 @@ impl<'a> ConvEmitter<'a> {
         (state.a, state.c, state.row) = (slots.source, slots.c, slots.pixel);
         let block_rows = BlockRows::Known(sizes);
         let sweep = Sweep { tile, plan, rows, c_row, block_rows, state };
-        ConvEmitter { desc, strips, weights, begin, end, group, sweep }
+        let panels = [isa.slot(), isa.slot()];
+        ConvEmitter { desc, strips, weights, begin, end, group, shares, panels, sweep }
     }
 
     fn emit(&mut self, isa: &mut dyn VectorIsa) {
         Strips::each(isa, self.begin, self.end, |isa| {
+            if self.shares > 1 {
+                self.choose_panels(isa);
+            }
             self.strips.enter(isa);
             let t = Gpr(0);
             isa.load_slot(t, self.strips.slots.rows);
             isa.mul(t, t, Src::Imm(self.desc.window.output[1] as i64));
             isa.store_slot(self.sweep.state.rows, t);
-            self.all_groups(isa);
+            match self.shares {
+                1 => self.all_groups(isa),
+                _ => self.sweep.panel_range(isa, self.weights, self.panels[0], self.panels[1]),
+            }
         });
+    }
+
+    /// From the number of a unit, in `Gpr(0)`, to that of its strip, and the unit's panels.
+    fn choose_panels(&self, isa: &mut dyn VectorIsa) {
+        let (unit, share, t, u) = (Gpr(0), Gpr(1), Gpr(2), Gpr(3));
+        let (shares, panels) = (self.shares as i64, self.sweep.plan.panels() as i64);
+        isa.mov(u, Src::Imm(shares));
+        isa.mov(t, Src::Reg(unit));
+        isa.udiv(unit, t, u, [V(0), V(1)]);
+        isa.mul(share, unit, Src::Imm(shares));
+        isa.sub(share, t, Src::Reg(share));
+        for slot in self.panels {
+            isa.mul(t, share, Src::Imm(panels));
+            isa.mov(u, Src::Imm(shares));
+            isa.udiv(t, t, u, [V(0), V(1)]);
+            isa.store_slot(slot, t);
+            isa.add(share, share, Src::Imm(1));
+        }
     }
 
     fn all_groups(&mut self, isa: &mut dyn VectorIsa) {

@@ -27,6 +27,31 @@ impl KernelDesc {
     }
 }
 
+/// Multiply-adds per cycle: two pipes of eight lanes, however wide the vectors are.
+const FMAS: u64 = 16;
+/// Elements per cycle through the rest of the kernels, and of weights that a product of one row reads.
+const ELEMENTS: u64 = 4;
+
+impl KernelDesc {
+    /// Cycles of one call, roughly; none where sizes are not known.
+    pub fn cycles(&self) -> Option<u64> {
+        let elements = |sizes: &[usize]| Some(sizes.iter().map(|&n| n as u64).product::<u64>() / ELEMENTS);
+        match self {
+            // A matrix by a vector is bound by the reading of the matrix.
+            KernelDesc::Gemm(d) if d.m.is_some_and(|m| m < 4) => elements(&[d.n, d.k]),
+            KernelDesc::Window(d) => {
+                let [w, k] = [d.window.output, d.window.kernel];
+                elements(&[d.batch?, w[0], w[1], d.channels, k[0], k[1]])
+            }
+            KernelDesc::Transpose(d) => elements(&[d.rows, d.cols]),
+            KernelDesc::Pack(d) => elements(&[d.gemm.k, d.gemm.n]),
+            KernelDesc::Columns(d) => elements(&[d.rows?, d.cols]),
+            KernelDesc::MatmulPack(_) | KernelDesc::Rows(_) => None,
+            _ => self.multiply_adds().map(|n| n / FMAS),
+        }
+    }
+}
+
 /// A size, or `?` where it is known only at run time.
 struct Size(Option<usize>);
 

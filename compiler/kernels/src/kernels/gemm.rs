@@ -71,7 +71,8 @@ pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     let mut isa = target.assembler()?;
     let plan = plan(desc, &isa.info());
     let block = block_rows(desc, &plan, target);
-    let by_columns = desc.m.is_some_and(|m| m <= block);
+    let is_better_by_columns = |m: usize| m <= block || m.div_ceil(block) < target.units.min(plan.panels());
+    let by_columns = desc.m.is_some_and(is_better_by_columns);
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
     if desc.m.is_none() {
         args.push(Arg::Rows);

@@ -83,6 +83,8 @@ pub struct TargetDesc {
     pub features: Features,
     /// Caches.
     pub caches: Caches,
+    /// Units of work that a kernel should have, where its sizes allow it: several threads may share them.
+    pub units: usize,
 }
 
 impl TargetDesc {
@@ -93,7 +95,7 @@ impl TargetDesc {
             Isa::Avx512 => (CallConv::SystemV, Caches { l1: 32 << 10, l2: 1 << 20 }),
             Isa::Neon => (CallConv::Aapcs64, Caches { l1: 32 << 10, l2: 256 << 10 }),
         };
-        TargetDesc { isa, call_conv, features: Features::default(), caches }
+        TargetDesc { isa, call_conv, features: Features::default(), caches, units: 1 }
     }
 
     /// An assembler for one function on this target.

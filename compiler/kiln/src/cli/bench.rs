@@ -42,11 +42,6 @@ pub fn bench(flags: &BenchFlags) -> Result<()> {
 }
 
 fn check_flags(flags: &BenchFlags) -> Result<()> {
-    if flags.threads != 1 {
-        return Err(Diagnostic::unsupported("threads", "kiln does not support several threads yet")
-            .help("use --threads 1")
-            .into());
-    }
     if flags.min_time.is_nan() || flags.min_time < 0.0 || flags.min_time > 3600.0 {
         return Err(Diagnostic::usage("min-time", "--min-time is a number of seconds from 0 to 3600").into());
     }
@@ -135,7 +130,7 @@ fn report(flags: &BenchFlags, target: &Target, compiled: &Compiled, compile: Dur
         "weights_bytes": compiled.description.data_bytes,
         "arena_bytes": compiled.description.arena_bytes,
         "peak_rss_bytes": peak_rss_bytes(),
-        "threads": flags.threads,
+        "threads": target.settings.threads,
         "target": target.name,
         "cpu": target.cpu,
         "calls": times.sorted.len(),

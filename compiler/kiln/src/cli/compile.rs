@@ -38,9 +38,6 @@ pub fn compile(flags: &CompileFlags) -> Result<()> {
 
 fn check_flags(flags: &CompileFlags) -> Result<()> {
     let unsupported = |code, what: &str| Err(Diagnostic::unsupported(code, format!("kiln does not support {what} yet")).into());
-    if flags.threads == Switch::On {
-        return unsupported("threads", "calls that use several threads");
-    }
     if flags.weights_out != "embed" {
         return unsupported("weights-out", "weights in a file of their own");
     }
@@ -74,7 +71,8 @@ fn targets(flags: &CompileFlags) -> Result<Vec<Target>> {
     if names.is_empty() {
         names.push(host_name());
     }
-    let settings = Settings { strict: flags.numerics == Numerics::Strict };
+    let settings =
+        Settings { strict: flags.numerics == Numerics::Strict, threads: if flags.threads == Switch::On { 0 } else { 1 } };
     let target = |name: &String| Ok(Target::new(name, flags.cpu.as_deref())?.with(settings));
     names.iter().map(target).collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::driver::Origin;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use kiln_schedule::kernels::Settings;
 use std::path::PathBuf;
 
 /// Compiles TorchScript models, ahead of time, into native objects.
@@ -78,6 +79,16 @@ pub struct TargetFlags {
     /// The CPU, and features to add or take away: cortex-a76, native, x86-64-v3,-fma.
     #[arg(long, value_name = "NAME|+FEATURE,-FEATURE", allow_hyphen_values = true)]
     pub cpu: Option<String>,
+    /// Threads that a call may use; 0: one for each processor.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub threads: u32,
+}
+
+impl TargetFlags {
+    /// How code is to compute.
+    pub fn settings(&self) -> Settings {
+        Settings { threads: self.threads, ..Settings::default() }
+    }
 }
 
 /// What `compile` writes.
@@ -210,9 +221,6 @@ pub struct BenchFlags {
     pub model: ModelFlags,
     #[command(flatten)]
     pub inputs: InputFlags,
-    /// Threads that a call may use.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub threads: usize,
     /// Seconds to measure for, at least.
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     pub min_time: f64,

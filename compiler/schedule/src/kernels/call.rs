@@ -1,10 +1,10 @@
 //! Calls of vector kernels: pointers, tables of pointers, scratch memory, and loops over what a kernel does not cover.
 
-use super::Scheduled;
+use super::{Scheduled, UNITS};
 use crate::lower::{Lowering, R};
-use kiln_kernels::kernels::{Arg, KernelDesc, Units, emit};
+use kiln_kernels::kernels::{Arg, Kernel, KernelDesc, Units, emit};
 use kiln_loops::BinaryOp;
-use kiln_loops::plan::{Access, LocalType, Operand, Stmt};
+use kiln_loops::plan::{Access, LocalType, Operand, Split, Stmt};
 use kiln_support::DType;
 
 /// A buffer as a kernel sees it: where it starts, and how far it moves along the outer loops.
@@ -53,10 +53,16 @@ impl Call {
 pub fn call(cx: &mut Lowering, desc: KernelDesc, mut call: Call) -> R<bool> {
     let Some(target) = cx.shared.target.vector else { return Ok(false) };
     let Ok(kernel) = emit(&desc, &target) else { return Ok(false) };
-    let (args, scratch, units) = (kernel.args.clone(), kernel.scratch_bytes, kernel.units);
+    let (args, units) = (kernel.args.clone(), kernel.units);
+    let split = if cx.shared.target.settings.is_parallel() { split(&desc, &kernel) } else { None };
+    // Where it is split, each part has scratch memory of its own, a whole number of cache lines from the others'.
+    let scratch = match split {
+        Some(Split { parts, scratch: Some((_, bytes)), .. }) => u64::from(parts) * u64::from(bytes),
+        _ => kernel.scratch_bytes as u64,
+    };
     let id = cx.shared.kernel(Scheduled { desc, kernel });
     let outer = std::mem::take(&mut call.outer);
-    let scratch = (scratch > 0).then(|| Operand::Arena(cx.buffers.add(scratch as u64, false)));
+    let scratch = (scratch > 0).then(|| Operand::Arena(cx.buffers.add(scratch, false)));
     nest(cx, &outer, &mut Vec::new(), &mut |cx, indices| {
         let mut call = call.clone();
         for stream in call.streams() {
@@ -65,10 +71,27 @@ pub fn call(cx: &mut Lowering, desc: KernelDesc, mut call: Call) -> R<bool> {
         }
         let end = units_end(cx, units, &call);
         let args = args.iter().map(|arg| argument(cx, *arg, &call, end, scratch)).collect();
-        cx.push(Stmt::Kernel { id, args });
+        cx.push(Stmt::Kernel { id, args, split });
         Ok(())
     })?;
     Ok(true)
+}
+
+/// Cycles of work below which threads cost more than they bring.
+const FEWEST_CYCLES: u64 = 20_000;
+
+/// How threads share a kernel, if that is worth it.
+fn split(desc: &KernelDesc, kernel: &Kernel) -> Option<Split> {
+    let most = match kernel.units {
+        Units::Fixed(units) => units.min(UNITS),
+        _ => UNITS,
+    };
+    let position = |arg: Arg| kernel.args.iter().position(|&a| a == arg).map(|at| at as u32);
+    let worth = desc.cycles().map_or(UNITS as u64, |cycles| 2 * cycles / FEWEST_CYCLES);
+    let parts = most.min(worth as usize) as u32;
+    let bytes = u32::try_from(kernel.scratch_bytes.next_multiple_of(64)).ok()?;
+    let scratch = position(Arg::Scratch).map(|at| (at, bytes));
+    (parts > 1).then_some(Split { parts, range: [position(Arg::Begin)?, position(Arg::End)?], scratch })
 }
 
 /// Loops around `body`, which gets the indices.

@@ -42,11 +42,30 @@ pub struct TargetDesc {
 }
 
 /// How code is to compute, whatever it is made for.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
     /// Sums are those of the definition: no algorithm that adds other terms, such as Winograd's.
     pub strict: bool,
+    /// The most threads that a call may use, 0 for one on each processor. Code for more than one is the same for any number.
+    pub threads: u32,
 }
+
+impl Settings {
+    /// Whether code is made for several threads.
+    pub fn is_parallel(&self) -> bool {
+        self.threads != 1
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { strict: false, threads: 1 }
+    }
+}
+
+/// Parts that the work of a kernel is divided into for several threads: enough that up to eight are kept busy, whatever else they
+/// do. It does not depend on how many there are, so results do not, either.
+pub const UNITS: usize = 8;
 
 impl Shared {
     /// The number of a kernel in the plan.

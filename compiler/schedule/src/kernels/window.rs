@@ -224,16 +224,7 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
         let packed = desc.pack(&values);
         (KernelDesc::Window(desc), packed)
     } else {
-        let desc = ConvDesc {
-            batch: batch(compute),
-            window,
-            in_c,
-            in_pitch: in_c,
-            out_c,
-            out_pitch: out_c,
-            groups,
-            epilogue,
-        };
+        let desc = ConvDesc { batch: batch(compute), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups, epilogue };
         let is_strict = cx.shared.target.settings.strict;
         match winograd::choose(&desc, &target).filter(|_| !is_strict) {
             Some(desc) => {

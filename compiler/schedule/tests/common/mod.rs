@@ -297,7 +297,7 @@ fn instantiate(plan: &Plan<Scheduled>, printed: Rc<RefCell<String>>) -> Instance
     let library = Arc::new(load(&object).expect("the object loads"));
     // SAFETY: the code was just generated.
     let instance =
-        unsafe { Instance::create(&library, "model", Some(Box::new(move |text| printed.borrow_mut().push_str(text)))) };
+        unsafe { Instance::create(&library, "model", 1, Some(Box::new(move |text| printed.borrow_mut().push_str(text)))) };
     instance.expect("an instance is made")
 }
 

@@ -90,6 +90,9 @@ impl WinogradDesc {
     }
 }
 
+/// Strips that threads share: each reads all weights again.
+const UNITS: usize = 4;
+
 /// Where things lie in the scratch memory of a strip, and how the products are tiled.
 struct Layout {
     window: Window,
@@ -113,7 +116,8 @@ impl Layout {
         let tiles = window.output.map(|n| n / d.tile);
         let in_pitch = uneven(d.conv.in_c.next_multiple_of(info.lanes));
         let row_bytes = 4 * d.points() * d.points() * tiles[1] * (in_pitch + d.conv.out_c);
-        let fit = (target.caches.l2 / 2 / row_bytes).clamp(1, tiles[0]);
+        let most = tiles[0].div_ceil(target.units.min(UNITS));
+        let fit = (target.caches.l2 / 2 / row_bytes).clamp(1, most);
         let tile_rows = tiles[0].div_ceil(tiles[0].div_ceil(fit));
         let rows = tile_rows * tiles[1];
         let max_rows = if info.wide_disp { MAX_ROWS } else { MAX_POINTERS };
