@@ -138,4 +138,48 @@ impl Compute {
         }
         false
     }
+
+    /// The same values over other axes: `axis` gives what an index is in terms of them. Axes that are reduced keep their numbers.
+    #[must_use]
+    pub fn with_axes(&self, axes: Vec<Extent>, rank: usize, axis: &dyn Fn(&mut Exprs, u32) -> Expr) -> Compute {
+        let constant = |extent: &Extent| match extent {
+            Extent::Const(n) => Some(*n),
+            Extent::Param(_) => None,
+        };
+        let mut exprs = Exprs::default();
+        exprs.input_dtypes = self.exprs.input_dtypes.clone();
+        exprs.axis_extents = axes.iter().map(constant).collect();
+        // Operands stand before their users.
+        let mut new: Vec<Expr> = Vec::with_capacity(self.exprs.len());
+        for old in (0..self.exprs.len() as u32).map(Expr) {
+            let of = |e: &Expr| new[e.0 as usize];
+            let made = match self.exprs.get(old) {
+                ExprData::Axis(number) => axis(&mut exprs, *number),
+                ExprData::Const(value) => exprs.constant(*value),
+                ExprData::Unary(op, x) => exprs.unary(*op, of(x)),
+                ExprData::Binary(op, a, b) => exprs.binary(*op, of(a), of(b)),
+                ExprData::Math(op, args) => exprs.math(op.0, args.iter().map(of).collect()),
+                ExprData::Select(test, yes, no) => exprs.select(of(test), of(yes), of(no)),
+                ExprData::Cast(dtype, x) => exprs.cast(*dtype, of(x)),
+                ExprData::Load { input, index } => {
+                    let index = index.iter().map(of).collect();
+                    exprs.intern(ExprData::Load { input: *input, index })
+                }
+                ExprData::Check { index, size } => exprs.intern(ExprData::Check { index: of(index), size: of(size) }),
+                ExprData::Reduce { op, axes, body } => {
+                    exprs.intern(ExprData::Reduce { op: *op, axes: axes.clone(), body: of(body) })
+                }
+                data @ ExprData::Param(..) => exprs.intern(data.clone()),
+            };
+            new.push(made);
+        }
+        let outputs = self.outputs.iter().map(|o| Output { value: new[o.value.0 as usize], ..o.clone() }).collect();
+        let scatter = self.scatter.as_ref().map(|s| Scatter {
+            guard: s.guard.map(|e| new[e.0 as usize]),
+            index: s.index.iter().map(|e| new[e.0 as usize]).collect(),
+            value: new[s.value.0 as usize],
+            ..s.clone()
+        });
+        Compute { axes, rank, exprs, outputs, scatter, ..self.clone() }
+    }
 }

@@ -323,3 +323,67 @@ fn a_result_over_an_input_is_written_last() {
         b.add(second, other)
     });
 }
+
+#[test]
+fn concatenations_are_copies_of_their_operands() {
+    check(&[&[2, 3, 8], &[2, 5, 8]], &["f32_map", "f32_map"], |b, x| {
+        let list = b.node(kiln_graph::Op::List, &[x[0], x[1]], kiln_graph::Type::list(kiln_graph::Type::Any));
+        let axis = b.int(1);
+        b.op("aten::cat", &[list, axis], f32_tensor(&[2, 8, 8]))
+    });
+    // Along the innermost axis, and computed with.
+    check(&[&[6, 5], &[6, 7], &[6, 12]], &["f32_map", "f32_map"], |b, x| {
+        let list = b.node(kiln_graph::Op::List, &[x[0], x[1]], kiln_graph::Type::list(kiln_graph::Type::Any));
+        let axis = b.int(1);
+        let all = b.op("aten::cat", &[list, axis], f32_tensor(&[6, 12]));
+        b.add(all, x[2])
+    });
+}
+
+fn permute(b: &mut Builder, x: Value, order: &[i64], shape: &[i64]) -> Value {
+    let order = b.ints(order);
+    b.op("aten::permute", &[x, order], f32_tensor(shape))
+}
+
+#[test]
+fn copies_in_another_order_are_transpositions() {
+    check(&[&[2, 3, 5, 7]], &["x32_transpose"], |b, x| permute(b, x[0], &[0, 2, 3, 1], &[2, 5, 7, 3]));
+    check(&[&[2, 5, 7, 21]], &["x32_transpose"], |b, x| permute(b, x[0], &[0, 3, 1, 2], &[2, 21, 5, 7]));
+    // Both orders of axes stay rows.
+    check(&[&[4, 6, 9]], &["f32_map"], |b, x| permute(b, x[0], &[1, 0, 2], &[6, 4, 9]));
+}
+
+#[test]
+fn merged_axes_are_taken_apart() {
+    check(&[&[4, 6, 9]], &["f32_map"], |b, x| {
+        let heads = permute(b, x[0], &[1, 0, 2], &[6, 4, 9]);
+        let sizes = b.ints(&[6, 36]);
+        b.op("aten::reshape", &[heads, sizes], f32_tensor(&[6, 36]))
+    });
+}
+
+#[test]
+fn resizing_finds_its_rows_by_tables() {
+    let resize = |corners: bool, out: [i64; 2]| {
+        move |b: &mut Builder, x: &[Value]| {
+            let (sizes, corners, none) = (b.ints(&out), b.bool(corners), b.none());
+            b.op("aten::upsample_bilinear2d", &[x[0], sizes, corners, none, none], f32_tensor(&[2, 3, out[0], out[1]]))
+        }
+    };
+    // Channels first, pixels of a row are found one by one; channels last, they are rows.
+    for (corners, out) in [(false, [11, 9]), (true, [7, 13]), (false, [2, 5])] {
+        check(&[&[2, 3, 4, 6]], &[], resize(corners, out));
+        check(&[&[2, 4, 6, 19]], &["f32_gather4", "x32_transpose"], |b, x| {
+            let image = permute(b, x[0], &[0, 3, 1, 2], &[2, 19, 4, 6]);
+            let (sizes, corners, none) = (b.ints(&out), b.bool(corners), b.none());
+            let ty = f32_tensor(&[2, 19, out[0], out[1]]);
+            b.op("aten::upsample_bilinear2d", &[image, sizes, corners, none, none], ty)
+        });
+    }
+    check(&[&[1, 4, 6, 70]], &["f32_gather1"], |b, x| {
+        let image = permute(b, x[0], &[0, 3, 1, 2], &[1, 70, 4, 6]);
+        let (sizes, none) = (b.ints(&[8, 15]), b.none());
+        let big = b.op("aten::upsample_nearest2d", &[image, sizes, none, none], f32_tensor(&[1, 70, 8, 15]));
+        permute(b, big, &[0, 2, 3, 1], &[1, 8, 15, 70])
+    });
+}

@@ -43,6 +43,7 @@ impl KernelDesc {
                 let [w, k] = [d.window.output, d.window.kernel];
                 elements(&[d.batch?, w[0], w[1], d.channels, k[0], k[1]])
             }
+            KernelDesc::Gather(d) => elements(&[d.rows[0], d.rows[1], d.cols.next_multiple_of(16), d.loads]),
             KernelDesc::Transpose(d) => elements(&[d.rows, d.cols]),
             KernelDesc::Pack(d) => elements(&[d.gemm.k, d.gemm.n]),
             KernelDesc::Columns(d) => elements(&[d.rows?, d.cols]),
@@ -83,6 +84,7 @@ impl fmt::Display for KernelDesc {
             }
             KernelDesc::Matmul(d) => write!(f, "matmul {}x{}x{}", Size(d.dims.m), Size(d.dims.n), Size(d.dims.k)),
             KernelDesc::MatmulPack(d) => write!(f, "matmul pack {}x{}", Size(d.dims.k), Size(d.dims.n)),
+            KernelDesc::Gather(d) => write!(f, "gather {}x{} rows of {}, {} loads", d.rows[0], d.rows[1], d.cols, d.loads),
             KernelDesc::Transpose(d) => write!(f, "transpose {}x{}", d.rows, d.cols),
             KernelDesc::Pack(d) => write!(f, "pack {}x{}", d.gemm.k, d.gemm.n),
             KernelDesc::Columns(d) => write!(f, "columns {}x{}", Size(d.rows), d.cols),

@@ -6,6 +6,7 @@ pub mod conv;
 pub mod copy;
 mod describe;
 pub mod epilogue;
+pub mod gather;
 pub mod gemm;
 pub mod matmul;
 pub mod norm;
@@ -101,6 +102,8 @@ pub enum KernelDesc {
     Winograd(winograd::WinogradDesc),
     /// Depthwise convolution and pooling, channels last.
     Window(window::WindowDesc),
+    /// Maps over rows found by tables.
+    Gather(gather::GatherDesc),
     /// Matrix product with run-time sizes.
     Matmul(matmul::MatmulDesc),
     /// Packing of B for it.
@@ -125,6 +128,7 @@ pub fn emit(desc: &KernelDesc, target: &TargetDesc) -> Result<Kernel, EmitError>
         KernelDesc::Conv(d) => conv::emit(d, target)?,
         KernelDesc::Winograd(d) => winograd::emit(d, target)?,
         KernelDesc::Window(d) => window::emit(d, target)?,
+        KernelDesc::Gather(d) => gather::emit(d, target)?,
         KernelDesc::Matmul(d) => matmul::emit(d, target)?,
         KernelDesc::MatmulPack(d) => matmul::emit_pack(d, target)?,
         KernelDesc::Transpose(d) => transpose::emit(d, target)?,

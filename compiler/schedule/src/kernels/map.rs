@@ -3,7 +3,7 @@
 //! The innermost axes over which every operand is either dense or constant become the columns, the next ones over which
 //! each operand has one stride become the rows, and what is left becomes loops around the kernel.
 
-use super::affine::{Affine, collapses, extent, innermost_stride, output_strides};
+use super::affine::{Affine, collapses, extent, innermost_stride};
 use super::call::{Call, Stream, call};
 use super::streams::Streams;
 use super::vector_expr::translate;
@@ -19,35 +19,44 @@ use kiln_support::DType;
 /// Columns below which a row is not worth a kernel.
 const FEWEST_COLUMNS: i64 = 4;
 
-/// Emits a map kernel for a computation without reductions, if there is one.
-pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> {
-    let compute = &built.compute;
-    if compute.outputs.iter().any(|o| o.dtype != DType::F32) {
-        return Ok(false);
-    }
-    if let Some(done) = dense(cx, built, outputs)? {
-        return Ok(done);
-    }
+/// A computation as a map over rows.
+pub struct Plan<'a> {
+    desc: RowsDesc,
+    streams: Streams<'a>,
+    split: Split,
+    out: Affine,
+}
+
+/// The map that a computation of known sizes is, whose outputs have these strides.
+pub fn describe<'a>(compute: &'a Compute, strides: &[i64]) -> Option<Plan<'a>> {
     let mut streams = Streams::new(compute);
-    let Some(expr) = expression(&mut streams) else { return Ok(false) };
-    let Some(own) = output_strides(compute) else { return Ok(false) };
-    let out = Affine { strides: padded(own, compute), ..Affine::constant(0, 0) };
+    let expr = expression(&mut streams)?;
+    let out = Affine { strides: padded(strides.to_vec(), compute), ..Affine::constant(0, 0) };
     let mut moving: Vec<&Affine> = vec![&out];
     moving.extend((0..streams.sources.len()).filter_map(|i| streams.load(i)));
-    let Some(split) = split(compute, &moving) else { return Ok(false) };
+    let split = split(compute, &moving)?;
     if split.cols < FEWEST_COLUMNS {
-        return Ok(false);
+        return None;
     }
-    let rows = split.rows.clone();
     let operand = |a: &Affine| row_operand(compute, a, &split);
     let inputs = (0..streams.sources.len()).map(|i| streams.load(i).map_or(RowOperand::SCALAR, operand)).collect();
-    let desc = RowsDesc::map(Dim::Known(split.cols as usize), inputs, vec![operand(&out); outputs.len()], expr);
-    let row_count = count(cx, built, &rows)?;
-    let extents = split.outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
-    let inputs = streams.emit(cx, built, &split.outer)?;
-    let to_stream = |&base: &Operand| Stream { base, offset: 0, outer: split.outer.iter().map(|&a| out.strides[a]).collect() };
-    let outputs = outputs.iter().map(to_stream).collect();
-    call(cx, KernelDesc::Rows(desc), Call { outputs, inputs, rows: Some(row_count), outer: extents, ..Call::default() })
+    let outputs = vec![operand(&out); compute.outputs.len()];
+    let desc = RowsDesc::map(Dim::Known(split.cols as usize), inputs, outputs, expr);
+    Some(Plan { desc, streams, split, out })
+}
+
+impl Plan<'_> {
+    /// Emits it; the elements of the outputs begin `offset` elements into them.
+    pub fn emit(&self, cx: &mut Lowering, built: &Built, outputs: &[Operand], offset: i64) -> R<bool> {
+        let Plan { desc, streams, split, out } = self;
+        let row_count = count(cx, built, &split.rows)?;
+        let extents = split.outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
+        let inputs = streams.emit(cx, built, &split.outer)?;
+        let to_stream = |&base: &Operand| Stream { base, offset, outer: split.outer.iter().map(|&a| out.strides[a]).collect() };
+        let outputs = outputs.iter().map(to_stream).collect();
+        let parts = Call { outputs, inputs, rows: Some(row_count), outer: extents, ..Call::default() };
+        call(cx, KernelDesc::Rows(desc.clone()), parts)
+    }
 }
 
 /// The expressions of all outputs.
@@ -137,7 +146,7 @@ pub fn count(cx: &mut Lowering, built: &Built, axes: &[usize]) -> R<Operand> {
 
 /// The case of any sizes: all operands have the output's shape, its last axis, or no axis. None where some size
 /// other than the first is known only at run time and an operand is otherwise; the general way is for known sizes.
-fn dense(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<Option<bool>> {
+pub fn dense(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<Option<bool>> {
     let compute = &built.compute;
     if compute.axes[..compute.rank].iter().skip(1).all(|e| matches!(e, Extent::Const(_))) && compute.rank != 1 {
         return Ok(None);

@@ -8,9 +8,13 @@ mod affine;
 mod call;
 mod columns;
 mod contraction;
+mod gather;
 mod map;
+mod pointwise;
+mod rewrites;
 mod rows;
 mod streams;
+mod transpose;
 mod vector_expr;
 mod window;
 
@@ -84,7 +88,7 @@ pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> 
     }
     let has_reduction = compute.roots().iter().any(|&root| compute.any(root, &mut |d| matches!(d, ExprData::Reduce { .. })));
     if !has_reduction {
-        return map::select(cx, built, outputs);
+        return pointwise::select(cx, built, outputs);
     }
     let [output] = outputs else { return Ok(false) };
     for family in [window::select, contraction::select, rows::select, columns::select] {

@@ -1,0 +1,73 @@
+//! Computations without reductions: maps, transpositions and gathers, of the whole or of its pieces.
+
+use super::affine::output_strides;
+use super::{gather, map, rewrites, transpose};
+use crate::lower::{Lowering, R};
+use crate::source::Built;
+use kiln_loops::Compute;
+use kiln_loops::plan::Operand;
+
+/// Elements below which a loop nest does as well.
+const FEWEST_ELEMENTS: i64 = 64;
+
+/// A kernel for a computation.
+enum Plan<'a> {
+    Map(map::Plan<'a>),
+    Transpose(transpose::Plan),
+    Gather(gather::Plan<'a>),
+}
+
+impl<'a> Plan<'a> {
+    /// The kernel for a computation of known sizes, whose output has these strides.
+    fn find(compute: &'a Compute, strides: &[i64]) -> Option<Plan<'a>> {
+        let map = || map::describe(compute, strides).map(Plan::Map);
+        let transpose = || transpose::describe(compute, strides).map(Plan::Transpose);
+        map().or_else(transpose).or_else(|| gather::describe(compute, strides).map(Plan::Gather))
+    }
+
+    fn emit(&self, cx: &mut Lowering, built: &Built, outputs: &[Operand], offset: i64) -> R<bool> {
+        match self {
+            Plan::Map(plan) => plan.emit(cx, built, outputs, offset),
+            Plan::Transpose(plan) => plan.emit(cx, built, outputs[0], offset),
+            Plan::Gather(plan) => plan.emit(cx, built, outputs[0], offset),
+        }
+    }
+}
+
+/// Emits kernels for a computation without reductions, if there are any.
+pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> {
+    if let Some(done) = map::dense(cx, built, outputs)? {
+        return Ok(done);
+    }
+    let Some(strides) = output_strides(&built.compute) else { return Ok(false) };
+    if let Some(plan) = map::describe(&built.compute, &strides) {
+        return plan.emit(cx, built, outputs, 0);
+    }
+    let elements = strides.iter().zip(&built.compute.axes).map(|(&stride, &extent)| match extent {
+        kiln_loops::Extent::Const(n) => stride.max(1) * n,
+        kiln_loops::Extent::Param(_) => i64::MAX,
+    });
+    if outputs.len() != 1 || elements.max().unwrap_or(1) < FEWEST_ELEMENTS {
+        return Ok(false);
+    }
+    let of = |compute: Compute| Built { compute, inputs: built.inputs.clone(), params: built.params.clone() };
+    if let Some(compute) = rewrites::split_axis(&built.compute) {
+        return select(cx, &of(compute), outputs);
+    }
+    if let Some(plan) = Plan::find(&built.compute, &strides)
+        && plan.emit(cx, built, outputs, 0)?
+    {
+        return Ok(true);
+    }
+    let pieces: Vec<(Built, i64)> =
+        rewrites::pieces(&built.compute).into_iter().map(|p| (of(p.compute), p.first * strides[p.axis])).collect();
+    let plans: Option<Vec<Plan>> = pieces.iter().map(|(piece, _)| Plan::find(&piece.compute, &strides)).collect();
+    let Some(plans) = plans.filter(|plans| !plans.is_empty()) else { return Ok(false) };
+    for (plan, (piece, offset)) in plans.iter().zip(&pieces) {
+        // What was written of the others is written once more.
+        if !plan.emit(cx, piece, outputs, *offset)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
