@@ -5,6 +5,7 @@ use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
+use kiln_kernels::kernels::ragged::RaggedDesc;
 use kiln_kernels::kernels::winograd::{WinogradDesc, choose};
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
@@ -45,22 +46,28 @@ fn reference(d: &ConvDesc, batch: usize, input: &[f32], weights: &[f32]) -> Vec<
     out
 }
 
-/// Results and reference, directly or by Winograd's algorithm with the given tile.
-fn run(
-    target: &TargetDesc,
-    d: &ConvDesc,
-    tile: Option<usize>,
-    batch: usize,
-    parts: u64,
-    inputs: &[&[f32]],
-) -> (Vec<f32>, Vec<f32>) {
+/// How a convolution is computed.
+#[derive(Clone, Copy)]
+enum By {
+    Definition,
+    Winograd(usize),
+    SkippingTaps,
+}
+
+/// Results and reference.
+fn run(target: &TargetDesc, d: &ConvDesc, by: By, batch: usize, parts: u64, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f32>) {
     let mut rng = Rng(77 + d.in_c as u64);
     let pixels = d.window.image[0] * d.window.image[1] * batch;
     let input = Guarded::from(&rng.floats(pixels * d.in_pitch));
     let weights = rng.floats(d.out_c * d.in_c / d.groups * d.window.kernel[0] * d.window.kernel[1]);
-    let (kernel, packed) = match tile {
-        None => (KernelDesc::Conv(d.clone()), d.pack(target, &weights).unwrap()),
-        Some(tile) => {
+    let (kernel, packed) = match by {
+        By::Definition => (KernelDesc::Conv(d.clone()), d.pack(target, &weights).unwrap()),
+        By::SkippingTaps => {
+            let d = RaggedDesc(d.clone());
+            let packed = d.pack(target, &weights).unwrap();
+            (KernelDesc::Ragged(d), packed)
+        }
+        By::Winograd(tile) => {
             let d = WinogradDesc { conv: d.clone(), tile };
             let packed = d.pack(target, &weights).unwrap();
             (KernelDesc::Winograd(d), packed)
@@ -108,7 +115,7 @@ fn check_on(targets: &[TargetDesc], d: &ConvDesc, batch: usize, parts: u64) {
     for target in targets {
         let mut d = d.clone();
         d.batch = (batch % 2 == 1).then_some(batch);
-        let (got, want) = run(target, &d, None, batch, parts, &[]);
+        let (got, want) = run(target, &d, By::Definition, batch, parts, &[]);
         assert_close(&format!("{} {d:?}", target.isa.name()), &got, &want, 1e-4, 1e-5);
     }
 }
@@ -165,7 +172,7 @@ fn epilogue_sees_channels_and_pixels() {
         d.batch = Some(2);
         d.epilogue = Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)] };
         let (bias, residual) = (Guarded::from(&Rng(1).floats(20)), Guarded::from(&Rng(2).floats(180 * 21)));
-        let (got, raw) = run(target, &d, None, 2, 1, &[bias.slice(), residual.slice()]);
+        let (got, raw) = run(target, &d, By::Definition, 2, 1, &[bias.slice(), residual.slice()]);
         let add = |i: usize| bias.slice()[i % 20] + residual.slice()[i / 20 * 21 + i % 20];
         let want: Vec<f32> = raw.iter().enumerate().map(|(i, v)| (v + add(i)).max(0.0)).collect();
         assert_close("epilogue", &got, &want, 1e-5, 1e-5);
@@ -218,7 +225,7 @@ fn check_winograd(d: &ConvDesc, batch: usize, parts: u64) {
         for tile in [2, 4] {
             let mut d = d.clone();
             d.batch = (batch % 2 == 1).then_some(batch);
-            let (got, want) = run(target, &d, Some(tile), batch, parts, &[]);
+            let (got, want) = run(target, &d, By::Winograd(tile), batch, parts, &[]);
             let largest = want.iter().fold(0f32, |m, v| m.max(v.abs()));
             // Sums of this many random products, in units of the largest: the direct algorithm stays below 1e-6.
             assert_close(&format!("{} F({tile}) {d:?}", target.isa.name()), &got, &want, 1e-5 * largest, 0.0);
@@ -264,7 +271,7 @@ fn winograd_epilogue_sees_channels_and_pixels() {
             d.batch = Some(2);
             d.epilogue = Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)] };
             let (bias, residual) = (Guarded::from(&Rng(1).floats(20)), Guarded::from(&Rng(2).floats(180 * 21)));
-            let (got, raw) = run(target, &d, Some(tile), 2, 1, &[bias.slice(), residual.slice()]);
+            let (got, raw) = run(target, &d, By::Winograd(tile), 2, 1, &[bias.slice(), residual.slice()]);
             let add = |i: usize| bias.slice()[i % 20] + residual.slice()[i / 20 * 21 + i % 20];
             let want: Vec<f32> = raw.iter().enumerate().map(|(i, v)| v + add(i)).map(|x| x / (1.0 + (-x).exp())).collect();
             assert_close("epilogue", &got, &want, 3e-5, 1e-5);
@@ -288,4 +295,34 @@ fn winograd_is_chosen_for_large_dense_convolutions() {
             assert_eq!(choose(&other, target), None);
         }
     }
+}
+
+#[test]
+fn taps_on_padding_are_skipped() {
+    let cases = [
+        ([14, 14], [3, 3], [1, 1], [12, 12], [12, 12]),
+        ([14, 10], [3, 3], [1, 1], [6, 8], [6, 8]),
+        ([9, 11], [5, 3], [1, 1], [8, 3], [4, 3]),
+        ([9, 9], [3, 3], [2, 3], [4, 4], [4, 4]),
+        ([5, 6], [3, 3], [1, 1], [1, 1], [1, 1]),
+        ([3, 3], [1, 2], [1, 1], [0, 0], [1, 2]),
+    ];
+    for (image, kernel, stride, padding, dilation) in cases {
+        for (in_c, out_c, extra) in [(32, 40, 0), (7, 100, 3)] {
+            for (target, parts) in with_units(8).iter().flat_map(|t| [(t, 1), (t, 3)]) {
+                let d = channels(desc(image, kernel, stride, padding, dilation), in_c, out_c, 1, extra);
+                let (got, want) = run(target, &d, By::SkippingTaps, 1, parts, &[]);
+                assert_close(&format!("{} {d:?}", target.isa.name()), &got, &want, 1e-4, 1e-5);
+            }
+        }
+    }
+}
+
+#[test]
+fn taps_are_skipped_where_most_are_on_padding() {
+    let choose = |dilation: usize, in_c: usize| {
+        let d = desc([14, 14], [3, 3], [1, 1], [dilation; 2], [dilation; 2]);
+        RaggedDesc::choose(&channels(d, in_c, 64, 1, 0)).is_some()
+    };
+    assert!(choose(12, 64) && !choose(1, 64) && !choose(12, 3));
 }

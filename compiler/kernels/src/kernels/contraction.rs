@@ -43,6 +43,28 @@ pub enum Depth {
     Known(Walk),
     /// One contiguous run of as many elements as the slot says.
     Runtime(Slot),
+    /// Some taps of a window.
+    Taps(Taps),
+}
+
+/// The taps of a window that are walked, of all those that B has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taps {
+    /// Slots: the first row of taps, and how many rows (at least one). Rows of A are counted from the first.
+    pub rows: [Slot; 2],
+    /// The first tap of each row.
+    pub first: usize,
+    /// Taps of a row in B.
+    pub of: usize,
+    /// A row of taps: its outer repetitions are all rows that B has.
+    pub walk: Walk,
+}
+
+impl Taps {
+    /// Length of the sums in B.
+    pub fn elements(&self) -> usize {
+        self.walk.outer * self.of * self.walk.run
+    }
 }
 
 /// Where the rows of a tile are.
@@ -101,6 +123,7 @@ impl TileEmitter {
         match self.depth {
             Depth::Known(walk) => self.outer_loop(isa, &mut inner, walk, rows, &regs),
             Depth::Runtime(k) => self.runtime_run(isa, &mut inner, k, rows, &regs),
+            Depth::Taps(taps) => self.tap_rows(isa, &mut inner, taps, rows, &regs),
         }
         merge(isa, &regs.acc);
         let mut dead = gprs.clone();
@@ -139,6 +162,28 @@ impl TileEmitter {
             isa.branch(Cond::Ge, left, Src::Imm(step as i64), top);
             isa.bind(done);
         }
+        gprs.give(left);
+    }
+
+    /// Rows of taps, those of B that are left out being skipped.
+    fn tap_rows(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, taps: Taps, rows: &RowBases, regs: &Regs) {
+        let w = taps.walk;
+        let tap_bytes = (w.run * regs.acc[0][0].len()) as i64 * i64::from(isa.info().bytes());
+        let (left, top) = (gprs.take(), isa.label());
+        isa.load_slot(left, taps.rows[0]);
+        isa.mul(left, left, Src::Imm(taps.of as i64 * tap_bytes));
+        isa.add(regs.panel, regs.panel, Src::Reg(left));
+        isa.add(regs.panel, regs.panel, Src::Imm(taps.first as i64 * tap_bytes));
+        isa.load_slot(left, taps.rows[1]);
+        isa.bind(top);
+        repeat(isa, gprs, w.inner, |isa, gprs, _| {
+            self.run(isa, gprs, w.run, rows, regs);
+            isa.add(regs.k, regs.k, Src::Imm(4 * (w.inner_step as i64 - w.run as i64)));
+        });
+        isa.add(regs.k, regs.k, Src::Imm(4 * (w.outer_step as i64 - (w.inner * w.inner_step) as i64)));
+        isa.add(regs.panel, regs.panel, Src::Imm((taps.of - w.inner) as i64 * tap_bytes));
+        isa.sub(left, left, Src::Imm(1));
+        isa.branch(Cond::Gt, left, Src::Imm(0), top);
         gprs.give(left);
     }
 

@@ -3,6 +3,7 @@
 use super::KernelDesc;
 use super::conv::ConvDesc;
 use super::gemm::GemmDesc;
+use super::ragged::RaggedDesc;
 use super::window::{WindowDesc, WindowOp};
 use super::winograd::WinogradDesc;
 use std::fmt;
@@ -14,7 +15,7 @@ impl KernelDesc {
         let count = |sizes: &[usize]| sizes.iter().map(|&n| n as u64).product();
         match self {
             KernelDesc::Gemm(d) => Some(count(&[d.m?, d.n, d.k])),
-            KernelDesc::Conv(d) | KernelDesc::Winograd(WinogradDesc { conv: d, .. }) => {
+            KernelDesc::Conv(d) | KernelDesc::Ragged(RaggedDesc(d)) | KernelDesc::Winograd(WinogradDesc { conv: d, .. }) => {
                 let ([h, w], [kh, kw]) = (d.window.output, d.window.kernel);
                 Some(count(&[d.batch?, h, w, d.out_c, d.in_c / d.groups, kh, kw]))
             }
@@ -73,6 +74,10 @@ impl fmt::Display for KernelDesc {
                 write!(f, "gemm {}x{n}x{k}{}", Size(*m), Label(epilogue.expr.label()))
             }
             KernelDesc::Conv(d) => write_conv(f, d),
+            KernelDesc::Ragged(d) => {
+                f.write_str("ragged ")?;
+                write_conv(f, &d.0)
+            }
             KernelDesc::Winograd(d) => {
                 write!(f, "winograd {0}x{0} ", d.tile)?;
                 write_conv(f, &d.conv)

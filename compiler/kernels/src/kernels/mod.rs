@@ -11,6 +11,7 @@ pub mod gemm;
 pub mod matmul;
 pub mod norm;
 pub mod pack;
+pub mod ragged;
 mod reduction;
 pub mod registers;
 pub mod rows;
@@ -100,6 +101,8 @@ pub enum KernelDesc {
     Conv(conv::ConvDesc),
     /// 3x3 convolution by Winograd's algorithm, channels last.
     Winograd(winograd::WinogradDesc),
+    /// Convolution that skips taps on padding, channels last.
+    Ragged(ragged::RaggedDesc),
     /// Depthwise convolution and pooling, channels last.
     Window(window::WindowDesc),
     /// Maps over rows found by tables.
@@ -127,6 +130,7 @@ pub fn emit(desc: &KernelDesc, target: &TargetDesc) -> Result<Kernel, EmitError>
         KernelDesc::Gemm(d) => gemm::emit(d, target)?,
         KernelDesc::Conv(d) => conv::emit(d, target)?,
         KernelDesc::Winograd(d) => winograd::emit(d, target)?,
+        KernelDesc::Ragged(d) => ragged::emit(d, target)?,
         KernelDesc::Window(d) => window::emit(d, target)?,
         KernelDesc::Gather(d) => gather::emit(d, target)?,
         KernelDesc::Matmul(d) => matmul::emit(d, target)?,

@@ -104,20 +104,31 @@ pub struct Sweep<'a> {
 /// Row tiles whose rows may be addressed from one base must stay within this displacement.
 const MAX_SPREAD: usize = 1 << 30;
 
+/// What is done with one panel: the sweep, the group that the panel belongs to, and which of its columns exist.
+pub type PanelBody<'b, S> = dyn FnMut(&mut S, &mut dyn VectorIsa, &PanelGroup, TileCols) + 'b;
+
 impl Sweep<'_> {
     /// All panels over one block of rows.
     pub fn block(&mut self, isa: &mut dyn VectorIsa) {
         for group in self.plan.groups.clone() {
-            self.panels(isa, &group, |isa, st| {
+            let set_count = |isa: &mut dyn VectorIsa, st: &State| {
                 let t = Gpr(0);
                 isa.mov(t, Src::Imm(group.panels as i64));
                 isa.store_slot(st.count, t);
+            };
+            self.panels(isa, &group, set_count, &mut |sweep, isa, group, cols| {
+                sweep.one_panel(isa, group.mr, group.nv, cols);
             });
         }
     }
 
     /// Panels `begin..end` (slots) of the whole plan over one block of rows; `origin` holds the address of panel 0.
     pub fn panel_range(&mut self, isa: &mut dyn VectorIsa, origin: Slot, begin: Slot, end: Slot) {
+        self.each_panel(isa, origin, begin, end, &mut |sweep, isa, group, cols| sweep.one_panel(isa, group.mr, group.nv, cols));
+    }
+
+    /// Runs `body` with the slots at each of the panels `begin..end` (slots); `origin` holds the address of panel 0.
+    pub fn each_panel(&mut self, isa: &mut dyn VectorIsa, origin: Slot, begin: Slot, end: Slot, body: &mut PanelBody<Self>) {
         let (mut first, mut before) = (0i64, 0);
         for group in self.plan.groups.clone() {
             let skip = isa.label();
@@ -133,7 +144,7 @@ impl Sweep<'_> {
             isa.store_slot(self.state.count, high);
             isa.sub(low, low, Src::Imm(first));
             self.seek(isa, &group, before, origin, low, t);
-            self.panels(isa, &group, |_, _| {});
+            self.panels(isa, &group, |_, _| {}, body);
             isa.bind(skip);
             first += group.panels as i64;
             before += group.panels * group.nv;
@@ -154,7 +165,13 @@ impl Sweep<'_> {
     }
 
     /// The panels of one group, as many as the count slot says after `set_count`.
-    fn panels(&mut self, isa: &mut dyn VectorIsa, group: &PanelGroup, set_count: impl FnOnce(&mut dyn VectorIsa, &State)) {
+    fn panels(
+        &mut self,
+        isa: &mut dyn VectorIsa,
+        group: &PanelGroup,
+        set_count: impl FnOnce(&mut dyn VectorIsa, &State),
+        body: &mut PanelBody<Self>,
+    ) {
         let st = self.state;
         set_count(isa, &st);
         let top = isa.label();
@@ -163,7 +180,7 @@ impl Sweep<'_> {
             0 => TileCols::All,
             tail => TileCols::Tail(tail),
         };
-        self.one_panel(isa, group.mr, group.nv, cols);
+        body(self, isa, group, cols);
         let t = Gpr(0);
         let width = (group.nv * self.plan.lanes * 4) as i64;
         isa.load_slot(t, st.col);
@@ -191,6 +208,7 @@ impl Sweep<'_> {
     fn times_depth(&self, isa: &mut dyn VectorIsa, d: Gpr, t: Gpr) {
         match self.tile.depth {
             Depth::Known(walk) => isa.mul(d, d, Src::Imm(walk.elements() as i64)),
+            Depth::Taps(taps) => isa.mul(d, d, Src::Imm(taps.elements() as i64)),
             Depth::Runtime(k) => {
                 isa.load_slot(t, k);
                 isa.mul(d, d, Src::Reg(t));

@@ -13,11 +13,14 @@ use super::vector_expr::translate;
 use crate::facts::const_tensor;
 use crate::lower::{Lowering, R};
 use crate::source::Built;
+use kiln_kernels::isa::EmitError;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::Epilogue;
+use kiln_kernels::kernels::ragged::RaggedDesc;
 use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
 use kiln_kernels::kernels::winograd;
+use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::VExpr;
 use kiln_loops::plan::Operand;
 use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Exprs, Extent, ReduceOp, Scalar};
@@ -225,17 +228,7 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
         (KernelDesc::Window(desc), packed)
     } else {
         let desc = ConvDesc { batch: batch(compute), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups, epilogue };
-        let is_strict = cx.shared.target.settings.strict;
-        match winograd::choose(&desc, &target).filter(|_| !is_strict) {
-            Some(desc) => {
-                let packed = desc.pack(&target, &values);
-                (KernelDesc::Winograd(desc), packed)
-            }
-            None => {
-                let packed = desc.pack(&target, &values);
-                (KernelDesc::Conv(desc), packed)
-            }
-        }
+        dense_convolution(cx, desc, &target, &values)
     };
     let Ok(packed) = packed else { return Ok(false) };
     if kiln_kernels::kernels::emit(&desc, &target).is_err() {
@@ -244,6 +237,26 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
     let bytes: Vec<u8> = packed.iter().flat_map(|v| v.to_le_bytes()).collect();
     let id = cx.shared.data.add("weights", bytes.into(), 64, Vec::new());
     emit_call(cx, built, slide, desc, &streams, Some(Stream::fixed(Operand::Data(id, 0))), output)
+}
+
+/// The kernel for a convolution that is not channel by channel, and its packed weights.
+fn dense_convolution(
+    cx: &Lowering,
+    desc: ConvDesc,
+    target: &TargetDesc,
+    values: &[f32],
+) -> (KernelDesc, Result<Vec<f32>, EmitError>) {
+    let is_strict = cx.shared.target.settings.strict;
+    if let Some(desc) = winograd::choose(&desc, target).filter(|_| !is_strict) {
+        let packed = desc.pack(target, values);
+        return (KernelDesc::Winograd(desc), packed);
+    }
+    if let Some(desc) = RaggedDesc::choose(&desc) {
+        let packed = desc.pack(target, values);
+        return (KernelDesc::Ragged(desc), packed);
+    }
+    let packed = desc.pack(target, values);
+    (KernelDesc::Conv(desc), packed)
 }
 
 /// The window without the taps that never meet the image, as those of a large dilation over a small image; and which taps stay.
