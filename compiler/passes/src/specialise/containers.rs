@@ -187,6 +187,10 @@ impl Specialiser<'_> {
                     }
                 }
             }
+            "aten::all" | "aten::any" if items.iter().all(|i| number(i).is_some()) => {
+                let mut holds = items.iter().map(|i| number(i) != Some(0.0));
+                done(Abs::bool(if name == "aten::all" { holds.all(|h| h) } else { holds.any(|h| h) }))
+            }
             "prim::max" | "prim::min" if args.len() == 1 && !items.is_empty() && items.iter().all(|i| number(i).is_some()) => {
                 let pick = |a: Abs, b: Abs| {
                     if (number(&b) > number(&a)) == (name == "prim::max") && number(&a) != number(&b) { b } else { a }

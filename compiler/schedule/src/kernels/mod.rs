@@ -68,8 +68,8 @@ impl Default for Settings {
 }
 
 /// Parts that the work of a kernel is divided into for several threads: enough that up to eight are kept busy, whatever else they
-/// do. It does not depend on how many there are, so results do not, either.
-pub const UNITS: usize = 8;
+/// do, and that few wait for the last part. It does not depend on how many there are, so results do not, either.
+pub const UNITS: usize = 16;
 
 impl Shared {
     /// The number of a kernel in the plan.
