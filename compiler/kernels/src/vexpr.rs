@@ -220,6 +220,25 @@ impl VExpr {
         self.roots.push(node);
     }
 
+    /// The expression with every use of node `old` replaced by the leaf `new`; none if `new` has other users than `old`.
+    pub fn replaced(&self, old: NodeId, new: NodeId) -> Option<VExpr> {
+        let users = self.nodes.iter().enumerate().filter(|(_, n)| operands(n).contains(&new));
+        let is_root = self.roots.contains(&new);
+        if is_root || users.map(|(at, _)| at).any(|at| at != old.0 as usize) {
+            return None;
+        }
+        let of = |n: NodeId| if n == old { new } else { n };
+        let renamed = |node: &Node| match *node {
+            Node::Leaf(_) | Node::Const(_) => *node,
+            Node::Unary(op, a) => Node::Unary(op, of(a)),
+            Node::Binary(op, a, b) => Node::Binary(op, of(a), of(b)),
+            Node::Cmp(op, a, b) => Node::Cmp(op, of(a), of(b)),
+            Node::Fma(a, b, c) => Node::Fma(of(a), of(b), of(c)),
+            Node::Select(a, b, c) => Node::Select(of(a), of(b), of(c)),
+        };
+        Some(VExpr { nodes: self.nodes.iter().map(renamed).collect(), roots: self.roots.iter().map(|&r| of(r)).collect() })
+    }
+
     /// Short readable text for kernel names: the operations in order, at most four.
     pub fn label(&self) -> String {
         let names = self.nodes.iter().filter_map(|n| match n {

@@ -8,7 +8,7 @@ use crate::isa::{Cond, EmitError, Gpr, Mem, Slot, Src, Tail, V, VSlot, VectorIsa
 use crate::kernels::registers::Gprs;
 use crate::math;
 use crate::prog::{Plan, Prog};
-use crate::vexpr::{Leaf, VExpr};
+use crate::vexpr::{Binary, Leaf, Node, NodeId, VExpr};
 
 /// How an input of an epilogue or map is addressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +59,27 @@ impl Epilogue {
             return Err(EmitError::Unsupported(format!("an epilogue with {} inputs", self.inputs.len())));
         }
         self.inputs.iter().try_for_each(|i| super::check_size("row stride", &[i.row_stride, 16]))
+    }
+}
+
+impl Epilogue {
+    /// The epilogue without the sum of the accumulator and an input of one value per column, and that input: an accumulator may
+    /// begin with it as well. None if there is no such sum, or the accumulator is used elsewhere, too.
+    pub fn split_bias(&self) -> Option<(VExpr, usize)> {
+        let nodes = self.expr.nodes();
+        let acc = nodes.iter().position(|n| *n == Node::Leaf(Leaf::Acc))?;
+        let bias = |other: NodeId| match nodes[other.0 as usize] {
+            Node::Leaf(Leaf::Input(k)) if self.inputs[k as usize] == InputDesc::PER_CHANNEL => Some(k as usize),
+            _ => None,
+        };
+        let is_acc = |n: NodeId| n.0 as usize == acc;
+        let found = nodes.iter().enumerate().find_map(|(at, node)| match *node {
+            Node::Binary(Binary::Add, a, b) if is_acc(a) => bias(b).map(|k| (at, k)),
+            Node::Binary(Binary::Add, a, b) if is_acc(b) => bias(a).map(|k| (at, k)),
+            _ => None,
+        });
+        let (sum, k) = found?;
+        self.expr.replaced(NodeId(sum as u32), NodeId(acc as u32)).map(|expr| (expr, k))
     }
 }
 

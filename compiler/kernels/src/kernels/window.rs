@@ -13,7 +13,7 @@ use crate::kernels::registers::Gprs;
 use crate::kernels::window_tiles::{ChannelBlocks, TileRun, taps_inside, tile_runs, users};
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::math;
-use crate::prog::{Plan, Prog, Val};
+use crate::prog::{Inst, Plan, Prog, Val};
 use crate::target::TargetDesc;
 use crate::vexpr::Leaf;
 
@@ -132,6 +132,8 @@ fn name(d: &WindowDesc) -> String {
 struct WindowEmitter<'a> {
     desc: &'a WindowDesc,
     prog: Prog,
+    /// The input of the epilogue that sums begin with.
+    bias: Option<usize>,
     input: Slot,
     weights: Slot,
     output: Slot,
@@ -172,11 +174,15 @@ struct TileRegs {
 
 impl<'a> WindowEmitter<'a> {
     fn new(desc: &'a WindowDesc, blocks: ChannelBlocks, isa: &mut dyn VectorIsa) -> Self {
-        let prog = math::lower(&desc.epilogue.expr, isa.info().nan_minmax);
+        let split = desc.epilogue.split_bias().filter(|_| desc.op == WindowOp::Depthwise);
+        let bias = split.as_ref().map(|(_, bias)| *bias);
+        let expr = split.map_or_else(|| desc.epilogue.expr.clone(), |(rest, _)| rest);
+        let prog = math::lower(&expr, isa.info().nan_minmax);
         let mut slot = || isa.slot();
         WindowEmitter {
             desc,
             prog,
+            bias,
             input: slot(),
             weights: slot(),
             output: slot(),
@@ -457,8 +463,16 @@ impl<'a> WindowEmitter<'a> {
     /// One vector of channels for all pixels of the tile.
     fn vector(&mut self, isa: &mut dyn VectorIsa, taps: &[Vec<usize>], regs: &TileRegs, tail: Option<&Tail>) {
         let w = self.desc.window;
-        let start = if self.desc.op == WindowOp::Max { f32::NEG_INFINITY.to_bits() } else { 0 };
-        regs.acc.iter().for_each(|&a| isa.splat(a, start));
+        // The first product of a sum needs nothing to be added to.
+        let mut is_begun = vec![self.desc.op != WindowOp::Depthwise || self.bias.is_some(); regs.acc.len()];
+        match (self.desc.op, self.bias) {
+            (WindowOp::Depthwise, Some(k)) => {
+                regs.acc.iter().enumerate().for_each(|(pixel, &acc)| self.fetch(isa, regs, k, pixel, acc, tail));
+            }
+            (WindowOp::Depthwise, None) => {}
+            (WindowOp::Max, _) => regs.acc.iter().for_each(|&a| isa.splat(a, f32::NEG_INFINITY.to_bits())),
+            _ => regs.acc.iter().for_each(|&a| isa.splat(a, 0)),
+        }
         for ky in 0..w.kernel[0] {
             for (kx, &tap) in regs.taps.iter().enumerate() {
                 let at = 4 * ((ky * w.kernel[1] + kx) * self.desc.channels) as i32;
@@ -470,9 +484,16 @@ impl<'a> WindowEmitter<'a> {
                     continue;
                 }
                 load(isa, regs.value, Mem::new(regs.rows[ky], 4 * (x * self.desc.in_pitch) as i32), tail);
-                users.into_iter().for_each(|(pixel, kx)| self.accumulate(isa, regs, pixel, kx));
+                for (pixel, kx) in users {
+                    match std::mem::replace(&mut is_begun[pixel], true) {
+                        true => self.accumulate(isa, regs, pixel, kx),
+                        false => isa.binary(BinOp::Mul, regs.acc[pixel], regs.value, regs.taps[kx]),
+                    }
+                }
             }
         }
+        let without_taps = regs.acc.iter().zip(&is_begun).filter(|(_, begun)| !**begun);
+        without_taps.for_each(|(&acc, _)| isa.splat(acc, 0));
         self.store(isa, regs, tail);
     }
 
@@ -497,25 +518,56 @@ impl<'a> WindowEmitter<'a> {
         }
         let busy = |v: &V| regs.acc.contains(v) || regs.scale.contains(v) || *v == regs.mask;
         let free: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| !busy(v)).collect();
-        let given: Vec<(Val, u8)> = self.prog.leaf(Leaf::Acc).map(|v| (v, 0)).into_iter().collect();
-        let plan = self.prog.allocate(free.len() + 1, &given);
+        let pinned = self.pinned(free.len());
+        // Registers of the plan: the accumulator, those it may use, those that hold what is the same for all pixels.
+        let first = free.len() + 1 - pinned.len();
+        let acc = self.prog.leaf(Leaf::Acc).map(|v| (v, 0));
+        let held = pinned.iter().enumerate().map(|(i, &v)| (v, (first + i) as u8));
+        let given: Vec<(Val, u8)> = acc.into_iter().chain(held).collect();
+        let plan = self.prog.allocate(first, &given);
         while self.spills.len() < plan.slots {
             self.spills.push(isa.vslot());
+        }
+        for (&value, &r) in pinned.iter().zip(&free[first - 1..]) {
+            match *self.prog.inst(value) {
+                Inst::Const(bits) => isa.splat(r, bits),
+                Inst::Leaf(Leaf::Input(k)) => self.fetch(isa, regs, k as usize, 0, r, tail),
+                _ => {}
+            }
         }
         for pixel in 0..regs.acc.len() {
             self.store_pixel(isa, regs, &plan, &free, pixel, tail);
         }
     }
 
+    /// Constants and inputs that are the same for all pixels, as many as leave room for the rest of the epilogue.
+    fn pinned(&self, free: usize) -> Vec<Val> {
+        let fixed = self.desc.epilogue.inputs.iter().enumerate().filter(|(_, i)| i.row_stride == 0);
+        let mut pinned: Vec<Val> = fixed.filter_map(|(k, _)| self.prog.leaf(Leaf::Input(k as u16))).collect();
+        pinned.extend(self.prog.constants());
+        let acc = self.prog.leaf(Leaf::Acc);
+        let pressure = |pinned: &[Val]| self.prog.pressure(&pinned.iter().copied().chain(acc).collect::<Vec<Val>>()).max(4);
+        while !pinned.is_empty() && pinned.len() + pressure(&pinned) > free {
+            pinned.pop();
+        }
+        pinned
+    }
+
+    /// Input `k` of the epilogue for a pixel of the tile.
+    #[expect(clippy::too_many_arguments, reason = "the coordinates of one load")]
+    fn fetch(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, k: usize, pixel: usize, d: V, tail: Option<&Tail>) {
+        let input = self.desc.epilogue.inputs[k];
+        let m = Mem::new(regs.extra[k], 4 * (pixel * input.row_stride) as i32);
+        if input.splat { isa.load_splat(d, m) } else { load(isa, d, m, tail) }
+    }
+
     fn store_pixel(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, plan: &Plan, free: &[V], pixel: usize, tail: Option<&Tail>) {
         let mut all = vec![regs.acc[pixel]];
         all.extend_from_slice(free);
-        let inputs = &self.desc.epilogue.inputs;
         let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| {
-            let Leaf::Input(k) = leaf else { return };
-            let input = inputs[k as usize];
-            let m = Mem::new(regs.extra[k as usize], 4 * (pixel * input.row_stride) as i32);
-            if input.splat { isa.load_splat(d, m) } else { load(isa, d, m, tail) }
+            if let Leaf::Input(k) = leaf {
+                self.fetch(isa, regs, k as usize, pixel, d, tail);
+            }
         };
         let out = plan.emit(isa, &all, &self.spills, &mut fetch)[0];
         let m = Mem::new(regs.out, 4 * (pixel * self.desc.out_pitch) as i32);
