@@ -1,4 +1,6 @@
-//! Measures kernels against the machine's own FMA peak: `cargo bench -p kiln-kernels -- [avx2|avx512] [gemm|conv|window|rows]`.
+//! Measures kernels against the machine's own FMA peak: `cargo bench -p kiln-kernels -- [avx2|avx512] [gemm|conv|winograd|ragged|window|rows|moves]`.
+//!
+//! Winograd and ragged convolutions are given the multiply-adds of the definition.
 //!
 //! Prints GFLOP/s (or GB/s) and the share of the peak, which a loop of independent FMAs gives on the same ISA.
 
@@ -9,14 +11,18 @@ use common::{Call, Code, Ready, Rng, ready, runnable};
 use kiln_kernels::isa::{Cond, Gpr, Src, V};
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::Epilogue;
+use kiln_kernels::kernels::gather::GatherDesc;
 use kiln_kernels::kernels::gemm::GemmDesc;
 use kiln_kernels::kernels::norm;
+use kiln_kernels::kernels::ragged::RaggedDesc;
 use kiln_kernels::kernels::rows::{Dim, Operand, RowsDesc};
+use kiln_kernels::kernels::transpose::TransposeDesc;
 use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
+use kiln_kernels::kernels::winograd::WinogradDesc;
 use kiln_kernels::kernels::{KernelDesc, Units};
 use kiln_kernels::packing::{Strides, pack_b};
 use kiln_kernels::target::{Isa, TargetDesc};
-use kiln_kernels::vexpr::{Unary, VExpr};
+use kiln_kernels::vexpr::{Binary, Unary, VExpr};
 use std::time::Instant;
 
 /// Best seconds per call over several batches.
@@ -110,6 +116,67 @@ fn conv(target: &TargetDesc, peak: f64, size: usize, in_c: usize, out_c: usize, 
     report(&format!("conv {size}x{size}x{in_c} -> {out_c}, {k}x{k} s{stride}"), &r, flops, peak, s);
 }
 
+/// The same convolution by other algorithms than its definition.
+fn other_conv(target: &TargetDesc, peak: f64, size: usize, channels: usize, dilation: usize, tile: Option<usize>) {
+    let window = Window::new([size; 2], [3; 2], [1; 2], [dilation; 2], [dilation; 2]);
+    let epilogue = Epilogue::none();
+    let pitch = channels;
+    let conv = ConvDesc {
+        batch: Some(1),
+        window,
+        in_c: channels,
+        in_pitch: pitch,
+        out_c: channels,
+        out_pitch: pitch,
+        groups: 1,
+        epilogue,
+    };
+    let weights = Rng(3).floats(9 * channels * channels);
+    let (desc, packed) = match tile {
+        Some(tile) => {
+            let d = WinogradDesc { conv, tile };
+            let packed = d.pack(target, &weights);
+            (KernelDesc::Winograd(d), packed)
+        }
+        None => {
+            let d = RaggedDesc(conv);
+            let packed = d.pack(target, &weights);
+            (KernelDesc::Ragged(d), packed)
+        }
+    };
+    let r = ready(&desc, target);
+    let s = image(&r, &window, channels, channels, &packed.expect("weights"));
+    report(&desc.to_string(), &r, 2.0 * desc.multiply_adds().unwrap_or(0) as f64, peak, s);
+}
+
+/// Transpositions and gathers, in bytes read and written.
+fn moves(target: &TargetDesc) {
+    for (rows, cols) in [(3, 50176), (50176, 21), (197, 768)] {
+        let (x, y) = (Rng(5).floats(rows * cols), vec![0f32; rows * cols]);
+        let desc = KernelDesc::Transpose(TransposeDesc::dense(rows, cols));
+        let r = ready(&desc, target);
+        let call = Call { input: x.as_ptr() as u64, output: y.as_ptr() as u64, end: 1, ..Call::default() };
+        let s = seconds(|| r.call(&call));
+        println!("{desc:<44} {:7.1} GB/s {:6} B code", 8.0 * (rows * cols) as f64 / s / 1e9, r.kernel.code.len());
+    }
+    // Twice the size by the mean of neighbours.
+    let mut expr = VExpr::new();
+    let (a, b) = (expr.input(0), expr.input(1));
+    let sum = expr.binary(Binary::Add, a, b);
+    expr.root(sum);
+    let (rows, cols) = ([112, 112], 64);
+    let desc = GatherDesc { rows, cols, loads: 2, scalars: [0, 0], out_strides: [112 * cols, cols], expr };
+    let entry = |at: usize, step: usize| [(at / 2 * step * 4) as u64, (at.div_ceil(2) * step * 4) as u64];
+    let table: Vec<u64> = (0..112).flat_map(|y| entry(y, 57 * cols)).chain((0..112).flat_map(|x| entry(x, cols))).collect();
+    let (x, y) = (Rng(6).floats(57 * 57 * cols), vec![0f32; 112 * 112 * cols]);
+    let r = ready(&KernelDesc::Gather(desc.clone()), target);
+    let inputs = [x.as_ptr() as u64; 2];
+    let (weights, output) = (table.as_ptr() as u64, y.as_ptr() as u64);
+    let call = Call { inputs: &inputs, weights, output, end: fixed_units(&r), ..Call::default() };
+    let s = seconds(|| r.call(&call));
+    println!("{:<44} {:7.1} GB/s written", KernelDesc::Gather(desc), 4.0 * y.len() as f64 / s / 1e9);
+}
+
 fn window(target: &TargetDesc, peak: f64, op: WindowOp, size: usize, channels: usize, k: usize, stride: usize) {
     let window = Window::new([size; 2], [k; 2], [stride; 2], [k / 2; 2], [1; 2]);
     let epilogue = Epilogue::none();
@@ -181,6 +248,17 @@ fn main() {
             for (size, in_c, out_c, k, stride) in resnet.into_iter().chain(strided) {
                 conv(target, peak, size, in_c, out_c, k, stride);
             }
+        }
+        if "winograd".contains(&filter) {
+            for (size, channels) in [(56, 64), (28, 128), (14, 256), (7, 512)] {
+                [2, 4].into_iter().for_each(|tile| other_conv(target, peak, size, channels, 1, Some(tile)));
+            }
+        }
+        if "ragged".contains(&filter) {
+            [6, 12, 13].into_iter().for_each(|dilation| other_conv(target, peak, 14, 256, dilation, None));
+        }
+        if "moves".contains(&filter) {
+            moves(target);
         }
         if "window".contains(&filter) {
             let mobilenet = [

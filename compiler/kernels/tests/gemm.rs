@@ -177,3 +177,21 @@ fn impossible_descriptors_are_refused() {
     d.lda = usize::MAX;
     assert!(kiln_kernels::kernels::emit(&KernelDesc::Gemm(d), &target).is_err());
 }
+
+/// Where threads are to share a product, units are blocks of rows, panels, or both.
+#[test]
+fn units_for_threads() {
+    for target in runnable().into_iter().flat_map(|t| [4, 16].map(|units| TargetDesc { units, ..t })) {
+        for (m, n, k) in [(197, 197, 24), (64, 40, 33), (300, 33, 64), (7, 300, 16), (29, 9, 5)] {
+            for parts in [1, 3, 16] {
+                let epilogue = Epilogue { expr: bias_relu(), inputs: vec![InputDesc::full(n)] };
+                let desc = GemmDesc { m: Some(m), n, k, lda: k + 3, ldc: n + 1, epilogue };
+                let bias = Rng(5).floats(m * n);
+                let case = Case { desc, m, parts, dynamic: false };
+                let (got, mut want) = run(&target, &case, &[&bias]);
+                want.iter_mut().zip(&bias).for_each(|(w, b)| *w = (*w + b).max(0.0));
+                assert_close(&format!("{} {m}x{n}x{k} in {parts}", target.isa.name()), &got, &want, 1e-4, 1e-5);
+            }
+        }
+    }
+}

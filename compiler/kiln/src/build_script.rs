@@ -16,6 +16,7 @@ use crate::driver::{Listings, Model, Origin, Timings, operators};
 use crate::error::{Error, Result};
 use crate::input_types::{InputType, Size, method, parse_input};
 use crate::target::Target;
+use kiln_schedule::kernels::Settings;
 use kiln_support::{DType, Diagnostic};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,7 @@ pub struct Build {
     broken: Option<Diagnostic>,
     methods: Vec<String>,
     cpu: Option<String>,
+    settings: Settings,
     target: Option<String>,
     out_dir: Option<PathBuf>,
 }
@@ -41,6 +43,7 @@ impl Build {
             broken: None,
             methods: Vec::new(),
             cpu: None,
+            settings: Settings::default(),
             target: None,
             out_dir: None,
         }
@@ -86,6 +89,19 @@ impl Build {
         self
     }
 
+    /// Lets calls use several threads: those of an instance's own pool, one for each processor unless its options say otherwise, or the
+    /// app's. Results do not depend on how many there are.
+    pub fn threads(mut self, several: bool) -> Build {
+        self.settings.threads = if several { 0 } else { 1 };
+        self
+    }
+
+    /// Keeps every sum to the terms of its definition: no Winograd convolution, as `kiln compile --numerics strict`.
+    pub fn strict_numerics(mut self, strict: bool) -> Build {
+        self.settings.strict = strict;
+        self
+    }
+
     /// The target, where it is not cargo's `TARGET`.
     pub fn target(mut self, triple: &str) -> Build {
         self.target = Some(triple.into());
@@ -119,7 +135,7 @@ impl Build {
         }
         let triple = self.target.clone().map_or_else(|| variable("TARGET"), Ok)?;
         let folder = self.out_dir.clone().map_or_else(|| variable("OUT_DIR").map(PathBuf::from), Ok)?;
-        let target = Target::new(&triple, self.cpu.as_deref())?;
+        let target = Target::new(&triple, self.cpu.as_deref())?.with(self.settings);
         let methods = if self.methods.is_empty() { vec!["forward".to_owned()] } else { self.methods.clone() };
         let built = on_a_large_stack(|| self.build(name, &target, &methods))?;
         let library = if target.name.ends_with("msvc") { format!("{name}.lib") } else { format!("lib{name}.a") };

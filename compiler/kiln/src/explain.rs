@@ -171,7 +171,7 @@ pub const CODES: &[(&str, &str)] = &[
         "This cannot be iterated over. Lists, dicts, tuples, strings, tensors, ranges, enumerate, zip, and lists of modules can.",
     ),
     ("not-subscriptable", "A value of this type cannot be indexed. One that may be None has to be checked first."),
-    ("profile", "kiln bench cannot write the time of each kernel yet."),
+    ("profile", "The time of each kernel is measured on this machine, not on an emulator: leave --target out."),
     (
         "quantize",
         "kiln cannot quantize models yet. Models that PyTorch has quantized can be compiled as far as their operators are supported (`kiln check`).",
@@ -198,10 +198,6 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("syntax", "The code does not parse as Python, or uses Python that TorchScript does not have."),
     ("target", "The target, CPU or feature is not known. `kiln targets` lists them."),
-    (
-        "threads",
-        "kiln cannot use several threads in one call yet. Different instances of a model can be used by different threads.",
-    ),
     ("too-deep", "Code is nested more deeply than kiln follows."),
     ("too-large", "The file, function or unrolled loop is larger than kiln follows."),
     ("tune", "kiln cannot read measured kernel choices yet."),

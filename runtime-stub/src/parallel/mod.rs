@@ -4,8 +4,9 @@
 //! hands it to the pool of the context, which an app gives at creation or `pool_start` installs. Workers of kiln's own pool
 //! look for a new region for a short while before they sleep, since models run one region right after the other.
 //!
-//! A region takes part numbers from one atomic counter; the mutex is only for sleeping and waking. A model that never names
-//! `pool_start` links no thread functions.
+//! Each thread has a share of the part numbers, the same share in every region of as many parts, and takes from the others' when its own
+//! is done: what a thread wrote in one region, and the weights that it read, are in its own core's cache in the next. The mutex is only for
+//! sleeping and waking. A model that never names `pool_start` links no thread functions.
 
 mod threads;
 
@@ -23,6 +24,15 @@ const MAX_WORKERS: u64 = 255;
 /// Looks at a counter before a thread sleeps: some tens of microseconds.
 const SPINS: u32 = 4000;
 
+/// The parts of a region that one thread takes first. On a cache line of its own, since all threads count on theirs at once.
+#[repr(align(64))]
+struct Share {
+    /// The next part.
+    next: AtomicU64,
+    /// One past the last part.
+    end: AtomicU64,
+}
+
 /// A pool: `workers` threads besides the caller.
 struct Pool {
     mutex: Mutex,
@@ -34,25 +44,29 @@ struct Pool {
     generation: AtomicU64,
     /// Workers that have not yet left the present region.
     active: AtomicU64,
-    /// The next part.
-    next: AtomicU64,
-    parts: u64,
+    /// Workers that have taken a number: each has its own, the caller has 0.
+    numbered: AtomicU64,
     task: TaskFn,
     task_user: *mut u8,
     workers: u64,
     threads: [Thread; MAX_WORKERS as usize],
+    shares: [Share; MAX_WORKERS as usize + 1],
 }
 
 unsafe extern "C" fn no_task(_user: *mut u8, _index: u64) {}
 
-/// Takes parts until none is left.
-unsafe fn run_parts(pool: *const Pool) {
-    loop {
-        let part = (*pool).next.fetch_add(1, Ordering::Relaxed);
-        if part >= (*pool).parts {
-            return;
+/// Takes parts until none is left: those of thread `own` first, then those of the others in turn.
+unsafe fn run_parts(pool: *const Pool, own: u64) {
+    let count = (*pool).workers + 1;
+    for other in 0..count {
+        let share: *const Share = (*pool).shares.as_ptr().add(((own + other) % count) as usize);
+        loop {
+            let part = (*share).next.fetch_add(1, Ordering::Relaxed);
+            if part >= (*share).end.load(Ordering::Relaxed) {
+                break;
+            }
+            ((*pool).task)((*pool).task_user, part);
         }
-        ((*pool).task)((*pool).task_user, part);
     }
 }
 
@@ -74,6 +88,7 @@ unsafe fn wait_until(mutex: &Mutex, condition: &Condition, changed: impl Fn() ->
 /// The life of a worker.
 unsafe extern "C" fn work(pool: *mut u8) -> *mut u8 {
     let pool: *const Pool = pool.cast_const().cast();
+    let own = (*pool).numbered.fetch_add(1, Ordering::Relaxed) + 1;
     let mut seen = 0;
     loop {
         wait_until(&(*pool).mutex, &(*pool).work, || (*pool).generation.load(Ordering::Acquire) != seen);
@@ -81,7 +96,7 @@ unsafe extern "C" fn work(pool: *mut u8) -> *mut u8 {
         if seen == 1 {
             return core::ptr::null_mut();
         }
-        run_parts(pool);
+        run_parts(pool, own);
         if (*pool).active.fetch_sub(1, Ordering::AcqRel) == 1 {
             (*pool).mutex.lock();
             (*pool).done.wake_all();
@@ -101,14 +116,20 @@ unsafe fn announce(pool: *const Pool, generation: u64) {
 /// Runs a region with the workers and the calling thread: the `parallel_for` of a context with a pool of its own.
 unsafe extern "C" fn run_region(pool: *mut u8, parts: u64, task: TaskFn, task_user: *mut u8) {
     let pool: *mut Pool = pool.cast();
-    (*pool).parts = parts;
     (*pool).task = task;
     (*pool).task_user = task_user;
-    (*pool).next.store(0, Ordering::Relaxed);
+    let count = (*pool).workers + 1;
+    // Products of quotients and remainders, so that no number of parts overflows.
+    let first = |thread: u64| parts / count * thread + parts % count * thread / count;
+    for thread in 0..count {
+        let share: *const Share = (*pool).shares.as_ptr().add(thread as usize);
+        (*share).next.store(first(thread), Ordering::Relaxed);
+        (*share).end.store(first(thread + 1), Ordering::Relaxed);
+    }
     (*pool).active.store((*pool).workers, Ordering::Relaxed);
     let generation = (*pool).generation.load(Ordering::Relaxed);
     announce(pool, generation + 2);
-    run_parts(pool);
+    run_parts(pool, 0);
     wait_until(&(*pool).mutex, &(*pool).done, || (*pool).active.load(Ordering::Acquire) == 0);
 }
 
@@ -159,12 +180,12 @@ exports! {
             done: Condition::new(),
             generation: AtomicU64::new(0),
             active: AtomicU64::new(0),
-            next: AtomicU64::new(0),
-            parts: 0,
+            numbered: AtomicU64::new(0),
             task: no_task,
             task_user: core::ptr::null_mut(),
             workers: 0,
             threads: [Thread::NONE; MAX_WORKERS as usize],
+            shares: [const { Share { next: AtomicU64::new(0), end: AtomicU64::new(0) } }; MAX_WORKERS as usize + 1],
         });
         if !((*pool).mutex.init() && (*pool).work.init() && (*pool).done.init()) {
             free_block(ctx, pool.cast(), size_of::<Pool>() as u64, POOL_ALIGN);

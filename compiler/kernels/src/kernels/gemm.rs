@@ -1,11 +1,13 @@
 //! `C[M, N] = epilogue(A[M, K] B[K, N])` with B packed by [`crate::packing`].
 //!
 //! Rows of A and C are read and written in place. Work is divided by blocks of rows that keep A's block in the second-level cache,
-//! or by panels of columns if there are too few rows for that (matrix-vector products).
+//! or by panels of columns if there are too few rows for that (matrix-vector products), or, where threads are to share it and
+//! neither gives enough units, by both.
 
-use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Src, VectorIsa};
+use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
+use crate::kernels::strips::Strips;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::select::{TilePlan, plan_tiles, rows_without_conflict};
@@ -71,19 +73,42 @@ pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     let mut isa = target.assembler()?;
     let plan = plan(desc, &isa.info());
     let block = block_rows(desc, &plan, target);
-    let is_better_by_columns = |m: usize| m <= block || m.div_ceil(block) < target.units.min(plan.panels());
-    let by_columns = desc.m.is_some_and(is_better_by_columns);
+    let division = divide(desc, &plan, block, target.units);
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
     if desc.m.is_none() {
         args.push(Arg::Rows);
     }
-    let units = match (desc.m, by_columns) {
-        (_, true) => Units::Fixed(plan.panels()),
-        (Some(m), false) => Units::Fixed(m.div_ceil(block)),
-        (None, _) => Units::PerRows(block),
+    let units = match (division, desc.m) {
+        (Division::Columns, _) => Units::Fixed(plan.panels()),
+        (Division::Grid(rows), Some(m)) => Units::Fixed(m.div_ceil(rows) * plan.panels()),
+        (Division::Rows, Some(m)) => Units::Fixed(m.div_ceil(block)),
+        (Division::Rows | Division::Grid(_), None) => Units::PerRows(block),
     };
-    emit_loops(desc, &plan, isa.as_mut(), block, by_columns);
+    emit_loops(desc, &plan, isa.as_mut(), block, division);
     Ok(Kernel { name: name(desc, &plan), code: isa.finish(args.len())?, args, scratch_bytes: 0, units })
+}
+
+/// What a unit of work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Division {
+    /// A block of rows, all columns.
+    Rows,
+    /// All rows, one panel.
+    Columns,
+    /// So many rows, one panel.
+    Grid(usize),
+}
+
+fn divide(desc: &GemmDesc, plan: &TilePlan, block: usize, units: usize) -> Division {
+    let (panels, mr) = (plan.panels(), plan.groups.first().map_or(1, |g| g.mr));
+    match desc.m {
+        Some(m) if m <= block || m.div_ceil(block) < units.min(panels) => {
+            // Blocks of two tiles at least: each reads its panel again.
+            let blocks = units.div_ceil(panels).min(m / (2 * mr)).max(1);
+            if blocks > 1 { Division::Grid(m.div_ceil(blocks).next_multiple_of(mr)) } else { Division::Columns }
+        }
+        _ => Division::Rows,
+    }
 }
 
 fn name(desc: &GemmDesc, plan: &TilePlan) -> String {
@@ -93,13 +118,17 @@ fn name(desc: &GemmDesc, plan: &TilePlan) -> String {
     format!("f32_gemm{label}_{}x{}", g.mr, g.nv * plan.lanes)
 }
 
-fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: usize, by_columns: bool) {
+fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: usize, division: Division) {
     let slots: Vec<_> = (0..7).map(|_| isa.slot()).collect();
     let [a, b, c, inputs, begin, end, m] = slots[..] else { return };
     let args = if desc.m.is_none() { 7 } else { 6 };
     (0..args).for_each(|i| isa.store_slot(slots[i], Gpr(i as u8)));
     let state = State::new(isa, inputs);
-    let known = desc.m.map(|m| if by_columns { vec![m] } else { block_sizes(m, block) });
+    let known = desc.m.map(|m| match division {
+        Division::Columns => vec![m],
+        Division::Grid(rows) => block_sizes(m, rows),
+        Division::Rows => block_sizes(m, block),
+    });
     let c_row = RowStep::Bytes(4 * desc.ldc as i64);
     let epilogue = EpilogueEmitter::new(isa, &desc.epilogue, c_row);
     let mut sweep = Sweep {
@@ -111,7 +140,10 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
         state,
     };
     let (t, u, v) = (Gpr(0), Gpr(1), Gpr(2));
-    if by_columns {
+    if let (Division::Grid(rows), Some(m)) = (division, desc.m) {
+        return emit_grid(desc, isa, &mut sweep, [a, b, c, begin, end], rows, m);
+    }
+    if division == Division::Columns {
         copy(isa, &[(a, state.a), (c, state.c)]);
         set(isa, &[(state.row, 0), (state.rows, desc.m.unwrap_or(1) as i64)]);
         sweep.panel_range(isa, b, begin, end);
@@ -146,6 +178,37 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     sweep.block(isa);
     isa.jump(top);
     isa.bind(done);
+}
+
+/// Units of `rows` rows and one panel, panels first.
+fn emit_grid(desc: &GemmDesc, isa: &mut dyn VectorIsa, sweep: &mut Sweep, slots: [Slot; 5], rows: usize, m: usize) {
+    let ([a, b, c, begin, end], st) = (slots, sweep.state);
+    let (panel, next) = (isa.slot(), isa.slot());
+    let panels = sweep.plan.panels() as i64;
+    Strips::each(isa, begin, end, |isa| {
+        let (unit, block, t, u) = (Gpr(0), Gpr(1), Gpr(2), Gpr(3));
+        isa.mov(t, Src::Imm(panels));
+        isa.udiv(block, unit, t, [V(0), V(1)]);
+        isa.mul(t, block, Src::Imm(panels));
+        isa.sub(t, unit, Src::Reg(t));
+        isa.store_slot(panel, t);
+        isa.add(t, t, Src::Imm(1));
+        isa.store_slot(next, t);
+        isa.mul(block, block, Src::Imm(rows as i64));
+        isa.store_slot(st.row, block);
+        isa.mov(t, Src::Imm(m as i64));
+        isa.sub(t, t, Src::Reg(block));
+        isa.mov(u, Src::Imm(rows as i64));
+        isa.mov_if(Cond::Gt, t, Src::Reg(u), t, u);
+        isa.store_slot(st.rows, t);
+        for (from, to, stride) in [(a, st.a, desc.lda), (c, st.c, desc.ldc)] {
+            isa.mul(u, block, Src::Imm(4 * stride as i64));
+            isa.load_slot(t, from);
+            isa.add(t, t, Src::Reg(u));
+            isa.store_slot(to, t);
+        }
+        sweep.panel_range(isa, b, panel, next);
+    });
 }
 
 /// The block sizes that `m` rows in blocks of `block` have.

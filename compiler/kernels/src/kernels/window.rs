@@ -554,7 +554,6 @@ impl<'a> WindowEmitter<'a> {
     }
 
     /// Input `k` of the epilogue for a pixel of the tile.
-    #[expect(clippy::too_many_arguments, reason = "the coordinates of one load")]
     fn fetch(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, k: usize, pixel: usize, d: V, tail: Option<&Tail>) {
         let input = self.desc.epilogue.inputs[k];
         let m = Mem::new(regs.extra[k], 4 * (pixel * input.row_stride) as i32);

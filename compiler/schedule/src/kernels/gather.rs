@@ -209,7 +209,7 @@ impl Plan<'_> {
 
     /// The values of an expression for all indices of `y` or `x`.
     fn values(&self, axis: usize, expr: Expr, dtype: DType) -> Option<kiln_support::TensorData> {
-        let Some(row) = self.rows[axis] else { return None };
+        let row = self.rows[axis]?;
         let mut compute = self.compute.clone();
         compute.outputs = vec![Output { dtype, value: expr }];
         let own = compute.with_axes(vec![compute.axes[row]], 1, &|exprs, old| {
