@@ -4,6 +4,7 @@ use super::KernelDesc;
 use super::conv::ConvDesc;
 use super::gemm::GemmDesc;
 use super::ragged::RaggedDesc;
+use super::rows::{Dim, RowsDesc};
 use super::window::{WindowDesc, WindowOp};
 use super::winograd::WinogradDesc;
 use std::fmt;
@@ -34,8 +35,8 @@ const FMAS: u64 = 16;
 const ELEMENTS: u64 = 4;
 
 impl KernelDesc {
-    /// Cycles of one call, roughly; none where sizes are not known.
-    pub fn cycles(&self) -> Option<u64> {
+    /// Cycles of one call that computes so many units of work, roughly; none where sizes are not known.
+    pub fn cycles(&self, units: Option<u64>) -> Option<u64> {
         let elements = |sizes: &[usize]| Some(sizes.iter().map(|&n| n as u64).product::<u64>() / ELEMENTS);
         match self {
             // A matrix by a vector is bound by the reading of the matrix.
@@ -48,6 +49,9 @@ impl KernelDesc {
             KernelDesc::Transpose(d) => elements(&[d.rows, d.cols]),
             KernelDesc::Pack(d) => elements(&[d.gemm.k, d.gemm.n]),
             KernelDesc::Columns(d) => elements(&[d.rows?, d.cols]),
+            KernelDesc::Rows(RowsDesc { cols: Dim::Known(cols), passes, .. }) => {
+                elements(&[units? as usize, *cols, passes.len()])
+            }
             KernelDesc::MatmulPack(_) | KernelDesc::Rows(_) => None,
             _ => self.multiply_adds().map(|n| n / FMAS),
         }

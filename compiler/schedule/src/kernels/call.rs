@@ -54,7 +54,13 @@ pub fn call(cx: &mut Lowering, desc: KernelDesc, mut call: Call) -> R<bool> {
     let Some(target) = cx.shared.target.vector else { return Ok(false) };
     let Ok(kernel) = emit(&desc, &target) else { return Ok(false) };
     let (args, units) = (kernel.args.clone(), kernel.units);
-    let split = if cx.shared.target.settings.is_parallel() { split(&desc, &kernel) } else { None };
+    let split = match cx.shared.target.settings.is_parallel() {
+        true => {
+            let count = units_end(cx, units, &call);
+            split(&desc, &kernel, if let Operand::Int(n) = count { Some(n) } else { None })
+        }
+        false => None,
+    };
     // Where it is split, each part has scratch memory of its own, a whole number of cache lines from the others'.
     let scratch = match split {
         Some(Split { parts, scratch: Some((_, bytes)), .. }) => u64::from(parts) * u64::from(bytes),
@@ -84,14 +90,12 @@ const FEWEST_CYCLES: u64 = 20_000;
 const MOST_SCRATCH: u32 = 4 << 20;
 const FEWEST_PARTS: u32 = 4;
 
-/// How threads share a kernel, if that is worth it.
-fn split(desc: &KernelDesc, kernel: &Kernel) -> Option<Split> {
-    let most = match kernel.units {
-        Units::Fixed(units) => units.min(UNITS),
-        _ => UNITS,
-    };
+/// How threads share a kernel of so many units of work, if that is worth it.
+fn split(desc: &KernelDesc, kernel: &Kernel, units: Option<i64>) -> Option<Split> {
+    let units = units.and_then(|units| u64::try_from(units).ok());
+    let most = units.map_or(UNITS, |units| UNITS.min(units as usize));
     let position = |arg: Arg| kernel.args.iter().position(|&a| a == arg).map(|at| at as u32);
-    let worth = desc.cycles().map_or(UNITS as u64, |cycles| 2 * cycles / FEWEST_CYCLES);
+    let worth = desc.cycles(units).map_or(UNITS as u64, |cycles| 2 * cycles / FEWEST_CYCLES);
     let bytes = u32::try_from(kernel.scratch_bytes.next_multiple_of(64)).ok()?;
     let fit = MOST_SCRATCH.checked_div(bytes).unwrap_or(u32::MAX).max(FEWEST_PARTS);
     let parts = (most.min(worth as usize) as u32).min(fit);
