@@ -81,14 +81,22 @@ fn prepare_with(model: &Model, calls: &[Call], is_symbolic: bool) -> Result<Prep
 impl Prepared {
     /// The same calls with every argument that holds no tensor fixed; none where there is no such argument.
     fn fixed(&self, model: &mut Model) -> Option<Prepared> {
-        if !self.calls.iter().any(|call| call.args.iter().any(|(value, _)| is_plain(value))) {
+        self.fixed_where(model, &|_, value| is_plain(value))
+    }
+
+    /// The same calls with every argument fixed of which `is_fixed` holds, by its position and value; none where there is no such
+    /// argument.
+    pub fn fixed_where(&self, model: &mut Model, is_fixed: &dyn Fn(usize, &InputValue) -> bool) -> Option<Prepared> {
+        if !self.calls.iter().any(|call| call.args.iter().enumerate().any(|(at, (value, _))| is_fixed(at, value))) {
             return None;
         }
         let mut fixed = Prepared { methods: Vec::new(), calls: Vec::new(), refused: None };
         let mut known: Vec<(usize, Vec<Option<InputValue>>, Method)> = Vec::new();
         for call in &self.calls {
-            let values: Vec<Option<InputValue>> =
-                call.args.iter().map(|(value, _)| is_plain(value).then(|| value.clone())).collect();
+            let own = |(at, (value, _)): (usize, &(InputValue, Type))| is_fixed(at, value).then(|| value.clone());
+            let values: Vec<Option<InputValue>> = call.args.iter().enumerate().map(own).collect();
+            let free = |(arg, fixed): (&(InputValue, Type), &Option<InputValue>)| fixed.is_none().then(|| arg.clone());
+            let args = call.args.iter().zip(&values).filter_map(free).collect();
             let same = known.iter().find(|(method, other, _)| *method == call.method && *other == values);
             let method = match same {
                 Some((_, _, method)) => method.clone(),
@@ -99,7 +107,6 @@ impl Prepared {
                 }
             };
             let method = fixed.export(method);
-            let args = call.args.iter().filter(|(value, _)| !is_plain(value)).cloned().collect();
             fixed.calls.push(BoundCall { method, args });
         }
         Some(fixed)

@@ -2,8 +2,9 @@
 //!
 //! A buffer lives from the first statement that names it to the last; where a loop names it that began
 //! after the buffer did, to the end of that loop. Naming a local or a stack slot that holds a buffer's address, such as
-//! a table of pointers, is naming the buffer. Buffers are placed largest first, each at the lowest
-//! offset where it fits between those already placed that live at the same time.
+//! a table of pointers, is naming the buffer. Buffers are placed one by one, each at the lowest offset where it fits between those already placed
+//! that live at the same time: the largest first, or the one with the largest product of size and life, or in the order of their lives, whichever
+//! gives the smallest arena.
 
 use crate::lower::BufferId;
 use kiln_loops::plan::{Local, Operand, Slot, Stmt};
@@ -146,10 +147,27 @@ impl Scan {
     }
 }
 
-/// Chooses offsets.
+/// Chooses offsets: the best of several orders in which buffers are placed.
 fn place(sizes: &[u64], lives: &[Option<Life>]) -> Option<(Vec<u64>, u64)> {
-    let mut order: Vec<usize> = (0..sizes.len()).filter(|&b| lives[b].is_some()).collect();
-    order.sort_by_key(|&b| (std::cmp::Reverse(sizes[b]), b));
+    let alive: Vec<usize> = (0..sizes.len()).filter(|&b| lives[b].is_some()).collect();
+    let life = |b: usize| lives[b].expect("filtered");
+    let area = |b: usize| u128::from(sizes[b]) * (life(b).last - life(b).first + 1) as u128;
+    let by_size = |&b: &usize| (std::cmp::Reverse(u128::from(sizes[b])), b);
+    let by_area = |&b: &usize| (std::cmp::Reverse(area(b)), b);
+    let ordered = |key: &dyn Fn(&usize) -> (std::cmp::Reverse<u128>, usize)| {
+        let mut order = alive.clone();
+        order.sort_by_key(key);
+        order
+    };
+    let mut in_time = alive.clone();
+    in_time.sort_by_key(|&b| (life(b).first, std::cmp::Reverse(sizes[b]), b));
+    let orders = [ordered(&by_size), ordered(&by_area), in_time];
+    let plans: Option<Vec<(Vec<u64>, u64)>> = orders.into_iter().map(|order| place_in(order, sizes, lives)).collect();
+    plans?.into_iter().min_by_key(|(_, total)| *total)
+}
+
+/// Offsets for buffers that are placed in this order.
+fn place_in(order: Vec<usize>, sizes: &[u64], lives: &[Option<Life>]) -> Option<(Vec<u64>, u64)> {
     let (mut offsets, mut total) = (vec![0; sizes.len()], 0u64);
     // Placed buffers as (offset, end, life), by offset.
     let mut placed: Vec<(u64, u64, Life)> = Vec::new();
@@ -232,6 +250,22 @@ mod tests {
             });
         }
         found
+    }
+
+    /// Largest first leaves a hole here that another order fills.
+    #[test]
+    fn the_best_order_is_taken() {
+        let life = |first, last| Some(Life { first, last });
+        let sizes = [64 * 3, 64 * 2, 64 * 2, 64, 64 * 2];
+        let lives = [life(3, 4), life(0, 0), life(2, 4), life(0, 1), life(0, 2)];
+        assert_eq!(place_in(vec![0, 1, 2, 4, 3], &sizes, &lives).unwrap().1, 64 * 7);
+        let (offsets, total) = place(&sizes, &lives).unwrap();
+        assert_eq!(total, 64 * 5);
+        for (a, b) in (0..5).flat_map(|a| (0..a).map(move |b| (a, b))) {
+            let meet = lives[a].unwrap().first <= lives[b].unwrap().last && lives[b].unwrap().first <= lives[a].unwrap().last;
+            let apart = offsets[a] + sizes[a] <= offsets[b] || offsets[b] + sizes[b] <= offsets[a];
+            assert!(apart || !meet, "{a} and {b} overlap");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn bench(flags: &BenchFlags) -> Result<()> {
     };
     let mut timings = super::progress::timings();
     let mut model = Model::open(&flags.model.origin(), &[method.to_owned()])?;
-    let mut prepared = calls(&model, &given, method)?;
+    let mut prepared = calls(&mut model, &given, method)?;
     let options = Listings { marks: flags.profile.is_some(), ..Listings::none(PREFIX) };
     let Opened { mut session, compiled, .. } = open(&mut model, &mut prepared, &target, &options, &mut timings)?;
     if let Some(file) = &flags.profile {
@@ -49,7 +49,8 @@ fn check_flags(flags: &BenchFlags) -> Result<()> {
 }
 
 /// The call to measure: the first of the inputs file, or one with made-up values.
-fn calls(model: &Model, given: &Given, method: &str) -> Result<Prepared> {
+fn calls(model: &mut Model, given: &Given, method: &str) -> Result<Prepared> {
+    let mut is_constant = Vec::new();
     let call = match given {
         Given::Calls(calls) => {
             calls.first().cloned().ok_or_else(|| Diagnostic::usage("inputs", "the inputs file has no call"))?
@@ -57,6 +58,7 @@ fn calls(model: &Model, given: &Given, method: &str) -> Result<Prepared> {
         Given::Types(types) => {
             let signature = model.signature(method)?;
             let typed = input_types::method(&signature, types).map_err(|error| model.error(error))?;
+            is_constant = typed.values.iter().map(Option::is_some).collect();
             let value = |at: usize, name: &str| match &typed.values[at] {
                 Some(value) => Ok(value.clone()),
                 None => synthetic::value(name, &typed.method.inputs[at]),
@@ -68,7 +70,8 @@ fn calls(model: &Model, given: &Given, method: &str) -> Result<Prepared> {
     let mut prepared = prepare(model, &[call], false)?;
     match prepared.refused.take() {
         Some(error) => Err(error),
-        None => Ok(prepared),
+        // What `compile` makes a part of the code is one here, too.
+        None => Ok(prepared.fixed_where(model, &|at, _| is_constant.get(at) == Some(&true)).unwrap_or(prepared)),
     }
 }
 
