@@ -7,8 +7,8 @@
 //! * multiplies each plane by its matrix of transformed filters,
 //! * transforms the products back, with the epilogue on the way to memory.
 //!
-//! The sums have another order than the direct ones and pass through larger numbers: errors are about 2 (`m = 2`) and
-//! 5 (`m = 4`) times those of the direct algorithm. An infinity spreads over its tile as NaN.
+//! The sums have another order than the direct ones and pass through larger numbers: over 256 channels of random numbers the error
+//! (root mean square) is 0.6 (`m = 2`) and 1.7 (`m = 4`) times that of the definition. An infinity spreads over its tile as NaN.
 
 mod cost;
 mod transform;

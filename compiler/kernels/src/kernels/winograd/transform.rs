@@ -10,7 +10,7 @@ use crate::vexpr::{Binary, NodeId, VExpr};
 pub const TAPS: usize = 3;
 
 /// The positive points of each pair for `m` outputs. Of F(4, 3): 5/8 and 3/2, with which products of random data lose less
-/// than with 1 and 2, and all of whose coefficients are exact.
+/// than half of what they lose with 1 and 2, and all of whose coefficients are exact.
 fn pairs(m: usize) -> &'static [f64] {
     match m {
         2 => &[1.0],
