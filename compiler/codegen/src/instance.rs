@@ -289,15 +289,7 @@ impl Instance<'_, '_> {
     /// Runs the plan's initialisation; gives out the instance, or destroys it and returns the status.
     fn initialise(&mut self, instance: Value, out: Value) -> Result<(), CodegenError> {
         let status = self.run_init(instance)?;
-        let (failed, good) = (self.code.b.create_block(), self.code.b.create_block());
-        self.code.b.ins().brif(status, failed, &[], good, &[]);
-        self.code.b.seal_block(failed);
-        self.code.b.seal_block(good);
-        self.code.b.switch_to_block(failed);
-        self.code.b.set_cold_block(failed);
-        self.release(instance)?;
-        self.code.b.ins().return_(&[status]);
-        self.code.b.switch_to_block(good);
+        self.require_success(instance, status)?;
         self.store(instance, out, 0);
         self.return_status(0);
         Ok(())
@@ -308,6 +300,12 @@ impl Instance<'_, '_> {
         let count = self.code.b.ins().uload32(MemFlagsData::trusted(), chosen, layout::OPTIONS_THREADS);
         let status = self.code.call_runtime("pool_start", &[instance, count])?;
         let status = status.ok_or_else(|| CodegenError::rule("the start of a pool has no status"))?;
+        let status = self.code.b.ins().ireduce(types::I32, status);
+        self.require_success(instance, status)
+    }
+
+    /// Goes on only where the 32-bit status is zero; else destroys the instance and returns the status.
+    fn require_success(&mut self, instance: Value, status: Value) -> Result<(), CodegenError> {
         let (failed, good) = (self.code.b.create_block(), self.code.b.create_block());
         self.code.b.ins().brif(status, failed, &[], good, &[]);
         self.code.b.seal_block(failed);
@@ -315,7 +313,6 @@ impl Instance<'_, '_> {
         self.code.b.switch_to_block(failed);
         self.code.b.set_cold_block(failed);
         self.release(instance)?;
-        let status = self.code.b.ins().ireduce(types::I32, status);
         self.code.b.ins().return_(&[status]);
         self.code.b.switch_to_block(good);
         Ok(())

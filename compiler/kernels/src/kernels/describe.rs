@@ -30,7 +30,7 @@ impl KernelDesc {
 }
 
 /// Multiply-adds per cycle: two pipes of eight lanes, however wide the vectors are.
-const FMAS: u64 = 16;
+pub(in crate::kernels) const FMAS: u64 = 16;
 /// Elements per cycle through the rest of the kernels, and of weights that a product of one row reads.
 const ELEMENTS: u64 = 4;
 

@@ -167,17 +167,22 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     isa.mov(u, Src::Imm(block as i64));
     isa.mov_if(Cond::Gt, v, Src::Reg(u), v, u);
     isa.store_slot(state.rows, v);
-    for (from, to, stride) in [(a, state.a, desc.lda), (c, state.c, desc.ldc)] {
-        isa.mul(u, t, Src::Imm(4 * stride as i64));
-        isa.load_slot(v, from);
-        isa.add(v, v, Src::Reg(u));
-        isa.store_slot(to, v);
-    }
+    enter_rows(isa, t, [u, v], &[(a, state.a, desc.lda), (c, state.c, desc.ldc)]);
     copy(isa, &[(b, state.panel)]);
     set(isa, &[(state.col, 0)]);
     sweep.block(isa);
     isa.jump(top);
     isa.bind(done);
+}
+
+/// Sets slots to the addresses of row `row` of matrices: (first row, slot, elements between rows).
+fn enter_rows(isa: &mut dyn VectorIsa, row: Gpr, [t, u]: [Gpr; 2], matrices: &[(Slot, Slot, usize)]) {
+    for &(from, to, stride) in matrices {
+        isa.mul(t, row, Src::Imm(4 * stride as i64));
+        isa.load_slot(u, from);
+        isa.add(u, u, Src::Reg(t));
+        isa.store_slot(to, u);
+    }
 }
 
 /// Units of `rows` rows and one panel, panels first.
@@ -201,12 +206,7 @@ fn emit_grid(desc: &GemmDesc, isa: &mut dyn VectorIsa, sweep: &mut Sweep, slots:
         isa.mov(u, Src::Imm(rows as i64));
         isa.mov_if(Cond::Gt, t, Src::Reg(u), t, u);
         isa.store_slot(st.rows, t);
-        for (from, to, stride) in [(a, st.a, desc.lda), (c, st.c, desc.ldc)] {
-            isa.mul(u, block, Src::Imm(4 * stride as i64));
-            isa.load_slot(t, from);
-            isa.add(t, t, Src::Reg(u));
-            isa.store_slot(to, t);
-        }
+        enter_rows(isa, block, [u, t], &[(a, st.a, desc.lda), (c, st.c, desc.ldc)]);
         sweep.panel_range(isa, b, panel, next);
     });
 }

@@ -405,3 +405,20 @@ fn emit_call(
         Call { input: Some(input), weights, output: Some(Stream::fixed(output)), inputs, batch: Some(batch), ..Call::default() };
     call(cx, desc, parts)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a dilation larger than the image only the tap in the middle is left; of one that reaches in, all are.
+    #[test]
+    fn taps_outside_of_the_image_are_left_out() {
+        let of = |dilation: usize| without_outside_taps(Window::new([14, 14], [3, 3], [1, 1], [dilation; 2], [dilation; 2]));
+        let (window, taps) = of(24);
+        assert_eq!((window.kernel, window.before, window.output, taps.clone()), ([1, 1], [0, 0], [14, 14], [1..2, 1..2]));
+        let weights: Vec<f32> = (0..18).map(|i| i as f32).collect();
+        assert_eq!(of_taps(&weights, [3, 3], &taps), [4.0, 13.0]);
+        assert_eq!(of(12), (Window::new([14, 14], [3, 3], [1, 1], [12; 2], [12; 2]), [0..3, 0..3]));
+        assert_eq!(of_taps(&weights, [3, 3], &[0..3, 1..3])[..3], [1.0, 2.0, 4.0]);
+    }
+}

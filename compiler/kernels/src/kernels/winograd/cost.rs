@@ -2,10 +2,11 @@
 
 use super::WinogradDesc;
 use crate::kernels::conv::ConvDesc;
+use crate::kernels::describe;
 use crate::target::TargetDesc;
 
-/// Multiply-adds per cycle: two pipes of eight lanes, however wide the vectors are.
-const FMAS: f64 = 16.0;
+/// Multiply-adds per cycle.
+const FMAS: f64 = describe::FMAS as f64;
 /// What the products of planes cost beyond their multiply-adds: short sums, few rows.
 const OVERHEAD: f64 = 1.15;
 /// Bytes per cycle through the transforms.
