@@ -4,6 +4,7 @@
 
 use crate::by_tensors::{self, Callee, tensor_signature};
 use crate::error::CodegenError;
+use crate::huge_pages;
 use crate::instance::{self, Function, Shape};
 use crate::linker::Linker;
 use crate::listing::Listing;
@@ -208,8 +209,9 @@ impl<K> Session<'_, '_, '_, '_, K> {
         self.method(&program, &plan.init, Entry::Initial, init)?;
         let state_slots = plan.state_slots as i64;
         let descriptor_bytes = plan.methods.iter().map(by_tensors::descriptor_bytes).max().unwrap_or(0);
-        let shape =
-            Shape { state_slots, descriptor_bytes, arena_bytes: round_up(plan.arena_bytes)?, uses_runtime, uses_threads, init };
+        let arena_bytes = round_up(plan.arena_bytes)?;
+        let advise = if arena_bytes >= huge_pages::BYTES { huge_pages::define_advise(&mut self.linker)? } else { None };
+        let shape = Shape { state_slots, descriptor_bytes, arena_bytes, uses_runtime, uses_threads, init, advise };
         for function in Function::ALL {
             let signature = function.signature(&self.linker);
             let id = self.linker.declare_entry(function.name(), &signature)?;

@@ -2,8 +2,8 @@
 //! asking for the last error.
 //!
 //! An instance is one block, 64-byte aligned: the context, two words for `destroy`, the last result of a call by
-//! tensors, the state slots, room for descriptors, and, unless the app gives one, the arena. It comes from the options' allocator, else from `malloc`. The functions match
-//! `kiln.h`:
+//! tensors, the state slots, room for descriptors, and, unless the app gives one, the arena. It comes from the options' allocator, else from `malloc`
+//! (and then, if large, with huge pages). The functions match `kiln.h`:
 //!
 //! ```text
 //! i32 <prefix>_create(const kiln_options* options /*or null*/, kiln_context** out)
@@ -15,6 +15,7 @@
 
 use crate::code::Code;
 use crate::error::CodegenError;
+use crate::huge_pages;
 use crate::layout;
 use crate::linker::Linker;
 use cranelift_codegen::Context;
@@ -42,6 +43,8 @@ pub(crate) struct Shape {
     pub(crate) uses_threads: bool,
     /// The plan's initialisation.
     pub(crate) init: FuncId,
+    /// Advice that memory shall have huge pages, where the arena is large enough for some.
+    pub(crate) advise: Option<FuncId>,
 }
 
 /// The functions, in the order in which they are defined.
@@ -238,13 +241,26 @@ impl Instance<'_, '_> {
 
         self.code.b.seal_block(standard);
         self.code.b.switch_to_block(standard);
-        let padded = self.code.plus(size, ALIGN);
+        let (align, bytes) = match self.shape.advise {
+            Some(_) => {
+                let arena = self.load(chosen, layout::OPTIONS_ARENA);
+                let whole = self.code.int(huge_pages::fill_up(head + self.shape.arena_bytes));
+                let (small, huge) = (self.code.int(ALIGN), self.code.int(huge_pages::BYTES));
+                (self.code.b.ins().select(arena, small, huge), self.code.b.ins().select(arena, size, whole))
+            }
+            None => (self.code.int(ALIGN), size),
+        };
+        let padded = self.code.b.ins().iadd(bytes, align);
         let malloc = self.code.linker.import_c("malloc")?;
         let raw = self.code.call(malloc, &[padded]).ok_or_else(|| CodegenError::rule("malloc without result"))?;
         let is_there = self.is_set(raw);
         self.code.require(is_there, no_memory);
-        let end = self.code.plus(raw, ALIGN);
-        let aligned = self.code.b.ins().band_imm_s(end, -ALIGN);
+        let (end, mask) = (self.code.b.ins().iadd(raw, align), self.code.b.ins().ineg(align));
+        let aligned = self.code.b.ins().band(end, mask);
+        if let Some(advise) = self.shape.advise {
+            let advice = self.code.int(huge_pages::ADVICE);
+            self.code.call(advise, &[aligned, bytes, advice]);
+        }
         self.code.b.ins().jump(ready, &[aligned.into(), raw.into()]);
         self.code.b.seal_block(ready);
         self.code.b.switch_to_block(ready);

@@ -16,6 +16,7 @@ mod data;
 mod error;
 mod generate;
 mod half;
+mod huge_pages;
 mod instance;
 pub mod layout;
 mod linker;
