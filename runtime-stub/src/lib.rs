@@ -75,6 +75,7 @@ const FAMILIES: &[(&str, &[Symbol])] = &[
     ("Half-precision conversions", tensor::half::EXPORTS),
     ("Math: elementary functions", math::elementary::EXPORTS),
     ("Math: elementary functions of two arguments", math::elementary::two::EXPORTS),
+    ("Math: elementary functions of three arguments", math::elementary::three::EXPORTS),
     ("Math: the normal distribution", math::normal::EXPORTS),
     ("Math: gamma functions", math::gamma::EXPORTS),
     ("Math: gamma functions of two arguments", math::gamma::two::EXPORTS),

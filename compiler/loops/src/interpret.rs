@@ -250,7 +250,7 @@ pub fn call_math(name: &str, args: &[Scalar]) -> Option<Scalar> {
     let is_f32 = args[0].kind() == Kind::F32;
     let symbol = format!("kiln_rt1_{name}_{}", if is_f32 { "f32" } else { "f64" });
     let address = kiln_rt::SYMBOLS.iter().find(|s| s.name == symbol)?.address as *const u8;
-    // SAFETY: the runtime's scalar functions of this naming take one or two floats of the suffix's type and
+    // SAFETY: the runtime's scalar functions of this naming take one to three floats of the suffix's type and
     // return one; the table gives their addresses.
     unsafe {
         match (is_f32, args) {
@@ -261,6 +261,10 @@ pub fn call_math(name: &str, args: &[Scalar]) -> Option<Scalar> {
             (true, [x, y]) => {
                 let f: extern "C" fn(f32, f32) -> f32 = std::mem::transmute(address);
                 Some(Scalar::F32(f(x.as_f32(), y.as_f32())))
+            }
+            (true, [x, y, z]) => {
+                let f: extern "C" fn(f32, f32, f32) -> f32 = std::mem::transmute(address);
+                Some(Scalar::F32(f(x.as_f32(), y.as_f32(), z.as_f32())))
             }
             (false, [x]) => {
                 let f: extern "C" fn(f64) -> f64 = std::mem::transmute(address);

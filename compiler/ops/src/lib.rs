@@ -13,6 +13,7 @@ pub mod infer;
 pub mod prelude;
 pub mod probe;
 pub mod promote;
+pub mod quantized;
 pub mod schema;
 pub mod table;
 

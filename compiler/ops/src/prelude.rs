@@ -50,6 +50,8 @@ prelude![
     "order.py",
     "packed.py",
     "pointwise.py",
+    "quantized.py",
+    "quantized_layers.py",
     "recurrent.py",
     "scalars.py",
     "shapes.py",

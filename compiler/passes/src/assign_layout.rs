@@ -27,6 +27,7 @@ impl Rule for AssignLayout {
         let Op::Table(op) = node.op else { return None };
         match table().key(op) {
             "aten::convolution" => convolution(rw, node, args).map(|v| vec![v]),
+            "kiln::conv_int8" => integer_convolution(rw, node, args).map(|v| vec![v]),
             "aten::max_pool2d" => max_pool(rw, node, args).map(|v| vec![v]),
             _ => None,
         }
@@ -40,21 +41,35 @@ fn convolution(rw: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Val
     if transposed || image.rank() != 4 || weight.rank() != 4 || image.dtype != DType::F32 {
         return None;
     }
+    channels_last(rw, "kiln::conv2d_nhwc", node, args)
+}
+
+/// A plain two-dimensional convolution of integers.
+fn integer_convolution(rw: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Value> {
+    let (image, weight) = (rw.facts(args[0])?.clone(), rw.facts(args[1])?.clone());
+    let transposed = !matches!(rw.graph.as_const(args[6]), Some(Literal::Bool(false)));
+    if transposed || image.rank() != 4 || weight.rank() != 4 {
+        return None;
+    }
+    channels_last(rw, "kiln::conv2d_int8_nhwc", node, args)
+}
+
+/// A convolution with the arguments of `aten::convolution` as one over channels-last images.
+fn channels_last(rw: &mut Rewriter, key: &str, node: &NodeData, args: &[Value]) -> Option<Value> {
     let out = rw.result_facts(node)?;
     let both = |rw: &Rewriter, value| rw.const_ints(value).map(|v| if v.len() == 1 { vec![v[0], v[0]] } else { v });
     let (stride, padding, dilation) = (both(rw, args[3])?, both(rw, args[4])?, both(rw, args[5])?);
     let last = permute(rw, args[0], &TO_LAST, node);
     let attributes = [rw.ints(&stride), rw.ints(&padding), rw.ints(&dilation)];
     let operands = vec![last, args[1], args[2], attributes[0], attributes[1], attributes[2], args[8]];
-    let ty = permuted(&out, &TO_LAST);
-    let result = rw.table("kiln::conv2d_nhwc", operands, tensor(ty), node);
+    let result = rw.table(key, operands, tensor(permuted(&out, &TO_LAST)), node);
     Some(permute(rw, result, &TO_FIRST, node))
 }
 
 /// A two-dimensional max pool of a batch of images.
 fn max_pool(rw: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Value> {
     let (image, out) = (rw.facts(args[0])?.clone(), rw.result_facts(node)?);
-    if image.rank() != 4 || image.dtype != DType::F32 {
+    if image.rank() != 4 || !matches!(image.dtype, DType::F32 | DType::U8 | DType::I8) {
         return None;
     }
     let both = |rw: &Rewriter, value| rw.const_ints(value).map(|v| if v.len() == 1 { vec![v[0], v[0]] } else { v });

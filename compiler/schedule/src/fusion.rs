@@ -25,7 +25,7 @@ const LIGHT_READERS: usize = 3;
 /// Whether an operator's kernels read an operand as memory, laid out as its type says.
 fn needs_memory(graph: &Graph, node: Node, arg: usize) -> bool {
     let Op::Table(op) = graph.nodes[node].op else { return false };
-    arg == 0 && matches!(kiln_ops::table().key(op), "kiln::conv2d_nhwc" | "kiln::max_pool2d_nhwc" | "kiln::avg_pool2d_nhwc")
+    arg == 0 && kiln_ops::table().key(op).ends_with("_nhwc")
 }
 
 /// The decisions for a graph.

@@ -87,6 +87,21 @@ impl DType {
         matches!(self, DType::QI8 | DType::QU8 | DType::QI32)
     }
 
+    /// The integer type that a quantized type is stored as; the type itself where it is not quantized.
+    pub fn stored(self) -> DType {
+        match self {
+            DType::QI8 => DType::I8,
+            DType::QU8 => DType::U8,
+            DType::QI32 => DType::I32,
+            other => other,
+        }
+    }
+
+    /// The quantized type that is stored as this integer type.
+    pub fn quantized(self) -> Option<DType> {
+        [DType::QI8, DType::QU8, DType::QI32].into_iter().find(|q| q.stored() == self)
+    }
+
     /// The name in kiln's text forms and on its command line (`f32`, `i64`, ...).
     pub fn name(self) -> &'static str {
         match self {

@@ -173,6 +173,16 @@ pub(crate) mod two {
     }
 }
 
+/// Functions of three arguments.
+pub(crate) mod three {
+    crate::export::number_exports! {
+        /// `x * y + z`, rounded once.
+        fn fma_f64(x: f64, y: f64, z: f64) -> f64 { libm::fma(x, y, z) }
+        /// `x * y + z`, rounded once.
+        fn fma_f32(x: f32, y: f32, z: f32) -> f32 { libm::fmaf(x, y, z) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,13 @@
 //!
 //! The layout pass turns PyTorch's channels-first operators into these; vector kernels exist for them.
 
+use super::linear::centred;
 use crate::element::Element;
 use crate::entry::{Body, Entry};
 use crate::infer::{Infer, OpError};
 use kiln_graph::{Dim, TensorType};
 use kiln_loops::{BinaryOp, Expr, Kind, ReduceOp};
+use kiln_support::DType;
 
 /// The operators of this family.
 pub const ENTRIES: &[Entry] = &[
@@ -14,7 +16,19 @@ pub const ENTRIES: &[Entry] = &[
         key: "kiln::conv2d_nhwc",
         doc: "out[n, y, x, o] = bias[o] + sum over (i, r, s) of self[n, y*stride+r*dilation-padding, ..., i] * weight[o, i, r, s]; \
               the weight is PyTorch's [out, in / groups, height, width]",
-        body: Body::Tensor { infer: infer_conv, element: conv },
+        body: Body::Tensor {
+            infer: |cx| {
+                let dtype = cx.tensor(0).dtype;
+                infer_conv(cx, dtype)
+            },
+            element: |e, _, index| conv(e, index, None),
+        },
+    },
+    Entry {
+        key: "kiln::conv2d_int8_nhwc",
+        doc: "out[n, y, x, o] = sum over (i, r, s) of (self[n, y*stride+r*dilation-padding, ..., i] - zero_point) * weight[o, i, r, s], \
+              in int32; the border counts as zero_point",
+        body: Body::Tensor { infer: |cx| infer_conv(cx, DType::I32), element: |e, _, index| conv(e, index, Some(2)) },
     },
     Entry {
         key: "kiln::max_pool2d_nhwc",
@@ -28,7 +42,7 @@ pub const ENTRIES: &[Entry] = &[
     },
 ];
 
-fn infer_conv(cx: &mut Infer) -> Result<Vec<TensorType>, OpError> {
+fn infer_conv(cx: &mut Infer, dtype: DType) -> Result<Vec<TensorType>, OpError> {
     let (image, weight) = (cx.tensor(0).clone(), cx.tensor(1).clone());
     let (stride, padding, dilation) = (cx.ints(3)?, cx.ints(4)?, cx.ints(5)?);
     let mut dims = vec![image.dims[0]];
@@ -42,7 +56,7 @@ fn infer_conv(cx: &mut Infer) -> Result<Vec<TensorType>, OpError> {
         dims.push(cx.add(steps, Dim::Const(1)));
     }
     dims.push(weight.dims[0]);
-    Ok(vec![TensorType { dtype: image.dtype, dims }])
+    Ok(vec![TensorType { dtype, dims }])
 }
 
 fn infer_pool(cx: &mut Infer, output: usize) -> Result<Vec<TensorType>, OpError> {
@@ -66,7 +80,8 @@ fn tap(e: &mut Element, axis: usize, out: Expr, at: Expr, stride: i64, padding: 
     (position, x.binary(BinaryOp::And, low, high))
 }
 
-fn conv(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
+/// `zero_point` is the argument that says what counts as 0 in the image, where one does; there is no bias then.
+fn conv(e: &mut Element, index: &[Expr], zero_point: Option<usize>) -> Expr {
     let (stride, padding, dilation) = (e.const_ints(3), e.const_ints(4), e.const_ints(5));
     let groups = e.const_int(6);
     let weight = e.tensor(1).dims.clone();
@@ -78,13 +93,13 @@ fn conv(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
         let (x, x_inside) = tap(e, 1, index[2], at[1], stride[1], padding[1], dilation[1]);
         let inside = e.binary(BinaryOp::And, y_inside, x_inside);
         let channel = group_channel(e, index[3], at[2], &weight, groups);
-        let value = e.load(0, &[index[0], y, x, channel]);
+        let value = centred(e, &[index[0], y, x, channel], zero_point);
         let zero = e.constant(kind, 0.0);
         let value = e.select(inside, value, zero);
         let factor = e.load(1, &[index[3], at[2], at[0], at[1]]);
         e.binary(BinaryOp::Mul, value, factor)
     });
-    let total = if e.is_none(2) {
+    let total = if zero_point.is_some() || e.is_none(2) {
         sum
     } else {
         let bias = e.load(2, &[index[3]]);

@@ -5,17 +5,58 @@ use crate::element::Element;
 use crate::entry::Entry;
 use crate::infer::{Fact, Infer, OpError};
 use kiln_graph::{Dim, TensorType};
-use kiln_loops::{BinaryOp, Expr, ReduceOp};
+use kiln_loops::{BinaryOp, Expr, Kind, ReduceOp};
 use kiln_support::DType;
 
 /// The operators of this family.
 pub const ENTRIES: &[Entry] = &[
-    tensor!("aten::mm", "sum over k of self[i, k] * mat2[k, j]", |cx| product_type(cx, 0), |e, _, index| product(e, index)),
+    tensor!("aten::mm", "sum over k of self[i, k] * mat2[k, j]", |cx| product_type(cx, 0), |e, _, index| product(e, index, None)),
     tensor!("aten::bmm", "sum over k of self[b, i, k] * mat2[b, k, j]", |cx| product_type(cx, 1), |e, _, index| product(
-        e, index
+        e, index, None
     )),
-    tensor!("aten::convolution", "sum over channels and kernel of input * weight, plus bias", convolution_type, convolution),
+    tensor!("aten::convolution", "sum over channels and kernel of input * weight, plus bias", convolution_type, |e, _, index| {
+        convolution(e, index, None)
+    }),
+    tensor!(
+        "kiln::mm_int8",
+        "sum over k of (self[i, k] - zero_point) * mat2[k, j], in int32",
+        |cx| {
+            check_integers(cx)?;
+            product_dims(cx, 0).and_then(|dims| one(DType::I32, dims))
+        },
+        |e, _, index| product(e, index, Some(2))
+    ),
+    tensor!(
+        "kiln::conv_int8",
+        "sum over channels and kernel of (input - zero_point) * weight, in int32; the border counts as zero_point",
+        |cx| {
+            check_integers(cx)?;
+            convolution_dims(cx).and_then(|dims| one(DType::I32, dims))
+        },
+        |e, _, index| convolution(e, index, Some(2))
+    ),
 ];
+
+/// Operands of integer products: 8 bits by 8 bits, or by 32 where weights have zero points of their own.
+fn check_integers(cx: &Infer) -> Result<(), OpError> {
+    let (a, b) = (cx.tensor(0).dtype, cx.tensor(1).dtype);
+    match (a, b) {
+        (DType::U8 | DType::I8, DType::I8 | DType::I32) => Ok(()),
+        _ => OpError::unsupported(format!("integer products of {} and {}", a.torch_name(), b.torch_name())),
+    }
+}
+
+/// An element of operand 0 without the zero point that an argument may give.
+pub(super) fn centred(e: &mut Element, index: &[Expr], zero_point: Option<usize>) -> Expr {
+    let x = e.load(0, index);
+    match zero_point {
+        None => x,
+        Some(at) => {
+            let zero_point = e.number(at, Kind::Int);
+            e.binary(BinaryOp::Sub, x, zero_point)
+        }
+    }
+}
 
 fn same_types(cx: &Infer) -> Result<DType, OpError> {
     let (a, b) = (cx.tensor(0).dtype, cx.tensor(1).dtype);
@@ -33,11 +74,15 @@ fn same_types(cx: &Infer) -> Result<DType, OpError> {
 
 /// Matrices with `batch` axes before them.
 fn product_type(cx: &mut Infer, batch: usize) -> Types {
+    let dims = product_dims(cx, batch)?;
+    one(same_types(cx)?, dims)
+}
+
+fn product_dims(cx: &mut Infer, batch: usize) -> Result<Vec<Dim>, OpError> {
     let (a, b) = (cx.tensor(0).clone(), cx.tensor(1).clone());
     if a.rank() != batch + 2 || b.rank() != batch + 2 {
         return OpError::raise(if batch == 0 { "self must be a matrix" } else { "batch1 must be a 3D tensor" });
     }
-    let dtype = same_types(cx)?;
     for axis in 0..batch {
         cx.require_equal(a.dims[axis], b.dims[axis], "Expected the batches to be of one size")?;
     }
@@ -51,10 +96,10 @@ fn product_type(cx: &mut Infer, batch: usize) -> Types {
     cx.require_equal(a.dims[batch + 1], b.dims[batch], &message)?;
     let mut dims = a.dims;
     dims[batch + 1] = b.dims[batch + 1];
-    one(dtype, dims)
+    Ok(dims)
 }
 
-fn product(e: &mut Element, index: &[Expr]) -> Expr {
+fn product(e: &mut Element, index: &[Expr], zero_point: Option<usize>) -> Expr {
     let [batch @ .., row, column] = index else { panic!("a product has two axes") };
     let mut left = batch.to_vec();
     left.push(*row);
@@ -63,14 +108,10 @@ fn product(e: &mut Element, index: &[Expr]) -> Expr {
     let y = e.reduce(ReduceOp::Sum, &[k], &mut |e, k| {
         let a: Vec<Expr> = left.iter().copied().chain([k[0]]).collect();
         let b: Vec<Expr> = batch.iter().copied().chain([k[0], *column]).collect();
-        multiply(e, &a, &b)
+        let (x, y) = (centred(e, &a, zero_point), e.load(1, &b));
+        e.binary(BinaryOp::Mul, x, y)
     });
     finish(e, y)
-}
-
-fn multiply(e: &mut Element, a: &[Expr], b: &[Expr]) -> Expr {
-    let (x, y) = (e.load(0, a), e.load(1, b));
-    e.binary(BinaryOp::Mul, x, y)
 }
 
 /// The constant arguments of a convolution.
@@ -133,8 +174,16 @@ fn arguments(facts: &[Fact]) -> Result<Convolution, OpError> {
 }
 
 fn convolution_type(cx: &mut Infer) -> Types {
-    let (input, weight) = (cx.tensor(0).clone(), cx.tensor(1).clone());
     let dtype = same_types(cx)?;
+    let dims = convolution_dims(cx)?;
+    if let Some(outputs) = dims[1].as_const() {
+        check_bias(cx, outputs)?;
+    }
+    one(dtype, dims)
+}
+
+fn convolution_dims(cx: &mut Infer) -> Result<Vec<Dim>, OpError> {
+    let (input, weight) = (cx.tensor(0).clone(), cx.tensor(1).clone());
     cx.bool(6)?;
     let conv = arguments(cx.args)?;
     if weight.rank() < 3 || input.rank() != weight.rank() {
@@ -158,12 +207,11 @@ fn convolution_type(cx: &mut Infer) -> Types {
         conv.groups
     );
     cx.require_equal(input.dims[1], Dim::Const(channels), &message)?;
-    check_bias(cx, outputs)?;
     let mut dims = vec![input.dims[0], Dim::Const(outputs)];
     for axis in 0..kernel.len() - 2 {
         dims.push(output_size(cx, &conv, input.dims[axis + 2], kernel[axis + 2], axis)?);
     }
-    one(dtype, dims)
+    Ok(dims)
 }
 
 fn check_bias(cx: &mut Infer, outputs: i64) -> Result<(), OpError> {
@@ -204,7 +252,7 @@ fn output_size(cx: &mut Infer, conv: &Convolution, size: Dim, kernel: i64, axis:
     Ok(result)
 }
 
-fn convolution(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
+fn convolution(e: &mut Element, index: &[Expr], zero_point: Option<usize>) -> Expr {
     let conv = arguments(e.args).expect("checked by the infer rule");
     let (input, weight) = (e.tensor(0).clone(), e.tensor(1).clone());
     let output_channels = e.results[0].dims[1].as_const().expect("checked by the infer rule");
@@ -226,12 +274,12 @@ fn convolution(e: &mut Element, _: usize, index: &[Expr]) -> Expr {
         from.extend(place);
         let mut kernel = if conv.transposed { vec![channel, within] } else { vec![index[1], inner[0]] };
         kernel.extend(&inner[1..]);
-        let (x, w) = (e.load(0, &from), e.load(1, &kernel));
+        let (x, w) = (centred(e, &from, zero_point), e.load(1, &kernel));
         let zero = e.calc([x], |[x]| x.like(0.0));
         let x = e.select(inside, x, zero);
         e.binary(BinaryOp::Mul, x, w)
     });
-    if e.is_none(2) {
+    if zero_point.is_some() || e.is_none(2) {
         return finish(e, sum);
     }
     let bias = e.load(2, &[index[1]]);

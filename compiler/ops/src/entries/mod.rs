@@ -14,6 +14,7 @@ mod movement;
 mod order;
 mod pointwise;
 mod pooling;
+mod quantized;
 mod reduce;
 mod regroup;
 mod rules;
@@ -67,6 +68,7 @@ const FAMILIES: &[&[Entry]] = &[
     order::ENTRIES,
     linalg::ENTRIES,
     pooling::ENTRIES,
+    quantized::ENTRIES,
     sampling::RESIZE,
     sampling::GRID,
     sampling::FILTERED,

@@ -28,6 +28,7 @@ impl Specialiser<'_> {
             Abs::None => Ok(self.emit.constant(Literal::None, Type::None)),
             Abs::Device(name) => Ok(self.emit.constant(Literal::Device(name.to_string()), Type::Device)),
             Abs::Tensor(id) => {
+                self.check_not_quantized(*id)?;
                 let value = self.tensor_value(*id)?;
                 self.note_shared(
                     *id,
@@ -285,6 +286,7 @@ impl Specialiser<'_> {
         let ty = rich_type(abs, &self.heap);
         if let Abs::Tensor(id) = abs {
             // Printing takes no lasting hold of the tensor.
+            self.check_not_quantized(*id)?;
             let value = self.tensor_value(*id)?;
             return Ok(self.emit.value(Op::Box, vec![value], Type::TENSOR));
         }

@@ -171,9 +171,9 @@ impl Emit {
         self.graph
     }
 
-    /// A tensor type as it stands in the graph.
+    /// A tensor type as it stands in the graph: a quantized tensor is its integers.
     pub fn tensor_type(ty: &TensorType) -> Type {
-        Type::Tensor(Some(std::sync::Arc::new(ty.clone())))
+        Type::Tensor(Some(std::sync::Arc::new(TensorType { dtype: ty.dtype.stored(), dims: ty.dims.clone() })))
     }
 }
 

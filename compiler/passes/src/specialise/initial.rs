@@ -61,6 +61,9 @@ impl Specialiser<'_> {
     fn restore(&mut self, object: ObjectId, class: kiln_graph::ClassId, state: &Initial) -> Run<HeapId> {
         let data = &self.program.classes[class];
         let (name, fields) = (data.name.clone(), data.fields.len());
+        if data.kind == kiln_graph::ClassKind::Custom {
+            return self.restore_packed(object, class, state);
+        }
         let Some(method) = data.method("__setstate__") else {
             return Err(self.unsupported(&format!("saved objects of class `{name}`")));
         };
@@ -100,14 +103,19 @@ impl Specialiser<'_> {
 
     /// A saved tensor. Tensors that share a storage alias: all are windows on one flat base.
     fn initial_tensor(&mut self, init: &TensorInit) -> Run<TensorId> {
-        if init.quant.is_some() || init.dtype.is_quantized() {
-            return Err(self.unsupported("quantized tensors"));
-        }
         let known = self.storages.get(&init.storage);
         if let Some((_, id)) = known.and_then(|all| all.iter().find(|(other, _)| other == init)) {
             return Ok(*id);
         }
         let shares = self.shared_storages.contains(&init.storage);
+        if init.dtype.is_quantized() {
+            if shares {
+                return Err(self.unsupported("quantized tensors that share memory"));
+            }
+            let id = self.initial_quantized(init)?;
+            self.storages.entry(init.storage).or_default().push((init.clone(), id));
+            return Ok(id);
+        }
         let id = if shares { self.window(init)? } else { self.constant_tensor(init.to_data()) };
         let tensor = &mut self.heap.tensors[id];
         tensor.requires_grad = init.requires_grad;

@@ -190,6 +190,7 @@ impl Specialiser<'_> {
                 let Abs::Tensor(id) = abs else {
                     return Err(self.unsupported("a tensor that is not set on every path"));
                 };
+                self.check_not_quantized(*id)?;
                 let found = self.heap.tensors[*id].ty.dims.clone();
                 // Sizes first: the tensor's type in the next block refers to them.
                 for (dim, own) in dims.iter().zip(found) {

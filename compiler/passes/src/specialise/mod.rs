@@ -20,6 +20,8 @@ mod initial;
 mod masks;
 mod merge;
 mod methods;
+mod packed;
+mod quantized;
 mod rich;
 mod scalars;
 mod tables;

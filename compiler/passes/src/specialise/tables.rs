@@ -19,6 +19,9 @@ impl Specialiser<'_> {
     /// Applies an operator.
     pub(super) fn apply_table(&mut self, op: OpId, args: Vec<Abs>, types: &[Type]) -> Run<Results> {
         let key = table().key(op);
+        if let Some(done) = self.apply_quantized(key, &args, types)? {
+            return Ok(done);
+        }
         if let Some(done) = self.apply_container(key, &args, types)? {
             return Ok(done);
         }
@@ -197,7 +200,7 @@ impl Specialiser<'_> {
         if types.iter().any(|t| t.const_shape().is_none_or(|s| kiln_support::tensor::count(&s) as i64 > FOLD_LIMIT)) {
             return None;
         }
-        if !facts.iter().all(is_known) {
+        if !facts.iter().all(is_known) || facts.iter().any(is_quantized) {
             return None;
         }
         let mut inputs = Inputs::new();
@@ -331,6 +334,11 @@ fn is_known(fact: &Fact) -> bool {
         Fact::Tensor(ty) => ty.const_shape().is_some(),
         _ => true,
     }
+}
+
+/// Views of quantized tensors are the only operators that see them: rules compute on integers.
+fn is_quantized(fact: &Fact) -> bool {
+    matches!(fact, Fact::Tensor(ty) if ty.dtype.is_quantized())
 }
 
 /// A declared result type with `inner` at its tensors.

@@ -26,7 +26,7 @@ impl Specialiser<'_> {
         self.add_tensor(ty, None, Some(data))
     }
 
-    fn add_tensor(&mut self, ty: TensorType, value: Option<Value>, data: Option<TensorData>) -> TensorId {
+    pub(super) fn add_tensor(&mut self, ty: TensorType, value: Option<Value>, data: Option<TensorData>) -> TensorId {
         let strides = self.contiguous_strides(&ty.dims);
         let storage = StorageId(self.heap.storages.len() as u32);
         let tensor = Tensor {
@@ -40,6 +40,7 @@ impl Specialiser<'_> {
             element: None,
             version: 0,
             requires_grad: false,
+            quantization: None,
         };
         let id = self.heap.tensors.push(tensor);
         self.heap.storages.push(Storage { version: 0, base: id, may_alias: Rc::new([]), shared: None, unknown: false });
@@ -121,7 +122,7 @@ impl Specialiser<'_> {
     pub(super) fn view(&mut self, base: TensorId, op: OpId, args: &[Abs], ty: TensorType, strides: Vec<Dim>) -> TensorId {
         let storage = self.heap.tensors[base].storage;
         let version = self.heap.storages[storage].version;
-        let Tensor { requires_grad, is_layout_known, .. } = self.heap.tensors[base];
+        let Tensor { requires_grad, is_layout_known, quantization, .. } = self.heap.tensors[base].clone();
         // The window's arguments must not change under it: lists are copied.
         let args: Rc<[Abs]> = args.iter().map(|a| self.frozen(a)).collect();
         let view = Some(View { base, op, args });
@@ -137,6 +138,7 @@ impl Specialiser<'_> {
             element: None,
             version,
             requires_grad,
+            quantization,
         })
     }
 

@@ -192,6 +192,30 @@ pub struct Tensor {
     pub version: u32,
     /// Whether it is a parameter (`requires_grad`).
     pub requires_grad: bool,
+    /// For a tensor of a quantized type: which numbers its integers stand for. Residual values and known contents are the
+    /// integers.
+    pub quantization: Option<Quantization>,
+}
+
+/// Which numbers the integers of a quantized tensor stand for: `(q - zero_point) * scale`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Quantization {
+    /// One scale (float) and zero point (int) for all.
+    PerTensor {
+        /// The scale.
+        scale: Num,
+        /// The zero point.
+        zero_point: Num,
+    },
+    /// One of each for each index of an axis.
+    PerChannel {
+        /// The axis.
+        axis: usize,
+        /// Scales (binary64).
+        scales: TensorId,
+        /// Zero points (int64).
+        zero_points: TensorId,
+    },
 }
 
 /// How a tensor looks at another one.

@@ -1,0 +1,274 @@
+"""Quantized tensors: making them, the numbers they stand for, and operators on them element by element.
+
+The arithmetic is that of PyTorch's kernels for x86 (FBGEMM and the vectorised kernels of ATen), in binary32:
+a number x becomes `round(x * (1 / scale)) + zero_point`, ties to even, clamped to the type.
+"""
+
+
+def lowest(dtype: int) -> int:
+    """The least integer of a quantized type."""
+    if dtype == torch.quint8:
+        return 0
+    return -128 if dtype == torch.qint8 else -2147483648
+
+
+def highest(dtype: int) -> int:
+    """The largest integer of a quantized type."""
+    if dtype == torch.quint8:
+        return 255
+    return 127 if dtype == torch.qint8 else 2147483647
+
+
+def stored(dtype: int) -> int:
+    """The type of the integers."""
+    if dtype == torch.quint8:
+        return torch.uint8
+    return torch.int8 if dtype == torch.qint8 else torch.int32
+
+
+def inverse(scale: float) -> float:
+    """1 / scale in binary32."""
+    return torch.ops.kiln.single(1.0 / torch.ops.kiln.single(scale))
+
+
+def rounded(x: Tensor, zero_point: int, low: int, high: int, dtype: int) -> Tensor:
+    """Scaled numbers as integers between bounds."""
+    return torch.clamp(torch.round(x) + zero_point, low, high).to(stored(dtype))
+
+
+def quantized(x: Tensor, scale: float, zero_point: int, dtype: int) -> Tensor:
+    """Numbers as a quantized tensor."""
+    ints = rounded(x * inverse(scale), zero_point, lowest(dtype), highest(dtype), dtype)
+    return torch._make_per_tensor_quantized_tensor(ints, scale, zero_point)
+
+
+def check_float(x: Tensor) -> None:
+    """Quantized tensors are made from binary32."""
+    if x.dtype != torch.float:
+        raise RuntimeError("Quantize only works on Float Tensor, got another element type")
+
+
+@op("aten::quantize_per_tensor")
+def quantize_per_tensor(self: Tensor, scale: float, zero_point: int, dtype: int) -> Tensor:
+    """round(x / scale) + zero_point"""
+    check_float(self)
+    return quantized(self, scale, zero_point, dtype)
+
+
+@op("aten::quantize_per_tensor.tensor_qparams")
+def quantize_per_tensor_by_tensors(self: Tensor, scale: Tensor, zero_point: Tensor, dtype: int) -> Tensor:
+    """round(x / scale) + zero_point"""
+    check_float(self)
+    return quantized(self, float(scale), int(zero_point), dtype)
+
+
+def along(values: Tensor, rank: int, axis: int) -> Tensor:
+    """One value for each index of an axis, to be broadcast over the others."""
+    return values.reshape([1] * axis + [values.size(0)] + [1] * (rank - axis - 1))
+
+
+@op("aten::quantize_per_channel")
+def quantize_per_channel(self: Tensor, scales: Tensor, zero_points: Tensor, axis: int, dtype: int) -> Tensor:
+    """round(x / scale) + zero_point, with one of each for each index of an axis"""
+    check_float(self)
+    inverses = along(1.0 / scales.to(torch.float), self.dim(), axis)
+    zeros = along(zero_points, self.dim(), axis).to(torch.float)
+    ints = torch.clamp(torch.round(self * inverses) + zeros, lowest(dtype), highest(dtype)).to(stored(dtype))
+    return torch._make_per_channel_quantized_tensor(ints, scales.to(torch.double), zero_points.to(torch.long), axis)
+
+
+@op("aten::dequantize.self", "aten::dequantize.tensor")
+def dequantize(self: Tensor) -> Tensor:
+    """(q - zero_point) * scale; a tensor of floats is taken as it is"""
+    if not self.is_quantized:
+        return self.to(torch.float)
+    if torch.ops.kiln.is_per_channel(self):
+        axis = torch.q_per_channel_axis(self)
+        zeros = along(torch.q_per_channel_zero_points(self), self.dim(), axis).to(torch.float)
+        scales = along(torch.q_per_channel_scales(self), self.dim(), axis).to(torch.float)
+        return (torch.int_repr(self).to(torch.float) - zeros) * scales
+    return (torch.int_repr(self).to(torch.float) - torch.q_zero_point(self)) * torch.ops.kiln.single(torch.q_scale(self))
+
+
+@op("aten::dequantize.list", "aten::dequantize.tensors")
+def dequantize_list(tensors: List[Tensor]) -> List[Tensor]:
+    """Every tensor by itself"""
+    return [torch.dequantize(t) for t in tensors]
+
+
+def fused(q: Tensor) -> Tensor:
+    """The numbers as the vectorised kernels compute them: scale * q - zero_point * scale, rounded once."""
+    scale = torch.ops.kiln.single(torch.q_scale(q))
+    return torch.ops.kiln.mul_add(torch.int_repr(q).to(torch.float), scale, torch.ops.kiln.single(-torch.q_zero_point(q) * scale))
+
+
+@op("quantized::add")
+def add(qa: Tensor, qb: Tensor, scale: float, zero_point: int) -> Tensor:
+    """Sum of the numbers"""
+    return quantized(fused(qa) + fused(qb), scale, zero_point, qa.dtype)
+
+
+@op("quantized::add_relu")
+def add_relu(qa: Tensor, qb: Tensor, scale: float, zero_point: int) -> Tensor:
+    """Sum of the numbers, at least 0"""
+    return quantized(torch.relu(fused(qa) + fused(qb)), scale, zero_point, qa.dtype)
+
+
+def multiplied(qa: Tensor, qb: Tensor, scale: float, zero_point: int, low: int) -> Tensor:
+    """Products of the integers, scaled once."""
+    s = torch.ops.kiln.single
+    factor = s(s(s(torch.q_scale(qa)) * s(torch.q_scale(qb))) * inverse(scale))
+    a = torch.int_repr(qa).to(torch.float) - torch.q_zero_point(qa)
+    b = torch.int_repr(qb).to(torch.float) - torch.q_zero_point(qb)
+    ints = rounded(a * b * factor, zero_point, low, highest(qa.dtype), qa.dtype)
+    return torch._make_per_tensor_quantized_tensor(ints, scale, zero_point)
+
+
+@op("quantized::mul")
+def mul(qa: Tensor, qb: Tensor, scale: float, zero_point: int) -> Tensor:
+    """Product of the numbers"""
+    return multiplied(qa, qb, scale, zero_point, lowest(qa.dtype))
+
+
+@op("quantized::mul_relu")
+def mul_relu(qa: Tensor, qb: Tensor, scale: float, zero_point: int) -> Tensor:
+    """Product of the numbers, at least 0"""
+    return multiplied(qa, qb, scale, zero_point, zero_point)
+
+
+def requantized(q: Tensor, scale: float, zero_point: int) -> Tensor:
+    """The integers for another scale and zero point."""
+    if torch.q_scale(q) == scale and torch.q_zero_point(q) == zero_point:
+        return torch.int_repr(q)
+    return rounded(torch.dequantize(q) * inverse(scale), zero_point, lowest(q.dtype), highest(q.dtype), q.dtype)
+
+
+@op("quantized::cat")
+def cat(qx: List[Tensor], dim: int, scale: Optional[float], zero_point: Optional[int]) -> Tensor:
+    """Concatenation, by default with the scale of the first tensor"""
+    to_scale = torch.q_scale(qx[0]) if scale is None else scale
+    to_zero = torch.q_zero_point(qx[0]) if zero_point is None else zero_point
+    return torch._make_per_tensor_quantized_tensor(torch.cat([requantized(q, to_scale, to_zero) for q in qx], dim), to_scale, to_zero)
+
+
+@op("quantized::cat_relu")
+def cat_relu(qx: List[Tensor], dim: int, scale: Optional[float], zero_point: Optional[int]) -> Tensor:
+    """Concatenation, at least 0"""
+    return torch.relu(torch.ops.quantized.cat(qx, dim, scale, zero_point))
+
+
+def with_ints(q: Tensor, ints: Tensor) -> Tensor:
+    """Other integers, standing for numbers in the same way."""
+    return torch._make_per_tensor_quantized_tensor(ints, torch.q_scale(q), torch.q_zero_point(q))
+
+
+@op("kiln::quantized_relu")
+def relu(self: Tensor) -> Tensor:
+    """No integer below the zero point"""
+    zero = torch.q_zero_point(self)
+    return with_ints(self, torch.clamp(torch.int_repr(self), zero, highest(self.dtype)))
+
+
+def nearest(q: Tensor, x: number) -> int:
+    """The integer that stands for a number."""
+    value = round(torch.ops.kiln.single(torch.ops.kiln.single(float(x)) * inverse(torch.q_scale(q)))) + torch.q_zero_point(q)
+    return max(lowest(q.dtype), min(highest(q.dtype), int(value)))
+
+
+@op("kiln::quantized_clamp")
+def clamp(self: Tensor, min: Optional[number] = None, max: Optional[number] = None) -> Tensor:
+    """Integers between those that stand for the bounds"""
+    low = lowest(self.dtype) if min is None else nearest(self, min)
+    high = highest(self.dtype) if max is None else nearest(self, max)
+    return with_ints(self, torch.clamp(torch.int_repr(self), low, high))
+
+
+@op("quantized::relu6")
+def relu6(qx: Tensor, inplace: bool = False) -> Tensor:
+    """Numbers between 0 and 6"""
+    return torch.clamp(qx, 0, 6)
+
+
+@op("quantized::hardswish")
+def hardswish(input: Tensor, output_scale: float, output_zero_point: int) -> Tensor:
+    """x * clamp(x + 3, 0, 6) / 6"""
+    x = fused(input)
+    return quantized(x * torch.clamp(x + 3.0, 0.0, 6.0) / 6.0, output_scale, output_zero_point, input.dtype)
+
+
+@op("quantized::sigmoid")
+def sigmoid(qx: Tensor, output_scale: float, output_zero_point: int) -> Tensor:
+    """1 / (1 + e^-x)"""
+    return quantized(torch.sigmoid(torch.dequantize(qx)), output_scale, output_zero_point, qx.dtype)
+
+
+def unit_zero(dtype: int) -> int:
+    """The zero point of results between 0 and 1, whose scale is 1/256."""
+    return -128 if dtype == torch.qint8 else 0
+
+
+@op("kiln::quantized_sigmoid")
+def quantized_sigmoid(self: Tensor) -> Tensor:
+    """1 / (1 + e^-x), with scale 1/256"""
+    return torch.ops.quantized.sigmoid(self, 1.0 / 256.0, unit_zero(self.dtype))
+
+
+@op("kiln::quantized_tanh")
+def quantized_tanh(self: Tensor) -> Tensor:
+    """Hyperbolic tangent, with scale 2/256"""
+    return quantized(torch.tanh(torch.dequantize(self)), 2.0 / 256.0, 128 if self.dtype == torch.quint8 else 0, self.dtype)
+
+
+@op("kiln::quantized_hardsigmoid")
+def quantized_hardsigmoid(self: Tensor) -> Tensor:
+    """clamp(x + 3, 0, 6) / 6, with scale 1/256"""
+    x = fused(self)
+    return quantized(torch.clamp(x + 3.0, 0.0, 6.0) / 6.0, 1.0 / 256.0, unit_zero(self.dtype), self.dtype)
+
+
+@op("quantized::leaky_relu")
+def leaky_relu(qx: Tensor, negative_slope: number, inplace: bool, output_scale: float, output_zero_point: int) -> Tensor:
+    """x where it is positive, else negative_slope * x"""
+    return quantized(torch.leaky_relu(fused(qx), negative_slope), output_scale, output_zero_point, qx.dtype)
+
+
+@op("kiln::quantized_leaky_relu")
+def quantized_leaky_relu(self: Tensor, negative_slope: number) -> Tensor:
+    """x where it is positive, else negative_slope * x"""
+    return torch.ops.quantized.leaky_relu(self, negative_slope, False, torch.q_scale(self), torch.q_zero_point(self))
+
+
+@op("quantized::elu")
+def elu(self: Tensor, output_scale: float, output_zero_point: int, alpha: number = 1, scale: number = 1, input_scale: number = 1) -> Tensor:
+    """elu of the numbers"""
+    return quantized(torch.elu(torch.dequantize(self), alpha, scale, input_scale), output_scale, output_zero_point, self.dtype)
+
+
+@op("quantized::softmax")
+def softmax(qx: Tensor, dim: int, output_scale: float, output_zero_point: int) -> Tensor:
+    """softmax of the numbers"""
+    return quantized(torch.softmax(torch.dequantize(qx), dim), output_scale, output_zero_point, qx.dtype)
+
+
+@op("kiln::quantized_mean")
+def mean(self: Tensor, dim: Optional[List[int]], keepdim: bool, dtype: Optional[int]) -> Tensor:
+    """Mean of the numbers, with the same scale"""
+    x = torch.dequantize(self).mean(dim, keepdim)
+    return quantized(x, torch.q_scale(self), torch.q_zero_point(self), self.dtype)
+
+
+@op("aten::fake_quantize_per_tensor_affine")
+def fake_quantize(self: Tensor, scale: float, zero_point: int, quant_min: int, quant_max: int) -> Tensor:
+    """The numbers that quantized ones would stand for"""
+    s = torch.ops.kiln.single(scale)
+    ints = torch.clamp(torch.round(self * inverse(scale)) + zero_point, quant_min, quant_max)
+    return (ints - zero_point) * s
+
+
+@op("aten::fake_quantize_per_channel_affine")
+def fake_quantize_per_channel(self: Tensor, scale: Tensor, zero_point: Tensor, axis: int, quant_min: int, quant_max: int) -> Tensor:
+    """The numbers that quantized ones would stand for, with one scale and zero point for each index of an axis"""
+    scales = along(scale.to(torch.float), self.dim(), axis)
+    zeros = along(zero_point, self.dim(), axis).to(torch.float)
+    ints = torch.clamp(torch.round(self * (1.0 / scales) + zeros), quant_min, quant_max)
+    return (ints - zeros) * scales
