@@ -14,6 +14,7 @@ use kiln_kernels::kernels::epilogue::Epilogue;
 use kiln_kernels::kernels::gather::GatherDesc;
 use kiln_kernels::kernels::gemm::GemmDesc;
 use kiln_kernels::kernels::norm;
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::ragged::RaggedDesc;
 use kiln_kernels::kernels::rows::{Dim, Operand, RowsDesc};
 use kiln_kernels::kernels::transpose::TransposeDesc;
@@ -72,7 +73,7 @@ fn report(what: &str, r: &Ready, flops: f64, peak: f64, s: f64) {
 }
 
 fn gemm(target: &TargetDesc, peak: f64, m: usize, n: usize, k: usize) {
-    let d = GemmDesc { m: Some(m), n, k, lda: k, ldc: n, epilogue: Epilogue::none() };
+    let d = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k, ldc: n, epilogue: Epilogue::none() };
     let mut rng = Rng(1);
     let (a, b) = (rng.floats(m * k), rng.floats(k * n));
     let mut c = vec![0f32; m * n];
@@ -108,7 +109,17 @@ fn image(r: &Ready, w: &Window, in_c: usize, out_c: usize, weights: &[f32]) -> f
 fn conv(target: &TargetDesc, peak: f64, size: usize, in_c: usize, out_c: usize, k: usize, stride: usize) {
     let window = Window::new([size; 2], [k; 2], [stride; 2], [k / 2; 2], [1; 2]);
     let epilogue = Epilogue::none();
-    let d = ConvDesc { batch: Some(1), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups: 1, epilogue };
+    let d = ConvDesc {
+        numbers: Numbers::F32,
+        batch: Some(1),
+        window,
+        in_c,
+        in_pitch: in_c,
+        out_c,
+        out_pitch: out_c,
+        groups: 1,
+        epilogue,
+    };
     let packed = d.pack(target, &Rng(3).floats(out_c * in_c * k * k)).expect("weights");
     let r = ready(&KernelDesc::Conv(d), target);
     let s = image(&r, &window, in_c, out_c, &packed);
@@ -122,6 +133,7 @@ fn other_conv(target: &TargetDesc, peak: f64, size: usize, channels: usize, dila
     let epilogue = Epilogue::none();
     let pitch = channels;
     let conv = ConvDesc {
+        numbers: Numbers::F32,
         batch: Some(1),
         window,
         in_c: channels,
@@ -180,7 +192,16 @@ fn moves(target: &TargetDesc) {
 fn window(target: &TargetDesc, peak: f64, op: WindowOp, size: usize, channels: usize, k: usize, stride: usize) {
     let window = Window::new([size; 2], [k; 2], [stride; 2], [k / 2; 2], [1; 2]);
     let epilogue = Epilogue::none();
-    let d = WindowDesc { op, batch: Some(1), window, channels, in_pitch: channels, out_pitch: channels, epilogue };
+    let d = WindowDesc {
+        numbers: Numbers::F32,
+        op,
+        batch: Some(1),
+        window,
+        channels,
+        in_pitch: channels,
+        out_pitch: channels,
+        epilogue,
+    };
     let weights = Rng(3).floats(channels * k * k);
     let r = ready(&KernelDesc::Window(d), target);
     let s = image(&r, &window, channels, channels, &weights);

@@ -210,6 +210,52 @@ pub enum ReduceOp {
     Min,
 }
 
+/// The type of elements in memory. In registers every lane is an f32 or a 32-bit integer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Element {
+    /// binary32.
+    #[default]
+    F32,
+    /// Unsigned bytes.
+    U8,
+    /// Signed bytes.
+    I8,
+}
+
+impl Element {
+    /// Bytes of one.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Element::F32 => 4,
+            Element::U8 | Element::I8 => 1,
+        }
+    }
+}
+
+/// How [`VectorIsa::dot`] wants its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DotInfo {
+    /// Registers that a vector of weights takes, and as many for the bytes they are multiplied by.
+    pub parts: usize,
+    /// Temporaries: 0 or 1.
+    pub temps: usize,
+    /// What is taken from every byte of A, so that an unsigned byte becomes a signed one: 0 or 128.
+    pub offset: i32,
+    /// The order of weights in memory.
+    pub layout: DotLayout,
+    /// Relative cost: products of one vector by one group, in fused multiply-adds.
+    pub cost: usize,
+}
+
+/// The order of the four weights of each lane of a vector in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DotLayout {
+    /// The four of lane 0, the four of lane 1, ...
+    Lanes,
+    /// Two of each lane (by number) in the first half of the vector, the other two in the second.
+    Halves([usize; 4]),
+}
+
 /// What a kernel must know of an ISA to lay out registers and loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IsaInfo {
@@ -227,6 +273,8 @@ pub struct IsaInfo {
     pub wide_disp: bool,
     /// `Max`/`Min` give NaN if either operand is NaN.
     pub nan_minmax: bool,
+    /// Products of bytes.
+    pub dot: DotInfo,
 }
 
 impl IsaInfo {
@@ -350,6 +398,14 @@ pub trait VectorIsa {
     fn store_tail(&mut self, m: Mem, s: V, tail: &Tail);
     /// Lanes beyond the tail are replaced by those of `fill`: `d = lane < count ? d : fill`.
     fn fill_tail(&mut self, d: V, fill: V, tail: &Tail);
+    /// Loads `lanes` bytes, each widened to a 32-bit integer lane.
+    fn load_bytes(&mut self, d: V, m: Mem, signed: bool);
+    /// Stores the low byte of each 32-bit lane; every lane must be in the range of the byte. `s` is clobbered.
+    fn store_bytes(&mut self, m: Mem, s: V, signed: bool);
+    /// As [`Self::load_bytes`] for the lanes of a tail of constant length; the others become zero.
+    fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail);
+    /// As [`Self::store_bytes`] for the lanes of a tail of constant length.
+    fn store_bytes_tail(&mut self, m: Mem, s: V, signed: bool, tail: &Tail);
     /// Asks for the cache line of `m` (into all levels); may be nothing.
     fn prefetch(&mut self, m: Mem);
 
@@ -386,6 +442,14 @@ pub trait VectorIsa {
     fn load_scalars(&mut self, d: V, m: Mem, n: usize);
     /// `acc += b * s[lane]`, where `s` was loaded by [`Self::load_scalars`] with `n > lane`.
     fn fma_scalar(&mut self, acc: V, b: V, s: V, lane: usize);
+    /// Loads a vector of weights: four signed bytes for each lane, in the order of [`DotInfo::layout`], into `parts` registers.
+    fn load_dot_weights(&mut self, d: &[V], m: Mem);
+    /// The next `n` groups (`1 <= n <= k_step`) of four bytes of a row of A, for [`Self::dot`], into `parts` registers. Reads exactly
+    /// `4 n` bytes.
+    fn load_dot_groups(&mut self, d: &[V], m: Mem, n: usize);
+    /// For each lane, `acc += sum over the four bytes of (a - offset) * w`, in 32-bit integers and exactly, where `b` was loaded by
+    /// [`Self::load_dot_weights`] and `s` by [`Self::load_dot_groups`] with `n > lane`. `tmp` is clobbered where `temps` says so.
+    fn dot(&mut self, acc: V, b: &[V], s: &[V], lane: usize, tmp: V);
     /// Reads a block of `lanes` rows by 4 columns, rows `stride` bytes apart from `base` on, transposed: `d[c]` holds column `c`.
     /// `base` is clobbered; `tmp` are distinct from `d`.
     fn load_transposed4(&mut self, d: [V; 4], base: Gpr, stride: Src, tmp: [V; 4]);

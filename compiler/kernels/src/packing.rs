@@ -3,6 +3,7 @@
 //! A packed B is a sequence of panels in column order. A panel of `nv` vectors is `K` rows of `nv * lanes` f32, columns that do
 //! not exist being zero. It wants 64-byte alignment; nothing depends on it but speed.
 
+use crate::isa::{DotLayout, IsaInfo};
 use crate::select::TilePlan;
 
 /// Where the elements of B lie in the source: element `(k, n)` at `k * row + n * col`.
@@ -38,6 +39,40 @@ pub fn pack_by(plan: &TilePlan, k: usize, at: impl Fn(usize, usize) -> f32) -> V
             for kk in 0..k {
                 packed.extend((0..cols).map(|j| at(kk, first + j)));
                 packed.extend(std::iter::repeat_n(0.0, width - cols));
+            }
+            first += cols;
+        }
+    }
+    packed
+}
+
+/// Packs bytes `B[k, n] = at(k, n)`, `4 k` of them (0 where there is none) for each column: rows of four bytes for each lane, after a row of what sums begin with,
+/// which makes up for what is taken from bytes of A ([`crate::isa::DotInfo::offset`]) in place of `zero_point`.
+pub fn pack_bytes(plan: &TilePlan, info: &IsaInfo, k: usize, zero_point: u8, at: impl Fn(usize, usize) -> i8) -> Vec<u8> {
+    let missing = info.dot.offset - i32::from(zero_point);
+    let mut packed = Vec::with_capacity(4 * plan.packed_cols() * (k + 1));
+    let mut first = 0;
+    for group in &plan.groups {
+        let width = group.nv * plan.lanes;
+        for panel in 0..group.panels {
+            let cols = width.min(group.cols - panel * width);
+            let of = |kk: usize, j: usize| if j < cols { at(kk, first + j) } else { 0 };
+            for j in 0..width {
+                let sum: i32 = (0..4 * k).map(|kk| i32::from(of(kk, j))).sum();
+                packed.extend((missing * sum).to_le_bytes());
+            }
+            for row in 0..k {
+                for vector in 0..group.nv {
+                    let lane = |byte: usize, lane: usize| of(4 * row + byte, vector * plan.lanes + lane) as u8;
+                    match info.dot.layout {
+                        DotLayout::Lanes => packed.extend((0..plan.lanes).flat_map(|l| (0..4).map(move |b| lane(b, l)))),
+                        DotLayout::Halves(order) => {
+                            for half in order.chunks(2) {
+                                packed.extend((0..plan.lanes).flat_map(|l| half.iter().map(move |&b| lane(b, l))));
+                            }
+                        }
+                    }
+                }
             }
             first += cols;
         }

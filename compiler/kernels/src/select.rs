@@ -7,6 +7,7 @@
 //! order of the candidates matters.
 
 use crate::isa::IsaInfo;
+use crate::kernels::numbers::Numbers;
 
 /// A register tile: `mr` rows by `nv` vectors, with `kacc` sets of accumulators to hide latency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,22 +59,24 @@ const FMA_LATENCY: f64 = 4.0;
 /// Row count that stands for an unknown M.
 const TYPICAL_M: usize = 1000;
 
-/// Registers for one row of a panel: a single row of C needs each vector once, which x86 may fetch straight into one register.
+/// Vectors of one row of a panel that are in registers together: a single row of C needs each vector once, which x86 may fetch straight into
+/// one register.
 pub fn panel_registers(info: &IsaInfo, mr: usize, nv: usize) -> usize {
     if mr == 1 && info.k_step == 1 { 1 } else { nv }
 }
 
 /// Whether an `mr` x `nv` x `kacc` tile leaves registers for its operands.
-fn fits(info: &IsaInfo, mr: usize, nv: usize, kacc: usize) -> bool {
+fn fits(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize, kacc: usize) -> bool {
+    let registers = numbers.registers(info);
     let b = panel_registers(info, mr, nv);
     let scalars = if info.k_step > 1 { mr } else { 1 };
-    mr * nv * kacc + b + scalars <= info.vregs
+    mr * nv * kacc + (b + scalars) * registers.parts + registers.temps <= info.vregs
 }
 
 /// The tile of `mr` rows by `nv` vectors, with as many accumulator sets as hide the FMA latency.
-pub fn tile(info: &IsaInfo, mr: usize, nv: usize) -> Tile {
+pub fn tile(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize) -> Tile {
     let mut kacc = 1;
-    while mr * nv * kacc < 8 && kacc < 4 && fits(info, mr, nv, kacc * 2) {
+    while mr * nv * kacc < 8 && kacc < 4 && fits(info, numbers, mr, nv, kacc * 2) {
         kacc *= 2;
     }
     Tile { mr, nv, kacc }
@@ -85,10 +88,10 @@ const L2_RATE: f64 = 16.0;
 const PANEL_IN_L1: usize = 24 << 10;
 
 /// Modelled cycles of one tile over all of K.
-fn tile_cost(info: &IsaInfo, mr: usize, nv: usize, k: usize) -> f64 {
-    let kacc = tile(info, mr, nv).kacc;
-    let (fmas, k_step) = ((mr * nv) as f64, info.k_step as f64);
-    let loads = nv as f64 + mr as f64 / k_step;
+fn tile_cost(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize, k: usize) -> f64 {
+    let kacc = tile(info, numbers, mr, nv).kacc;
+    let (fmas, k_step) = ((mr * nv * numbers.cost(info)) as f64, info.k_step as f64);
+    let loads = (nv as f64 + mr as f64 / k_step) * numbers.registers(info).parts as f64;
     let row_bytes = nv * info.lanes * 4;
     let fetch = if row_bytes * k > PANEL_IN_L1 { row_bytes as f64 / L2_RATE } else { 0.0 };
     let step = (fmas / 2.0).max(fetch).max(loads / 2.0).max(FMA_LATENCY / kacc as f64).max((fmas + loads) / 5.0);
@@ -117,24 +120,32 @@ pub fn row_tiles(m: usize, mr: usize) -> Vec<usize> {
 }
 
 /// Modelled cycles of all row tiles against one panel.
-fn sweep_cost(info: &IsaInfo, m: usize, mr: usize, nv: usize, k: usize) -> f64 {
+fn sweep_cost(info: &IsaInfo, numbers: Numbers, m: usize, mr: usize, nv: usize, k: usize) -> f64 {
     let whole = (m / mr).saturating_sub(2);
     let rest = row_tiles(m - whole * mr, mr);
-    whole as f64 * tile_cost(info, mr, nv, k) + rest.iter().map(|&r| tile_cost(info, r, nv, k)).sum::<f64>()
+    whole as f64 * tile_cost(info, numbers, mr, nv, k) + rest.iter().map(|&r| tile_cost(info, numbers, r, nv, k)).sum::<f64>()
 }
 
 /// The best row tile for panels of `nv` vectors, and the cost of one panel.
-fn best_rows(info: &IsaInfo, m: usize, nv: usize, k: usize, max_rows: usize) -> Option<(usize, f64)> {
-    let candidates = (1..=max_rows.min(m.max(1))).filter(|&mr| fits(info, mr, nv, 1));
-    candidates.map(|mr| (mr, sweep_cost(info, m, mr, nv, k))).min_by(|a, b| a.1.total_cmp(&b.1))
+fn best_rows(info: &IsaInfo, numbers: Numbers, m: usize, nv: usize, k: usize, max_rows: usize) -> Option<(usize, f64)> {
+    let candidates = (1..=max_rows.min(m.max(1))).filter(|&mr| fits(info, numbers, mr, nv, 1));
+    candidates.map(|mr| (mr, sweep_cost(info, numbers, m, mr, nv, k))).min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-fn plan_with(info: &IsaInfo, m: usize, n: usize, k: usize, nv: usize, max_rows: usize) -> Option<(TilePlan, f64)> {
+fn plan_with(
+    info: &IsaInfo,
+    numbers: Numbers,
+    m: usize,
+    n: usize,
+    k: usize,
+    nv: usize,
+    max_rows: usize,
+) -> Option<(TilePlan, f64)> {
     let width = nv * info.lanes;
     let mut groups = Vec::new();
     let mut cost = 0.0;
     if n >= width {
-        let (mr, c) = best_rows(info, m, nv, k, max_rows)?;
+        let (mr, c) = best_rows(info, numbers, m, nv, k, max_rows)?;
         let panels = n / width;
         groups.push(PanelGroup { panels, nv, cols: panels * width, mr });
         cost += c * panels as f64;
@@ -142,7 +153,7 @@ fn plan_with(info: &IsaInfo, m: usize, n: usize, k: usize, nv: usize, max_rows: 
     let rest = n % width;
     if rest > 0 {
         let nv = rest.div_ceil(info.lanes);
-        let (mr, c) = best_rows(info, m, nv, k, max_rows)?;
+        let (mr, c) = best_rows(info, numbers, m, nv, k, max_rows)?;
         groups.push(PanelGroup { panels: 1, nv, cols: rest, mr });
         cost += c;
     }
@@ -159,11 +170,11 @@ pub fn rows_without_conflict(stride: usize, max_rows: usize) -> usize {
     }
 }
 
-/// Chooses panels and row tiles for `C[m, n]` with a sum over `k`. `m` is `None` if known only at run time; `max_rows` is the
+/// Chooses panels and row tiles for `C[m, n]` with sums of `k` steps of these numbers. `m` is `None` if known only at run time; `max_rows` is the
 /// largest row tile that the addressing of A allows.
-pub fn plan_tiles(info: &IsaInfo, m: Option<usize>, n: usize, k: usize, max_rows: usize) -> TilePlan {
+pub fn plan_tiles(info: &IsaInfo, numbers: Numbers, m: Option<usize>, n: usize, k: usize, max_rows: usize) -> TilePlan {
     let m = m.unwrap_or(TYPICAL_M);
-    let plans = (1..=8).filter_map(|nv| plan_with(info, m, n, k, nv, max_rows));
+    let plans = (1..=8).filter_map(|nv| plan_with(info, numbers, m, n, k, nv, max_rows));
     let best = plans.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(plan, _)| plan);
     best.unwrap_or(TilePlan { lanes: info.lanes, groups: Vec::new() })
 }

@@ -2,6 +2,7 @@
 mod common;
 
 use common::{Call, Guarded, Rng, assert_close, ready, runnable};
+use kiln_kernels::isa::Element;
 use kiln_kernels::isa::ReduceOp;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::columns::{BatchedInput, ColumnsDesc};
@@ -50,7 +51,7 @@ fn weighted_sum_and_max_with_nan() {
     let y = e.binary(Binary::Mul, x, w);
     e.root(y);
     let dense = BatchedInput { rows: InputDesc::full(21), batch_stride: 0 };
-    let per_row = BatchedInput { rows: InputDesc { row_stride: 1, splat: true }, batch_stride: 0 };
+    let per_row = BatchedInput { rows: InputDesc { row_stride: 1, splat: true, element: Element::F32 }, batch_stride: 0 };
     for target in &runnable() {
         let d = ColumnsDesc {
             rows: Some(9),

@@ -2,9 +2,11 @@
 mod common;
 
 use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
+use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::ragged::RaggedDesc;
 use kiln_kernels::kernels::winograd::{WinogradDesc, choose};
 use kiln_kernels::target::TargetDesc;
@@ -12,7 +14,17 @@ use kiln_kernels::vexpr::{Binary, Unary, VExpr};
 
 fn desc(image: [usize; 2], kernel: [usize; 2], stride: [usize; 2], padding: [usize; 2], dilation: [usize; 2]) -> ConvDesc {
     let window = Window::new(image, kernel, stride, padding, dilation);
-    ConvDesc { batch: Some(1), window, in_c: 3, in_pitch: 3, out_c: 8, out_pitch: 8, groups: 1, epilogue: Epilogue::none() }
+    ConvDesc {
+        numbers: Numbers::F32,
+        batch: Some(1),
+        window,
+        in_c: 3,
+        in_pitch: 3,
+        out_c: 8,
+        out_pitch: 8,
+        groups: 1,
+        epilogue: Epilogue::none(),
+    }
 }
 
 fn channels(mut d: ConvDesc, in_c: usize, out_c: usize, groups: usize, extra: usize) -> ConvDesc {
@@ -170,7 +182,7 @@ fn epilogue_sees_channels_and_pixels() {
     for target in &runnable() {
         let mut d = channels(desc([9, 10], [3, 3], [1, 1], [1, 1], [1, 1]), 6, 20, 2, 0);
         d.batch = Some(2);
-        d.epilogue = Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)] };
+        d.epilogue = Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)], out: Element::F32 };
         let (bias, residual) = (Guarded::from(&Rng(1).floats(20)), Guarded::from(&Rng(2).floats(180 * 21)));
         let (got, raw) = run(target, &d, By::Definition, 2, 1, &[bias.slice(), residual.slice()]);
         let add = |i: usize| bias.slice()[i % 20] + residual.slice()[i / 20 * 21 + i % 20];
@@ -269,7 +281,8 @@ fn winograd_epilogue_sees_channels_and_pixels() {
         for tile in [2, 4] {
             let mut d = channels(desc([9, 10], [3, 3], [1, 1], [1, 1], [1, 1]), 6, 20, 1, 0);
             d.batch = Some(2);
-            d.epilogue = Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)] };
+            d.epilogue =
+                Epilogue { expr: e.clone(), inputs: vec![InputDesc::PER_CHANNEL, InputDesc::full(21)], out: Element::F32 };
             let (bias, residual) = (Guarded::from(&Rng(1).floats(20)), Guarded::from(&Rng(2).floats(180 * 21)));
             let (got, raw) = run(target, &d, By::Winograd(tile), 2, 1, &[bias.slice(), residual.slice()]);
             let add = |i: usize| bias.slice()[i % 20] + residual.slice()[i / 20 * 21 + i % 20];

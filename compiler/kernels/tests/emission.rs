@@ -2,11 +2,13 @@
 //! decodes, uses only what its ISA has and preserves what its calling convention asks for; equal descriptors give equal bytes.
 
 use iced_x86::{CodeSize, Decoder, DecoderOptions, Instruction, Mnemonic, Register};
+use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::gemm::GemmDesc;
 use kiln_kernels::kernels::matmul::{MatmulDesc, MatmulDims, RowLen};
 use kiln_kernels::kernels::norm;
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::rows::{Dim, Operand, RowsDesc};
 use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
 use kiln_kernels::kernels::{KernelDesc, emit};
@@ -85,7 +87,7 @@ fn epilogue() -> impl Strategy<Value = Epilogue> {
         }
         let y = expr.unary(op, x);
         expr.root(y);
-        Epilogue { expr, inputs: vec![InputDesc { row_stride, splat }; inputs] }
+        Epilogue { expr, inputs: vec![InputDesc { row_stride, splat, element: Element::F32 }; inputs], out: Element::F32 }
     })
 }
 
@@ -97,18 +99,37 @@ fn window() -> impl Strategy<Value = Window> {
 
 fn any_desc() -> impl Strategy<Value = KernelDesc> {
     let gemm = (prop::option::of(size()), size(), size(), size(), size(), epilogue()).prop_map(|(m, n, k, a, c, epilogue)| {
-        GemmDesc { m, n, k, lda: k.saturating_add(a % 9), ldc: n.saturating_add(c % 9), epilogue }
+        GemmDesc { numbers: Numbers::F32, m, n, k, lda: k.saturating_add(a % 9), ldc: n.saturating_add(c % 9), epilogue }
     });
     let conv = (prop::option::of(size()), window(), size(), size(), small(3), epilogue()).prop_map(
         |(batch, window, in_c, out_c, groups, epilogue)| {
             let (in_c, out_c) = (in_c.saturating_mul(groups), out_c.saturating_mul(groups));
-            KernelDesc::Conv(ConvDesc { batch, window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups, epilogue })
+            KernelDesc::Conv(ConvDesc {
+                numbers: Numbers::F32,
+                batch,
+                window,
+                in_c,
+                in_pitch: in_c,
+                out_c,
+                out_pitch: out_c,
+                groups,
+                epilogue,
+            })
         },
     );
     let op = prop::sample::select(vec![WindowOp::Depthwise, WindowOp::Max, WindowOp::AvgFixed(9), WindowOp::AvgInside]);
     let window_op =
         (op, prop::option::of(size()), window(), size(), epilogue()).prop_map(|(op, batch, window, channels, epilogue)| {
-            KernelDesc::Window(WindowDesc { op, batch, window, channels, in_pitch: channels, out_pitch: channels, epilogue })
+            KernelDesc::Window(WindowDesc {
+                numbers: Numbers::F32,
+                op,
+                batch,
+                window,
+                channels,
+                in_pitch: channels,
+                out_pitch: channels,
+                epilogue,
+            })
         });
     let matmul = (prop::option::of(size()), prop::option::of(size()), prop::option::of(size()), epilogue()).prop_map(
         |(m, n, k, epilogue)| {
@@ -132,7 +153,7 @@ proptest! {
 #[test]
 fn vector_registers_of_win64_are_saved() {
     let epilogue = Epilogue::none();
-    let gemm = KernelDesc::Gemm(GemmDesc { m: Some(64), n: 64, k: 8, lda: 8, ldc: 64, epilogue });
+    let gemm = KernelDesc::Gemm(GemmDesc { numbers: Numbers::F32, m: Some(64), n: 64, k: 8, lda: 8, ldc: 64, epilogue });
     for target in x86_targets().iter().filter(|t| t.call_conv == CallConv::Win64) {
         let code = decode(&emit(&gemm, target).unwrap().code);
         for n in 6..16 {
@@ -158,8 +179,8 @@ fn win64_arguments_arrive() {
     let (acc, x) = (e.acc(), e.input(0));
     let y = e.fma(acc, x, x);
     e.root(y);
-    let epilogue = Epilogue { expr: e, inputs: vec![InputDesc::SCALAR] };
-    let d = GemmDesc { m: None, n: 9, k: 5, lda: 5, ldc: 9, epilogue };
+    let epilogue = Epilogue { expr: e, inputs: vec![InputDesc::SCALAR], out: Element::F32 };
+    let d = GemmDesc { numbers: Numbers::F32, m: None, n: 9, k: 5, lda: 5, ldc: 9, epilogue };
     let kernel = emit(&KernelDesc::Gemm(d.clone()), &target).unwrap();
     let mut map = MmapMut::map_anon(kernel.code.len()).unwrap();
     map.copy_from_slice(&kernel.code);

@@ -2,9 +2,11 @@
 mod common;
 
 use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
+use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::gemm::GemmDesc;
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::packing::{Strides, pack_b};
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
@@ -73,7 +75,7 @@ fn run(target: &TargetDesc, case: &Case, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f3
 }
 
 fn case(m: usize, n: usize, k: usize, pad: usize) -> Case {
-    let desc = GemmDesc { m: Some(m), n, k, lda: k + pad, ldc: n + pad, epilogue: Epilogue::none() };
+    let desc = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k + pad, ldc: n + pad, epilogue: Epilogue::none() };
     Case { desc, m, parts: 1, dynamic: false }
 }
 
@@ -111,7 +113,7 @@ fn bias_and_relu() {
     for target in &runnable() {
         for (m, n, k) in [(7, 19, 5), (13, 64, 33), (1, 100, 64)] {
             let mut c = case(m, n, k, 1);
-            c.desc.epilogue = Epilogue { expr: bias_relu(), inputs: vec![InputDesc::PER_CHANNEL] };
+            c.desc.epilogue = Epilogue { expr: bias_relu(), inputs: vec![InputDesc::PER_CHANNEL], out: Element::F32 };
             let bias = Guarded::from(&Rng(7).floats(n));
             let (got, raw) = run(target, &c, &[bias.slice()]);
             let want: Vec<f32> = raw.iter().enumerate().map(|(i, v)| (v + bias.slice()[i % n]).max(0.0)).collect();
@@ -132,8 +134,9 @@ fn heavy_epilogue() {
     for target in &runnable() {
         for (m, n, k) in [(6, 16, 4), (23, 83, 9), (60, 96, 12)] {
             let mut c = case(m, n, k, 1);
-            let inputs = vec![InputDesc::SCALAR, InputDesc::full(n + 3), InputDesc { row_stride: 2, splat: true }];
-            c.desc.epilogue = Epilogue { expr: e.clone(), inputs };
+            let inputs =
+                vec![InputDesc::SCALAR, InputDesc::full(n + 3), InputDesc { row_stride: 2, splat: true, element: Element::F32 }];
+            c.desc.epilogue = Epilogue { expr: e.clone(), inputs, out: Element::F32 };
             let scale = Guarded::from(&[0.75]);
             let residual = Guarded::from(&Rng(3).floats((m - 1) * (n + 3) + n));
             let row = Guarded::from(&Rng(5).floats(2 * m));
@@ -162,7 +165,7 @@ fn nan_and_signed_zero_pass_relu() {
         let product = e.binary(Binary::Mul, sum, zero);
         let relu = e.unary(Unary::Relu, product);
         e.root(relu);
-        c.desc.epilogue = Epilogue { expr: e, inputs: vec![InputDesc::SCALAR] };
+        c.desc.epilogue = Epilogue { expr: e, inputs: vec![InputDesc::SCALAR], out: Element::F32 };
         let (got, _) = run(target, &c, &[&[f32::INFINITY]]);
         assert!(got.iter().all(|v| v.is_nan()), "relu(NaN) is NaN");
     }
@@ -184,8 +187,8 @@ fn units_for_threads() {
     for target in runnable().into_iter().flat_map(|t| [4, 16].map(|units| TargetDesc { units, ..t })) {
         for (m, n, k) in [(197, 197, 24), (64, 40, 33), (300, 33, 64), (7, 300, 16), (29, 9, 5)] {
             for parts in [1, 3, 16] {
-                let epilogue = Epilogue { expr: bias_relu(), inputs: vec![InputDesc::full(n)] };
-                let desc = GemmDesc { m: Some(m), n, k, lda: k + 3, ldc: n + 1, epilogue };
+                let epilogue = Epilogue { expr: bias_relu(), inputs: vec![InputDesc::full(n)], out: Element::F32 };
+                let desc = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k + 3, ldc: n + 1, epilogue };
                 let bias = Rng(5).floats(m * n);
                 let case = Case { desc, m, parts, dynamic: false };
                 let (got, mut want) = run(&target, &case, &[&bias]);

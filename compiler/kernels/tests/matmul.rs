@@ -2,6 +2,7 @@
 mod common;
 
 use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
+use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::matmul::{MatmulDesc, MatmulDims, MatmulPackDesc, RowLen, panel_cols};
@@ -62,7 +63,7 @@ fn scaled() -> Epilogue {
     let (acc, scale) = (e.acc(), e.input(0));
     let y = e.binary(Binary::Mul, acc, scale);
     e.root(y);
-    Epilogue { expr: e, inputs: vec![InputDesc::SCALAR] }
+    Epilogue { expr: e, inputs: vec![InputDesc::SCALAR], out: Element::F32 }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::aarch64::{Emulator, arena};
+use common::aarch64::{BASELINE, Emulator, arena};
 use kiln_kernels::isa::{Gpr, Mem, Src, V, VectorIsa};
 use kiln_kernels::target::{Isa, TargetDesc};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +51,7 @@ fn short_loads_stop_at_the_last_byte() {
             isa.store(Mem::new(Gpr(1), 32), V(1));
             isa.load_splat(V(1), Mem::new(Gpr(0), 4 * (count as i32 - 1)));
         });
-        emulator.call(&code, &[from as u64, out.as_mut_ptr() as u64, count as u64]);
+        emulator.call(BASELINE, &code, &[from as u64, out.as_mut_ptr() as u64, count as u64]);
         for part in out.chunks(4) {
             assert_eq!(part[..count], values);
             assert!(part[count..].iter().all(|v| *v == 0.0));
@@ -73,7 +73,7 @@ fn short_stores_stop_at_the_last_byte() {
                 isa.load(V(1), Mem::new(Gpr(0), 0));
                 isa.store_tail(Mem::new(Gpr(1), 0), V(1), &tail);
             });
-            emulator.call(&code, &[input.as_ptr() as u64, to as u64, count as u64]);
+            emulator.call(BASELINE, &code, &[input.as_ptr() as u64, to as u64, count as u64]);
             assert_eq!(read(to, count), input[..count]);
         }
     }
@@ -86,10 +86,10 @@ fn whole_vectors_beyond_the_end_are_caught() {
     let whole = build(1, |isa| isa.load(V(0), Mem::new(Gpr(0), 0)));
     let before = arena::edge_start(BEYOND) as u64 - 4;
     for address in [arena::edge(BEYOND, 12) as u64, before] {
-        let caught = catch_unwind(AssertUnwindSafe(|| emulator.call(&whole, &[address])));
+        let caught = catch_unwind(AssertUnwindSafe(|| emulator.call(BASELINE, &whole, &[address])));
         assert!(caught.is_err(), "an access at {address:#x} went unnoticed");
     }
-    emulator.call(&whole, &[arena::edge(BEYOND, 16) as u64]);
+    emulator.call(BASELINE, &whole, &[arena::edge(BEYOND, 16) as u64]);
 }
 
 /// The emulator notices code that does not restore what it must: `mov x20, xzr; ret` and `movi v9.2d, #0; ret`.
@@ -98,6 +98,6 @@ fn clobbered_registers_are_caught() {
     let Some(emulator) = Emulator::get() else { return };
     for word in [0xaa1f_03f4u32, 0x6f00_e409] {
         let code: Vec<u8> = [word, 0xd65f_03c0].iter().flat_map(|w| w.to_le_bytes()).collect();
-        assert!(catch_unwind(AssertUnwindSafe(|| emulator.call(&code, &[]))).is_err(), "{word:#x} went unnoticed");
+        assert!(catch_unwind(AssertUnwindSafe(|| emulator.call(BASELINE, &code, &[]))).is_err(), "{word:#x} went unnoticed");
     }
 }

@@ -5,6 +5,7 @@ use common::{Call, Guarded, Rng, ready, runnable};
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::epilogue::Epilogue;
 use kiln_kernels::kernels::gemm::GemmDesc;
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::pack::PackDesc;
 use kiln_kernels::packing::{Strides, pack_b};
 
@@ -14,7 +15,7 @@ fn runtime_packing_equals_compile_time_packing() {
         for n in [1, 3, 4, 7, 8, 12, 16, 17, 30, 49, 64, 100] {
             for k in [1, 2, 3, 4, 7, 8, 33] {
                 for transposed in [false, true] {
-                    let gemm = GemmDesc { m: Some(40), n, k, lda: k, ldc: n, epilogue: Epilogue::none() };
+                    let gemm = GemmDesc { numbers: Numbers::F32, m: Some(40), n, k, lda: k, ldc: n, epilogue: Epilogue::none() };
                     let plan = gemm.plan(target).unwrap();
                     let (rows, cols) = if transposed { (n, k) } else { (k, n) };
                     let row_stride = cols + 3;

@@ -4,6 +4,7 @@ mod common;
 
 use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
 use kiln_kernels::isa::CmpOp;
+use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::norm::{self, RowReduce};
 use kiln_kernels::kernels::rows::{Dim, Operand, RowsDesc, Stride};
@@ -124,7 +125,7 @@ fn maps_with_every_kind_of_operand() {
     let right = e.fma(b, column, scalar);
     let out = e.select(greater, left, right);
     e.root(out);
-    let strided = Operand { stride: Stride::Elements(70), splat: false };
+    let strided = Operand { stride: Stride::Elements(70), splat: false, element: Element::F32 };
     let operands = vec![Operand::DENSE, strided, Operand::PER_ROW, Operand::PER_COLUMN, Operand::SCALAR];
     for target in &runnable() {
         for cols in [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 67] {
@@ -133,7 +134,7 @@ fn maps_with_every_kind_of_operand() {
                 let mut rng = Rng(cols as u64 + 1);
                 let (a, b) = (rng.floats(rows * cols), rng.floats(4 * 70 + cols));
                 let (row, column, scalar) = (rng.floats(rows), rng.floats(cols), rng.floats(1));
-                let out = Operand { stride: Stride::Elements(80), splat: false };
+                let out = Operand { stride: Stride::Elements(80), splat: false, element: Element::F32 };
                 let desc = RowsDesc::map(dim, operands.clone(), vec![out], e.clone());
                 let got = run(target, &desc, rows, cols, &[&a, &b, &row, &column, &scalar], 4 * 80 + cols);
                 for i in 0..rows {

@@ -2,9 +2,11 @@
 mod common;
 
 use common::{Call, Guarded, POISON, Rng, assert_close, ready, runnable};
+use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::Window;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
@@ -13,6 +15,7 @@ const OPS: [WindowOp; 4] = [WindowOp::Depthwise, WindowOp::Max, WindowOp::AvgFix
 
 fn desc(op: WindowOp, window: Window, channels: usize, extra: usize) -> WindowDesc {
     WindowDesc {
+        numbers: Numbers::F32,
         op,
         batch: Some(1),
         window,
@@ -181,8 +184,9 @@ fn epilogue_of_a_depthwise_convolution() {
     for target in &runnable() {
         let window = Window::new([5, 9], [3, 3], [1, 1], [1, 1], [1, 1]);
         let mut d = desc(WindowOp::Depthwise, window, 21, 0);
-        let inputs = vec![InputDesc::PER_CHANNEL, InputDesc::full(22), InputDesc { row_stride: 1, splat: true }];
-        d.epilogue = Epilogue { expr: e.clone(), inputs };
+        let inputs =
+            vec![InputDesc::PER_CHANNEL, InputDesc::full(22), InputDesc { row_stride: 1, splat: true, element: Element::F32 }];
+        d.epilogue = Epilogue { expr: e.clone(), inputs, out: Element::F32 };
         let bias = Guarded::from(&Rng(1).floats(21));
         let residual = Guarded::from(&Rng(2).floats(45 * 22));
         let scale = Guarded::from(&Rng(3).floats(45));

@@ -59,7 +59,10 @@ impl ElementSource for Probe {
             return self.exprs.int(0);
         };
         let own = broadcast_index(&mut self.exprs, &dims, &self.index.clone());
-        self.pointwise &= own == index;
+        // An axis of size 1 is read at 0 or at its index, which is 0.
+        let skip = self.index.len().saturating_sub(dims.len());
+        let is_own = |(at, (a, b)): (usize, (&Expr, &Expr))| a == b || (dims[at] == Dim::Const(1) && *b == self.index[skip + at]);
+        self.pointwise &= own.len() == index.len() && own.iter().zip(index).enumerate().all(is_own);
         while self.exprs.input_dtypes.len() <= arg {
             self.exprs.input_dtypes.push(dtype);
         }

@@ -4,34 +4,35 @@
 //! around contiguous runs ([`Walk`]). A matrix is one run of K elements; an image window is `kh` runs of `kw * C` elements,
 //! or `kh * kw` runs of C. B is read strictly in sequence.
 
-use crate::isa::{Cond, Gpr, Mem, Slot, Src, V, VectorIsa};
+use crate::isa::{BinOp, Cond, Gpr, Mem, Slot, Src, V, VectorIsa};
 use crate::kernels::epilogue::{EpilogueEmitter, Position, TileCols};
+use crate::kernels::numbers::Numbers;
 use crate::kernels::registers::Gprs;
 use crate::select::{Tile, panel_registers};
 
-/// The order in which K is walked, in elements of A relative to the row pointer.
+/// The order in which K is walked, relative to the row pointer of A. A step of K is four bytes of A: see [`Numbers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Walk {
     /// Outer repetitions.
     pub outer: usize,
-    /// Elements from one outer repetition to the next.
+    /// Bytes from one outer repetition to the next.
     pub outer_step: usize,
     /// Inner repetitions.
     pub inner: usize,
-    /// Elements from one inner repetition to the next.
+    /// Bytes from one inner repetition to the next.
     pub inner_step: usize,
-    /// Contiguous elements of one run.
+    /// Contiguous steps of one run.
     pub run: usize,
 }
 
 impl Walk {
-    /// One run of `k` elements.
+    /// One run of `k` steps.
     pub fn contiguous(k: usize) -> Self {
-        Walk { outer: 1, outer_step: k, inner: 1, inner_step: k, run: k }
+        Walk { outer: 1, outer_step: 4 * k, inner: 1, inner_step: 4 * k, run: k }
     }
 
-    /// All elements visited: K.
-    pub fn elements(&self) -> usize {
+    /// All steps: K.
+    pub fn steps(&self) -> usize {
         self.outer * self.inner * self.run
     }
 }
@@ -62,7 +63,7 @@ pub struct Taps {
 
 impl Taps {
     /// Length of the sums in B.
-    pub fn elements(&self) -> usize {
+    pub fn steps(&self) -> usize {
         self.walk.outer * self.of * self.walk.run
     }
 }
@@ -78,6 +79,8 @@ pub enum RowBases {
 
 /// The part of a contraction that does not change from tile to tile.
 pub struct TileEmitter {
+    /// What is multiplied.
+    pub numbers: Numbers,
     /// How K is walked.
     pub depth: Depth,
     /// What is done with the sums.
@@ -94,6 +97,7 @@ struct Regs {
     acc: Vec<Vec<Vec<V>>>,
     b: Vec<V>,
     scalars: Vec<V>,
+    tmp: Vec<V>,
     free: Vec<V>,
     k: Gpr,
     panel: Gpr,
@@ -118,20 +122,20 @@ impl TileEmitter {
     ) {
         let mut inner = gprs.clone();
         let regs = self.registers(isa, &mut inner, tile, panel);
-        regs.acc.iter().flatten().flatten().for_each(|&a| isa.splat(a, 0));
+        self.begin_sums(isa, &regs);
         isa.mov(regs.k, Src::Imm(0));
         match self.depth {
             Depth::Known(walk) => self.outer_loop(isa, &mut inner, walk, rows, &regs),
             Depth::Runtime(k) => self.runtime_run(isa, &mut inner, k, rows, &regs),
             Depth::Taps(taps) => self.tap_rows(isa, &mut inner, taps, rows, &regs),
         }
-        merge(isa, &regs.acc);
+        merge(isa, &regs.acc, if self.numbers.is_integer() { BinOp::AddInt } else { BinOp::Add });
         let mut dead = gprs.clone();
         match rows {
             RowBases::Strided(base, _) => dead.give(*base),
             RowBases::Pointers(p) => dead.give_all(p.iter().copied()),
         }
-        let used = regs.b.iter().chain(&regs.scalars).chain(regs.acc[1..].iter().flatten().flatten());
+        let used = regs.b.iter().chain(&regs.scalars).chain(&regs.tmp).chain(regs.acc[1..].iter().flatten().flatten());
         let free = regs.free.iter().chain(used).copied().collect();
         self.epilogue.store(isa, &dead, at, &regs.acc[0], free, cols);
     }
@@ -140,13 +144,29 @@ impl TileEmitter {
         let info = isa.info();
         let mut next = (0..info.vregs as u8).map(V);
         let mut some = |n: usize| next.by_ref().take(n).collect::<Vec<V>>();
-        let b = some(panel_registers(&info, tile.mr, tile.nv));
-        let scalars = some(if info.k_step > 1 { tile.mr } else { 1 });
+        let registers = self.numbers.registers(&info);
+        let b = some(panel_registers(&info, tile.mr, tile.nv) * registers.parts);
+        let scalars = some(if info.k_step > 1 { tile.mr } else { 1 } * registers.parts);
+        let tmp = some(registers.temps);
         let acc = (0..tile.kacc).map(|_| (0..tile.mr).map(|_| some(tile.nv)).collect()).collect();
         let free = some(info.vregs);
         let (k, panel) = (gprs.take(), gprs.take());
         isa.load_slot(panel, panel_slot);
-        Regs { acc, b, scalars, free, k, panel }
+        Regs { acc, b, scalars, tmp, free, k, panel }
+    }
+
+    /// Sums of integers begin with the head of the panel, others with 0.
+    fn begin_sums(&self, isa: &mut dyn VectorIsa, regs: &Regs) {
+        let [first, others @ ..] = &regs.acc[..] else { return };
+        others.iter().flatten().flatten().for_each(|&a| isa.splat(a, 0));
+        if !self.numbers.is_integer() {
+            return first.iter().flatten().for_each(|&a| isa.splat(a, 0));
+        }
+        let bytes = isa.info().bytes();
+        for sums in first {
+            sums.iter().enumerate().for_each(|(j, &sum)| isa.load(sum, Mem::new(regs.panel, j as i32 * bytes)));
+        }
+        isa.add(regs.panel, regs.panel, Src::Imm(first[0].len() as i64 * i64::from(bytes)));
     }
 
     /// A run of as many elements as the slot `k` says: whole turns, then one element at a time.
@@ -178,9 +198,9 @@ impl TileEmitter {
         isa.bind(top);
         repeat(isa, gprs, w.inner, |isa, gprs, _| {
             self.run(isa, gprs, w.run, rows, regs);
-            isa.add(regs.k, regs.k, Src::Imm(4 * (w.inner_step as i64 - w.run as i64)));
+            isa.add(regs.k, regs.k, Src::Imm(w.inner_step as i64 - 4 * w.run as i64));
         });
-        isa.add(regs.k, regs.k, Src::Imm(4 * (w.outer_step as i64 - (w.inner * w.inner_step) as i64)));
+        isa.add(regs.k, regs.k, Src::Imm(w.outer_step as i64 - (w.inner * w.inner_step) as i64));
         isa.add(regs.panel, regs.panel, Src::Imm((taps.of - w.inner) as i64 * tap_bytes));
         isa.sub(left, left, Src::Imm(1));
         isa.branch(Cond::Gt, left, Src::Imm(0), top);
@@ -192,7 +212,7 @@ impl TileEmitter {
         repeat(isa, gprs, w.outer, |isa, gprs, last| {
             self.inner_loop(isa, gprs, w, rows, regs);
             if !last {
-                isa.add(regs.k, regs.k, Src::Imm(4 * skip));
+                isa.add(regs.k, regs.k, Src::Imm(skip));
             }
         });
     }
@@ -201,7 +221,7 @@ impl TileEmitter {
         repeat(isa, gprs, w.inner, |isa, gprs, last| {
             self.run(isa, gprs, w.run, rows, regs);
             if !last || w.outer > 1 {
-                isa.add(regs.k, regs.k, Src::Imm(4 * (w.inner_step as i64 - w.run as i64)));
+                isa.add(regs.k, regs.k, Src::Imm(w.inner_step as i64 - 4 * w.run as i64));
             }
         });
     }
@@ -244,8 +264,9 @@ impl TileEmitter {
     /// By-element ISAs keep the scalars of all rows.
     fn load_all_scalars(&self, isa: &mut dyn VectorIsa, rows: &RowBases, regs: &Regs, first: usize, n: usize) {
         if isa.info().k_step > 1 {
-            for (r, &s) in regs.scalars.iter().enumerate() {
-                isa.load_scalars(s, row(rows, regs.k, r, first), n);
+            for r in 0..regs.acc[0].len() {
+                let s = self.scalars(isa, regs, r);
+                self.load_scalars(isa, s, row(rows, regs.k, r, first), n);
             }
         }
     }
@@ -255,27 +276,53 @@ impl TileEmitter {
     fn step(&self, isa: &mut dyn VectorIsa, rows: &RowBases, regs: &Regs, acc: &[Vec<V>], u: usize, lane: usize, row_bytes: i32) {
         let (vector, broadcast) = (isa.info().bytes(), isa.info().k_step == 1);
         let at = |j: usize| Mem::new(regs.panel, u as i32 * row_bytes + j as i32 * vector);
-        let one_by_one = regs.b.len() < acc[0].len();
+        let parts = self.numbers.registers(&isa.info()).parts;
+        let panel: Vec<&[V]> = regs.b.chunks(parts).collect();
+        let one_by_one = panel.len() < acc[0].len();
         if !one_by_one {
-            regs.b.iter().enumerate().for_each(|(j, &b)| isa.load(b, at(j)));
+            panel.iter().enumerate().for_each(|(j, b)| self.load_panel(isa, b, at(j)));
         }
         for (r, sums) in acc.iter().enumerate() {
-            let s = if broadcast { regs.scalars[0] } else { regs.scalars[r] };
+            let s = self.scalars(isa, regs, r);
             if broadcast {
-                isa.load_scalars(s, row(rows, regs.k, r, u), 1);
+                self.load_scalars(isa, s, row(rows, regs.k, r, u), 1);
             }
             for (j, &sum) in sums.iter().enumerate() {
-                let b = if one_by_one { regs.b[0] } else { regs.b[j] };
+                let b = if one_by_one { panel[0] } else { panel[j] };
                 if one_by_one {
-                    isa.load(b, at(j));
+                    self.load_panel(isa, b, at(j));
                 }
-                isa.fma_scalar(sum, b, s, lane);
+                match self.numbers {
+                    Numbers::F32 => isa.fma_scalar(sum, b[0], s[0], lane),
+                    Numbers::Int8 { .. } => isa.dot(sum, b, s, lane, regs.tmp.first().copied().unwrap_or(sum)),
+                }
             }
+        }
+    }
+
+    /// The registers of what row `r` of A is multiplied with.
+    fn scalars<'r>(&self, isa: &dyn VectorIsa, regs: &'r Regs, r: usize) -> &'r [V] {
+        let parts = self.numbers.registers(&isa.info()).parts;
+        let at = if isa.info().k_step > 1 { r } else { 0 };
+        &regs.scalars[at * parts..(at + 1) * parts]
+    }
+
+    fn load_scalars(&self, isa: &mut dyn VectorIsa, d: &[V], m: Mem, n: usize) {
+        match self.numbers {
+            Numbers::F32 => isa.load_scalars(d[0], m, n),
+            Numbers::Int8 { .. } => isa.load_dot_groups(d, m, n),
+        }
+    }
+
+    fn load_panel(&self, isa: &mut dyn VectorIsa, d: &[V], m: Mem) {
+        match self.numbers {
+            Numbers::F32 => isa.load(d[0], m),
+            Numbers::Int8 { .. } => isa.load_dot_weights(d, m),
         }
     }
 }
 
-/// Address of element `k + u` of row `r`.
+/// Address of step `k + u` of row `r`.
 fn row(rows: &RowBases, k: Gpr, r: usize, u: usize) -> Mem {
     match rows {
         RowBases::Strided(base, stride) => Mem::indexed(*base, k, r as i32 * stride + 4 * u as i32),
@@ -284,13 +331,13 @@ fn row(rows: &RowBases, k: Gpr, r: usize, u: usize) -> Mem {
 }
 
 /// Adds up the accumulator sets into the first.
-fn merge(isa: &mut dyn VectorIsa, acc: &[Vec<Vec<V>>]) {
+fn merge(isa: &mut dyn VectorIsa, acc: &[Vec<Vec<V>>], add: BinOp) {
     let mut sets = acc.len();
     while sets > 1 {
         sets /= 2;
         for i in 0..sets {
             let pairs = acc[i].iter().flatten().zip(acc[i + sets].iter().flatten());
-            pairs.for_each(|(&a, &b)| isa.binary(crate::isa::BinOp::Add, a, a, b));
+            pairs.for_each(|(&a, &b)| isa.binary(add, a, a, b));
         }
     }
 }

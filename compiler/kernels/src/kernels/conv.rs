@@ -10,10 +10,11 @@ use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::gemm::{block_sizes, set};
+use crate::kernels::numbers::Numbers;
 use crate::kernels::strips::{Source, StripSlots, Strips};
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
-use crate::packing::pack_by;
+use crate::packing::{pack_by, pack_bytes};
 use crate::select::{TilePlan, plan_tiles, rows_without_conflict};
 use crate::target::TargetDesc;
 
@@ -76,6 +77,8 @@ impl Window {
 /// A two-dimensional convolution, channels last. One-dimensional ones have height 1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ConvDesc {
+    /// What is multiplied.
+    pub numbers: Numbers,
     /// Images, if known at compile time.
     pub batch: Option<usize>,
     /// Window and image sizes.
@@ -101,6 +104,9 @@ impl ConvDesc {
         if bad || !self.in_c.is_multiple_of(g) || !self.out_c.is_multiple_of(g) || self.out_pitch < self.out_c {
             return Err(EmitError::Unsupported(format!("convolution of {} to {} channels in {g} groups", self.in_c, self.out_c)));
         }
+        if self.numbers.is_integer() && g != 1 {
+            return Err(EmitError::Unsupported("a grouped convolution of bytes".into()));
+        }
         self.window.check(self.in_pitch)?;
         self.window.check(self.out_pitch)?;
         check_size("batch", &[self.batch.unwrap_or(1)])?;
@@ -115,15 +121,48 @@ impl ConvDesc {
 
     /// A matrix product over the pixels in place.
     fn is_pointwise(&self) -> bool {
-        self.window.kernel == [1, 1] && self.window.stride == [1, 1] && !self.window.is_padded()
+        self.window.kernel == [1, 1] && self.window.stride == [1, 1] && source(self).border.is_none()
+    }
+
+    /// Bytes of an element of the input.
+    fn size(&self) -> usize {
+        self.numbers.element().bytes()
     }
 
     fn tiles(&self, info: &IsaInfo) -> TilePlan {
         let most = info.gprs - TileEmitter::EXTRA_GPRS;
         let max_rows = if self.is_pointwise() && info.wide_disp { 14 } else { most.min(14) };
         let pixels = self.window.output[0] * self.window.output[1];
-        let max_rows = rows_without_conflict(self.window.stride[1] * source(self).pitch, max_rows);
-        plan_tiles(info, Some(pixels), self.out_c / self.groups, self.k(), max_rows)
+        let source = source(self);
+        let max_rows = rows_without_conflict(self.window.stride[1] * source.pitch * self.size() / 4, max_rows);
+        plan_tiles(info, self.numbers, Some(pixels), self.out_c / self.groups, walk(self, &source).steps(), max_rows)
+    }
+
+    /// Bytes in the order the kernel reads them, from `[out_c, in_c, kh, kw]`.
+    ///
+    /// # Errors
+    /// If the descriptor is inconsistent, not one of bytes, or `weights` has another length.
+    pub fn pack_bytes(&self, target: &TargetDesc, weights: &[i8]) -> Result<Vec<u8>, EmitError> {
+        self.check()?;
+        let Numbers::Int8 { zero_point } = self.numbers else {
+            return Err(EmitError::Unsupported("bytes for a convolution of f32".into()));
+        };
+        let (taps, info) = (self.window.kernel[0] * self.window.kernel[1], target.assembler()?.info());
+        if weights.len() != self.out_c * self.in_c * taps {
+            return Err(EmitError::Unsupported(format!("{} weights for {self:?}", weights.len())));
+        }
+        let walk = walk(self, &source(self));
+        // A run is filled up to a whole number of steps.
+        let elements = self.k() / (walk.outer * walk.inner);
+        let at = |k: usize, n: usize| {
+            let (run, within) = (k / (4 * walk.run), k % (4 * walk.run));
+            if within >= elements {
+                return 0;
+            }
+            let k = run * elements + within;
+            weights[(n * self.in_c + k % self.in_c) * taps + k / self.in_c]
+        };
+        Ok(pack_bytes(&self.tiles(&info), &info, walk.steps(), zero_point, at))
     }
 
     /// Weights in the order the kernel reads them, from `[out_c, in_c / groups, kh, kw]`.
@@ -146,23 +185,24 @@ impl ConvDesc {
 }
 
 fn source(d: &ConvDesc) -> Source {
-    Source::new(&d.window, d.in_c, d.in_pitch)
+    Source::new(&d.window, d.numbers, d.in_c, d.in_pitch)
 }
 
 fn walk(d: &ConvDesc, s: &Source) -> Walk {
     let (w, c) = (&d.window, d.in_c / d.groups);
-    let outer_step = w.dilation[0] * s.line;
+    let outer_step = w.dilation[0] * s.line * d.size();
     if w.dilation[1] == 1 && s.pitch == c {
-        let run = w.kernel[1] * c;
-        return Walk { outer: w.kernel[0], outer_step, inner: 1, inner_step: run, run };
+        let run = d.numbers.steps(w.kernel[1] * c);
+        return Walk { outer: w.kernel[0], outer_step, inner: 1, inner_step: 4 * run, run };
     }
-    Walk { outer: w.kernel[0], outer_step, inner: w.kernel[1], inner_step: w.dilation[1] * s.pitch, run: c }
+    let inner_step = w.dilation[1] * s.pitch * d.size();
+    Walk { outer: w.kernel[0], outer_step, inner: w.kernel[1], inner_step, run: d.numbers.steps(c) }
 }
 
 /// Output rows of one work unit: what of A they need takes a third of the second-level cache.
 fn strip_rows(d: &ConvDesc, s: &Source, target: &TargetDesc) -> usize {
     let [height, width] = d.window.output;
-    let row_bytes = 4 * d.window.stride[0] * s.line;
+    let row_bytes = d.size() * d.window.stride[0] * s.line;
     let least = 32usize.div_ceil(width);
     let rows = (target.caches.l2 / 3 / row_bytes).max(least).min(height);
     height.div_ceil(height.div_ceil(rows))
@@ -179,15 +219,16 @@ pub fn emit(desc: &ConvDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     let shares = if desc.groups == 1 { target.units.div_ceil(strips).min(plan.panels()) } else { 1 };
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
     let mut scratch_bytes = 0;
+    let mut emitter = ConvEmitter::new(desc, &plan, source, strip, shares, isa.as_mut());
     if source.border.is_some() {
         args.push(Arg::Scratch);
-        scratch_bytes = 4 * source.line * desc.window.span(0, strip);
+        scratch_bytes = emitter.strips.border_bytes();
     }
     let units = match desc.batch {
         Some(n) => Units::Fixed(n * strips * shares),
         None => Units::PerImage(strips * shares),
     };
-    ConvEmitter::new(desc, &plan, source, strip, shares, isa.as_mut()).emit(isa.as_mut());
+    emitter.emit(isa.as_mut());
     Ok(Kernel { name: name(desc, &plan), code: isa.finish(args.len())?, args, scratch_bytes, units })
 }
 
@@ -195,7 +236,7 @@ fn name(d: &ConvDesc, plan: &TilePlan) -> String {
     let (g, [kh, kw]) = (&plan.groups[0], d.window.kernel);
     let label = d.epilogue.expr.label();
     let label = if label.is_empty() { label } else { format!("_{label}") };
-    format!("f32_conv{kh}x{kw}{label}_{}x{}", g.mr, g.nv * plan.lanes)
+    format!("{}_conv{kh}x{kw}{label}_{}x{}", d.numbers.name(), g.mr, g.nv * plan.lanes)
 }
 
 struct ConvEmitter<'a> {
@@ -225,20 +266,28 @@ impl<'a> ConvEmitter<'a> {
         let strips = Strips {
             window: w,
             output: w.output,
+            numbers: desc.numbers,
             in_pitch: desc.in_pitch,
-            out_pitch: desc.out_pitch,
+            out_step: desc.out_pitch * desc.epilogue.out.bytes(),
             rows: strip,
             source,
             slots,
         };
         let rows = match desc.is_pointwise() {
-            true => Rows::Linear { stride: source.pitch },
-            false => Rows::Pixels { width: w.output[1], step: w.stride[1] * source.pitch, line: w.stride[0] * source.line },
+            true => Rows::Linear { stride: desc.size() * source.pitch },
+            false => Rows::Pixels {
+                width: w.output[1],
+                step: desc.size() * w.stride[1] * source.pitch,
+                line: desc.size() * w.stride[0] * source.line,
+            },
         };
         let sizes = block_sizes(w.output[0], strip).iter().map(|r| r * w.output[1]).collect();
-        let c_row = RowStep::Bytes(4 * desc.out_pitch as i64);
-        let tile =
-            TileEmitter { depth: Depth::Known(walk(desc, &source)), epilogue: EpilogueEmitter::new(isa, &desc.epilogue, c_row) };
+        let c_row = RowStep::Bytes(strips.out_step as i64);
+        let tile = TileEmitter {
+            numbers: desc.numbers,
+            depth: Depth::Known(walk(desc, &source)),
+            epilogue: EpilogueEmitter::new(isa, desc.numbers, &desc.epilogue, c_row),
+        };
         let mut state = State::new(isa, inputs);
         (state.a, state.c, state.row) = (slots.source, slots.c, slots.pixel);
         let block_rows = BlockRows::Known(sizes);

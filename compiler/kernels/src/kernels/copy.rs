@@ -2,6 +2,7 @@
 
 use crate::isa::{Cond, Gpr, Mem, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::repeat;
+use crate::kernels::numbers::Numbers;
 use crate::kernels::registers::Gprs;
 
 /// Vectors moved per turn.
@@ -36,6 +37,21 @@ pub fn move_elements(isa: &mut dyn VectorIsa, gprs: &mut Gprs, dst: Gpr, src: Op
     }
 }
 
+/// As [`move_elements`], for `n` bytes. `values` are the words and the bytes written, the latter as 32-bit lanes.
+pub fn move_bytes(isa: &mut dyn VectorIsa, gprs: &mut Gprs, dst: Gpr, src: Option<Gpr>, n: usize, values: [V; 2], mask: V) {
+    move_elements(isa, gprs, dst, src, n / 4, values[0], mask);
+    if !n.is_multiple_of(4) {
+        let rest = isa.make_tail(Src::Imm((n % 4) as i64), mask);
+        // What is stored is clobbered.
+        isa.vmov(values[0], values[1]);
+        if let Some(src) = src {
+            isa.load_bytes_tail(values[0], Mem::new(src, 0), false, &rest);
+        }
+        isa.store_bytes_tail(Mem::new(dst, 0), values[0], false, &rest);
+        advance(isa, dst, src, (n % 4) as i64);
+    }
+}
+
 fn advance(isa: &mut dyn VectorIsa, dst: Gpr, src: Option<Gpr>, bytes: i64) {
     isa.add(dst, dst, Src::Imm(bytes));
     if let Some(src) = src {
@@ -46,6 +62,8 @@ fn advance(isa: &mut dyn VectorIsa, dst: Gpr, src: Option<Gpr>, bytes: i64) {
 /// A copy of image rows into a dense buffer with borders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Border {
+    /// What is copied, and what stands for zeros.
+    pub numbers: Numbers,
     /// Image height.
     pub height: usize,
     /// Elements between image rows.
@@ -73,41 +91,65 @@ impl Border {
     pub fn emit(&self, isa: &mut dyn VectorIsa, image: Slot, first: Slot, count: Slot, buffer: Slot) {
         let mut gprs = Gprs::all(isa.info().gprs);
         let (dst, src, y, left) = (gprs.take(), gprs.take(), gprs.take(), gprs.take());
-        let (value, zero, mask) = (V(0), V(1), V(2));
+        let regs = [V(0), V(1), V(2), V(3)];
         let (top, inside, joined) = (isa.label(), isa.label(), isa.label());
         isa.load_slot(dst, buffer);
         isa.load_slot(y, first);
         isa.load_slot(left, count);
-        isa.splat(zero, 0);
+        self.set_zeros(isa, regs);
         isa.bind(top);
         isa.mov(src, Src::Imm(self.height as i64));
         isa.branch(Cond::Ult, y, Src::Reg(src), inside);
-        move_elements(isa, &mut gprs, dst, None, self.width() * self.channels, zero, mask);
+        self.fill(isa, &mut gprs, dst, self.width(), regs);
         isa.jump(joined);
         isa.bind(inside);
         let base = gprs.take();
         isa.load_slot(base, image);
-        isa.mul(src, y, Src::Imm(4 * self.line as i64));
+        isa.mul(src, y, Src::Imm((self.numbers.element().bytes() * self.line) as i64));
         isa.add(src, src, Src::Reg(base));
         gprs.give(base);
-        self.row(isa, &mut gprs, dst, src, [value, zero, mask]);
+        self.row(isa, &mut gprs, dst, src, regs);
         isa.bind(joined);
         isa.add(y, y, Src::Imm(1));
         isa.sub(left, left, Src::Imm(1));
         isa.branch(Cond::Gt, left, Src::Imm(0), top);
     }
 
-    fn row(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, dst: Gpr, src: Gpr, [value, zero, mask]: [V; 3]) {
-        move_elements(isa, gprs, dst, None, self.left * self.channels, zero, mask);
+    /// The registers that are stored for the border.
+    fn set_zeros(&self, isa: &mut dyn VectorIsa, [_, words, bytes, _]: [V; 4]) {
+        let zeros = self.numbers.zeros();
+        isa.splat(words, zeros);
+        isa.splat(bytes, zeros & 0xff);
+    }
+
+    /// Writes border pixels.
+    fn fill(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, dst: Gpr, pixels: usize, [value, words, bytes, mask]: [V; 4]) {
+        let n = pixels * self.channels;
+        if self.numbers.element().bytes() == 4 || n.is_multiple_of(4) {
+            let words_of = n * self.numbers.element().bytes() / 4;
+            return move_elements(isa, gprs, dst, None, words_of, words, mask);
+        }
+        isa.vmov(value, words);
+        move_bytes(isa, gprs, dst, None, n, [value, bytes], mask);
+    }
+
+    fn row(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, dst: Gpr, src: Gpr, regs: [V; 4]) {
+        let [value, _, bytes, mask] = regs;
+        let size = self.numbers.element().bytes();
+        let copy = |isa: &mut dyn VectorIsa, gprs: &mut Gprs, n: usize| match size {
+            4 => move_elements(isa, gprs, dst, Some(src), n, value, mask),
+            _ => move_bytes(isa, gprs, dst, Some(src), n, [value, bytes], mask),
+        };
+        self.fill(isa, gprs, dst, self.left, regs);
         if self.pitch == self.channels {
-            move_elements(isa, gprs, dst, Some(src), self.copied * self.channels, value, mask);
+            copy(isa, gprs, self.copied * self.channels);
         } else {
-            let skip = 4 * (self.pitch - self.channels) as i64;
+            let skip = (size * (self.pitch - self.channels)) as i64;
             repeat(isa, gprs, self.copied, |isa, gprs, _| {
-                move_elements(isa, gprs, dst, Some(src), self.channels, value, mask);
+                copy(isa, gprs, self.channels);
                 isa.add(src, src, Src::Imm(skip));
             });
         }
-        move_elements(isa, gprs, dst, None, self.right * self.channels, zero, mask);
+        self.fill(isa, gprs, dst, self.right, regs);
     }
 }

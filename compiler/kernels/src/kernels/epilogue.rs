@@ -4,7 +4,8 @@
 //! columns or one value per row. A bias per channel is contiguous with row stride 0; a residual has the row stride of its
 //! tensor; a scalar is one value with row stride 0.
 
-use crate::isa::{Cond, EmitError, Gpr, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::isa::{Cond, Element, EmitError, Gpr, Mem, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa};
+use crate::kernels::numbers::{Numbers, load, store};
 use crate::kernels::registers::Gprs;
 use crate::math;
 use crate::prog::{Plan, Prog};
@@ -13,21 +14,23 @@ use crate::vexpr::{Binary, Leaf, Node, NodeId, VExpr};
 /// How an input of an epilogue or map is addressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct InputDesc {
-    /// f32 elements from one row to the next; 0 repeats the row.
+    /// Elements from one row to the next; 0 repeats the row.
     pub row_stride: usize,
-    /// One value per row, for all columns.
+    /// One value per row, for all columns; of f32 only.
     pub splat: bool,
+    /// Their type in memory.
+    pub element: Element,
 }
 
 impl InputDesc {
     /// One value per column, the same for all rows: a bias.
-    pub const PER_CHANNEL: InputDesc = InputDesc { row_stride: 0, splat: false };
+    pub const PER_CHANNEL: InputDesc = InputDesc { row_stride: 0, splat: false, element: Element::F32 };
     /// One value for all.
-    pub const SCALAR: InputDesc = InputDesc { row_stride: 0, splat: true };
+    pub const SCALAR: InputDesc = InputDesc { row_stride: 0, splat: true, element: Element::F32 };
 
     /// A tensor of the shape of the output.
     pub fn full(row_stride: usize) -> Self {
-        InputDesc { row_stride, splat: false }
+        InputDesc { row_stride, splat: false, element: Element::F32 }
     }
 }
 
@@ -38,12 +41,14 @@ pub struct Epilogue {
     pub expr: VExpr,
     /// The inputs, in the order of the pointer table.
     pub inputs: Vec<InputDesc>,
+    /// The type of the results in memory. Where it is bytes, the expression gives whole numbers in their range.
+    pub out: Element,
 }
 
 impl Epilogue {
     /// Stores the accumulator as it is.
     pub fn none() -> Self {
-        Epilogue { expr: VExpr::identity(), inputs: Vec::new() }
+        Epilogue { expr: VExpr::identity(), inputs: Vec::new(), out: Element::F32 }
     }
 
     /// Checks the expression against the inputs.
@@ -57,6 +62,12 @@ impl Epilogue {
         }
         if self.inputs.len() > MAX_INPUTS {
             return Err(EmitError::Unsupported(format!("an epilogue with {} inputs", self.inputs.len())));
+        }
+        if self.inputs.iter().any(|i| i.splat && i.element != Element::F32) {
+            return Err(EmitError::Unsupported("one byte for all columns".into()));
+        }
+        if self.out != Element::F32 && !self.expr.has_own_result() {
+            return Err(EmitError::Unsupported("bytes that nothing is computed for".into()));
         }
         self.inputs.iter().try_for_each(|i| super::check_size("row stride", &[i.row_stride, 16]))
     }
@@ -93,7 +104,7 @@ pub struct Position {
     pub c: Slot,
     /// First row (for inputs).
     pub row: Slot,
-    /// First column in bytes (for inputs).
+    /// First column in bytes of f32 (for inputs).
     pub col: Slot,
     /// The pointer table.
     pub inputs: Slot,
@@ -136,6 +147,9 @@ pub enum TileCols {
 pub struct EpilogueEmitter {
     prog: Prog,
     inputs: Vec<InputDesc>,
+    out: Element,
+    /// Whether accumulators are integers.
+    is_integer: bool,
     c_row: RowStep,
     /// Registers an unhurried evaluation needs, the accumulator's included.
     wanted: usize,
@@ -151,11 +165,25 @@ struct Pointers {
 }
 
 impl EpilogueEmitter {
-    /// For `epilogue` over a C with rows `c_row` apart.
-    pub fn new(isa: &dyn VectorIsa, epilogue: &Epilogue, c_row: RowStep) -> Self {
+    /// For `epilogue` over sums of these numbers, and a C with rows `c_row` apart.
+    pub fn new(isa: &dyn VectorIsa, numbers: Numbers, epilogue: &Epilogue, c_row: RowStep) -> Self {
         let prog = math::lower(&epilogue.expr, isa.info().nan_minmax);
         let wanted = prog.allocate(64, &given(&prog)).regs_used.max(4);
-        EpilogueEmitter { prog, inputs: epilogue.inputs.clone(), c_row, wanted, spills: Vec::new(), parked: Vec::new() }
+        EpilogueEmitter {
+            prog,
+            inputs: epilogue.inputs.clone(),
+            out: epilogue.out,
+            is_integer: numbers.is_integer(),
+            c_row,
+            wanted,
+            spills: Vec::new(),
+            parked: Vec::new(),
+        }
+    }
+
+    /// The type of the results in memory.
+    pub fn out(&self) -> Element {
+        self.out
     }
 
     /// Applies the expression to the accumulators `acc[row][vector]` and stores them. `free` are registers of no more use,
@@ -225,13 +253,17 @@ impl EpilogueEmitter {
         for (k, r) in regs.iter().enumerate() {
             let Some(r) = *r else { continue };
             isa.load_int(r, Mem::new(table, 8 * k as i32));
+            let bytes = self.inputs[k].element.bytes();
             if self.inputs[k].row_stride > 0 {
                 isa.load_slot(t, at.row);
-                isa.mul(t, t, Src::Imm(4 * self.inputs[k].row_stride as i64));
+                isa.mul(t, t, Src::Imm((bytes * self.inputs[k].row_stride) as i64));
                 isa.add(r, r, Src::Reg(t));
             }
             if !self.inputs[k].splat {
                 isa.load_slot(t, at.col);
+                if bytes == 1 {
+                    isa.shr(t, t, 2);
+                }
                 isa.add(r, r, Src::Reg(t));
             }
         }
@@ -242,7 +274,7 @@ impl EpilogueEmitter {
         self.c_row.advance(isa, p.c, p.scratch);
         for (desc, r) in self.inputs.iter().zip(&p.inputs) {
             if let (Some(r), true) = (*r, desc.row_stride > 0) {
-                isa.add(r, r, Src::Imm(4 * desc.row_stride as i64));
+                isa.add(r, r, Src::Imm((desc.element.bytes() * desc.row_stride) as i64));
             }
         }
     }
@@ -250,24 +282,24 @@ impl EpilogueEmitter {
     /// One vector, `j`-th of its row.
     #[expect(clippy::too_many_arguments, reason = "the state of a tile being stored; a struct would only rename it")]
     fn one(&self, isa: &mut dyn VectorIsa, plan: &Plan, p: &Pointers, a: V, free: &[V], j: usize, tail: Option<&Tail>) {
-        let at = j as i32 * isa.info().bytes();
+        let vector = j * isa.info().lanes;
+        if self.is_integer {
+            isa.unary(UnOp::ToFloat, a, a);
+        }
         let mut regs = vec![a];
         regs.extend_from_slice(free);
         let inputs = &self.inputs;
         let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| {
             let Leaf::Input(k) = leaf else { return };
             let Some(base) = p.inputs[k as usize] else { return };
-            match (inputs[k as usize].splat, tail) {
-                (true, _) => isa.load_splat(d, Mem::new(base, 0)),
-                (false, None) => isa.load(d, Mem::new(base, at)),
-                (false, Some(t)) => isa.load_tail(d, Mem::new(base, at), t),
+            let input = inputs[k as usize];
+            match input.splat {
+                true => isa.load_splat(d, Mem::new(base, 0)),
+                false => load(isa, input.element, d, Mem::new(base, (vector * input.element.bytes()) as i32), tail),
             }
         };
         let out = plan.emit(isa, &regs, &self.spills, &mut fetch)[0];
-        match tail {
-            None => isa.store(Mem::new(p.c, at), out),
-            Some(t) => isa.store_tail(Mem::new(p.c, at), out, t),
-        }
+        store(isa, self.out, Mem::new(p.c, (vector * self.out.bytes()) as i32), out, tail);
     }
 }
 

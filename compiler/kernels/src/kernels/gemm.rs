@@ -7,15 +7,19 @@
 use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
+use crate::kernels::numbers::Numbers;
 use crate::kernels::strips::Strips;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
+use crate::packing::pack_bytes;
 use crate::select::{TilePlan, plan_tiles, rows_without_conflict};
 use crate::target::TargetDesc;
 
 /// A matrix product with constant N and K.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GemmDesc {
+    /// What is multiplied.
+    pub numbers: Numbers,
     /// Rows, if known at compile time.
     pub m: Option<usize>,
     /// Columns.
@@ -36,6 +40,19 @@ pub(crate) const MAX_ROWS: usize = 14;
 pub(crate) const MAX_POINTERS: usize = 8;
 
 impl GemmDesc {
+    /// Bytes in the order the kernel reads them, for `B[k, n] = at(k, n)`.
+    ///
+    /// # Errors
+    /// If the descriptor is inconsistent or not one of bytes.
+    pub fn pack_bytes(&self, target: &TargetDesc, at: impl Fn(usize, usize) -> i8) -> Result<Vec<u8>, EmitError> {
+        self.check()?;
+        let Numbers::Int8 { zero_point } = self.numbers else {
+            return Err(EmitError::Unsupported("bytes for a product of f32".into()));
+        };
+        let info = target.assembler()?.info();
+        Ok(pack_bytes(&plan(self, &info), &info, self.numbers.steps(self.k), zero_point, at))
+    }
+
     /// The tiles for this product, on which the packing of B depends.
     pub fn plan(&self, target: &TargetDesc) -> Result<TilePlan, EmitError> {
         Ok(plan(self, &target.assembler()?.info()))
@@ -44,6 +61,9 @@ impl GemmDesc {
     pub(crate) fn check(&self) -> Result<(), EmitError> {
         if self.n == 0 || self.k == 0 || self.m == Some(0) || self.lda < self.k || self.ldc < self.n {
             return Err(EmitError::Unsupported(format!("gemm of {}x{} in rows of {}, {}", self.n, self.k, self.lda, self.ldc)));
+        }
+        if self.numbers.is_integer() && !self.k.is_multiple_of(4) {
+            return Err(EmitError::Unsupported(format!("sums of {} products of bytes", self.k)));
         }
         check_size("columns", &[self.n])?;
         check_size("rows", &[self.m.unwrap_or(1)])?;
@@ -56,13 +76,19 @@ impl GemmDesc {
 
 fn plan(desc: &GemmDesc, info: &IsaInfo) -> TilePlan {
     let max_rows = if info.wide_disp { MAX_ROWS } else { MAX_POINTERS };
-    plan_tiles(info, desc.m, desc.n, desc.k, rows_without_conflict(desc.lda, max_rows))
+    let max_rows = rows_without_conflict(row_bytes(desc) / 4, max_rows);
+    plan_tiles(info, desc.numbers, desc.m, desc.n, desc.numbers.steps(desc.k), max_rows)
+}
+
+/// Bytes from row to row of A.
+fn row_bytes(desc: &GemmDesc) -> usize {
+    desc.lda * desc.numbers.element().bytes()
 }
 
 /// Rows of a block: a multiple of every row tile's size where possible, half the second-level cache of A.
 fn block_rows(desc: &GemmDesc, plan: &TilePlan, target: &TargetDesc) -> usize {
     let mr = plan.groups.first().map_or(1, |g| g.mr);
-    let fit = target.caches.l2 / 2 / (desc.k * 4);
+    let fit = target.caches.l2 / 2 / (4 * desc.numbers.steps(desc.k));
     // Fewer rows than these would read B too often.
     fit.clamp(128.max(4 * mr), 4096) / mr * mr
 }
@@ -115,7 +141,7 @@ fn name(desc: &GemmDesc, plan: &TilePlan) -> String {
     let g = &plan.groups[0];
     let label = desc.epilogue.expr.label();
     let label = if label.is_empty() { label } else { format!("_{label}") };
-    format!("f32_gemm{label}_{}x{}", g.mr, g.nv * plan.lanes)
+    format!("{}_gemm{label}_{}x{}", desc.numbers.name(), g.mr, g.nv * plan.lanes)
 }
 
 fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: usize, division: Division) {
@@ -129,12 +155,14 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
         Division::Grid(rows) => block_sizes(m, rows),
         Division::Rows => block_sizes(m, block),
     });
-    let c_row = RowStep::Bytes(4 * desc.ldc as i64);
-    let epilogue = EpilogueEmitter::new(isa, &desc.epilogue, c_row);
+    let out_bytes = desc.ldc * desc.epilogue.out.bytes();
+    let c_row = RowStep::Bytes(out_bytes as i64);
+    let epilogue = EpilogueEmitter::new(isa, desc.numbers, &desc.epilogue, c_row);
+    let depth = Depth::Known(Walk::contiguous(desc.numbers.steps(desc.k)));
     let mut sweep = Sweep {
-        tile: TileEmitter { depth: Depth::Known(Walk::contiguous(desc.k)), epilogue },
+        tile: TileEmitter { numbers: desc.numbers, depth, epilogue },
         plan,
-        rows: Rows::Linear { stride: desc.lda },
+        rows: Rows::Linear { stride: row_bytes(desc) },
         c_row,
         block_rows: known.map_or(BlockRows::Any, BlockRows::Known),
         state,
@@ -167,7 +195,7 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     isa.mov(u, Src::Imm(block as i64));
     isa.mov_if(Cond::Gt, v, Src::Reg(u), v, u);
     isa.store_slot(state.rows, v);
-    enter_rows(isa, t, [u, v], &[(a, state.a, desc.lda), (c, state.c, desc.ldc)]);
+    enter_rows(isa, t, [u, v], &[(a, state.a, row_bytes(desc)), (c, state.c, out_bytes)]);
     copy(isa, &[(b, state.panel)]);
     set(isa, &[(state.col, 0)]);
     sweep.block(isa);
@@ -175,10 +203,10 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     isa.bind(done);
 }
 
-/// Sets slots to the addresses of row `row` of matrices: (first row, slot, elements between rows).
+/// Sets slots to the addresses of row `row` of matrices: (first row, slot, bytes between rows).
 fn enter_rows(isa: &mut dyn VectorIsa, row: Gpr, [t, u]: [Gpr; 2], matrices: &[(Slot, Slot, usize)]) {
     for &(from, to, stride) in matrices {
-        isa.mul(t, row, Src::Imm(4 * stride as i64));
+        isa.mul(t, row, Src::Imm(stride as i64));
         isa.load_slot(u, from);
         isa.add(u, u, Src::Reg(t));
         isa.store_slot(to, u);
@@ -206,7 +234,7 @@ fn emit_grid(desc: &GemmDesc, isa: &mut dyn VectorIsa, sweep: &mut Sweep, slots:
         isa.mov(u, Src::Imm(rows as i64));
         isa.mov_if(Cond::Gt, t, Src::Reg(u), t, u);
         isa.store_slot(st.rows, t);
-        enter_rows(isa, block, [u, t], &[(a, st.a, desc.lda), (c, st.c, desc.ldc)]);
+        enter_rows(isa, block, [u, t], &[(a, st.a, row_bytes(desc)), (c, st.c, desc.ldc * desc.epilogue.out.bytes())]);
         sweep.panel_range(isa, b, panel, next);
     });
 }

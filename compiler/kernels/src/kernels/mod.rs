@@ -10,6 +10,7 @@ pub mod gather;
 pub mod gemm;
 pub mod matmul;
 pub mod norm;
+pub mod numbers;
 pub mod pack;
 pub mod ragged;
 mod reduction;

@@ -12,6 +12,7 @@ use crate::kernels::contraction::{Depth, Taps, TileEmitter, Walk};
 use crate::kernels::conv::{ConvDesc, Window};
 use crate::kernels::epilogue::{EpilogueEmitter, RowStep};
 use crate::kernels::gemm::{MAX_POINTERS, MAX_ROWS, set};
+use crate::kernels::numbers::Numbers;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units};
 use crate::packing::pack_by;
@@ -76,7 +77,7 @@ impl RaggedDesc {
         let (conv, w) = (&self.0, &self.0.window);
         conv.check()?;
         let has_taps = (0..2).all(|axis| (0..w.output[axis]).all(|out| !taps_inside(w, axis, out).is_empty()));
-        if conv.groups != 1 || conv.batch != Some(1) || !has_taps {
+        if conv.numbers != Numbers::F32 || conv.groups != 1 || conv.batch != Some(1) || !has_taps {
             return Err(EmitError::Unsupported(format!("skipping taps of {w:?}")));
         }
         Ok(())
@@ -86,7 +87,7 @@ impl RaggedDesc {
         let (info, conv) = (target.assembler()?.info(), &self.0);
         let most = segments(&conv.window).iter().map(|s| s.pixels).max().unwrap_or(1);
         let max_rows = rows_without_conflict(self.row_step(), if info.wide_disp { MAX_ROWS } else { MAX_POINTERS });
-        Ok(plan_tiles(&info, Some(most), conv.out_c, conv.in_c, max_rows))
+        Ok(plan_tiles(&info, Numbers::F32, Some(most), conv.out_c, conv.in_c, max_rows))
     }
 
     /// Elements between the pixels that successive windows begin at.
@@ -149,14 +150,18 @@ impl<'a> Emitter<'a> {
             let w = &conv.window;
             let walk = Walk {
                 outer: w.kernel[0],
-                outer_step: w.dilation[0] * w.image[1] * conv.in_pitch,
+                outer_step: 4 * w.dilation[0] * w.image[1] * conv.in_pitch,
                 inner: segment.taps.len(),
-                inner_step: w.dilation[1] * conv.in_pitch,
+                inner_step: 4 * w.dilation[1] * conv.in_pitch,
                 run: conv.in_c,
             };
             let depth = Depth::Taps(Taps { rows: taps, first: segment.taps.start, of: w.kernel[1], walk });
-            let tile = TileEmitter { depth, epilogue: EpilogueEmitter::new(isa, &conv.epilogue, c_row) };
-            let rows = Rows::Linear { stride: desc.row_step() };
+            let tile = TileEmitter {
+                numbers: Numbers::F32,
+                depth,
+                epilogue: EpilogueEmitter::new(isa, Numbers::F32, &conv.epilogue, c_row),
+            };
+            let rows = Rows::Linear { stride: 4 * desc.row_step() };
             Sweep { tile, plan, rows, c_row, block_rows: BlockRows::Known(vec![segment.pixels]), state }
         };
         let sweeps = segments(&conv.window).into_iter().map(|s| (s.clone(), sweep(&s))).collect();

@@ -7,7 +7,8 @@
 //! Operands are tables of pointers with a row stride each. An expression may also read an output as it was stored by an
 //! earlier pass: outputs count as inputs after the declared ones. Outputs may alias inputs element by element, never shifted.
 
-use crate::isa::{Cond, EmitError, Gpr, Mem, ReduceOp, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::isa::{Cond, Element, EmitError, Gpr, Mem, ReduceOp, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::kernels::numbers;
 use crate::kernels::reduction::{combine, identity};
 use crate::kernels::registers::Gprs;
 use crate::kernels::{Arg, Kernel, Units, check_size};
@@ -39,19 +40,21 @@ pub enum Stride {
 pub struct Operand {
     /// From row to row.
     pub stride: Stride,
-    /// One value per row (inputs), or none per column (outputs that take a reduction).
+    /// One value per row (inputs), or none per column (outputs that take a reduction); of f32 only.
     pub splat: bool,
+    /// Their type in memory.
+    pub element: Element,
 }
 
 impl Operand {
     /// A dense tensor of the rows' shape.
-    pub const DENSE: Operand = Operand { stride: Stride::Cols, splat: false };
+    pub const DENSE: Operand = Operand { stride: Stride::Cols, splat: false, element: Element::F32 };
     /// One value per column, the same in all rows.
-    pub const PER_COLUMN: Operand = Operand { stride: Stride::Elements(0), splat: false };
+    pub const PER_COLUMN: Operand = Operand { stride: Stride::Elements(0), splat: false, element: Element::F32 };
     /// One value per row, densely stored.
-    pub const PER_ROW: Operand = Operand { stride: Stride::Elements(1), splat: true };
+    pub const PER_ROW: Operand = Operand { stride: Stride::Elements(1), splat: true, element: Element::F32 };
     /// One value for all.
-    pub const SCALAR: Operand = Operand { stride: Stride::Elements(0), splat: true };
+    pub const SCALAR: Operand = Operand { stride: Stride::Elements(0), splat: true, element: Element::F32 };
 }
 
 /// The reduction of one pass.
@@ -113,6 +116,11 @@ impl RowsDesc {
         if readable > MAX_OPERANDS || self.passes.len() > MAX_PASSES {
             return bad(format!("{readable} operands in {} passes", self.passes.len()));
         }
+        let has_bytes = self.inputs.iter().chain(&self.outputs).any(|o| o.element != Element::F32);
+        let has_splat_bytes = self.inputs.iter().chain(&self.outputs).any(|o| o.element != Element::F32 && o.splat);
+        if has_splat_bytes || (has_bytes && self.cols == Dim::Argument) {
+            return bad("bytes in rows of unknown length, or one for a row".into());
+        }
         for operand in self.inputs.iter().chain(&self.outputs) {
             if let Stride::Elements(n) = operand.stride {
                 check_size("row stride", &[n])?;
@@ -120,6 +128,10 @@ impl RowsDesc {
         }
         for (i, pass) in self.passes.iter().enumerate() {
             check_rows(&pass.expr, i).and_then(|()| pass.expr.check(false, readable, usize::MAX)).or_else(bad)?;
+            let stores_bytes = pass.stores.iter().any(|&s| self.outputs.get(s).is_some_and(|o| o.element != Element::F32));
+            if stores_bytes && (!pass.expr.has_own_result() || pass.reduce.is_some()) {
+                return bad("bytes that nothing of their own is computed for".into());
+            }
             let wanted = pass.stores.len() + usize::from(pass.reduce.is_some());
             if pass.expr.roots().len() != wanted || pass.stores.iter().any(|&s| s >= self.outputs.len()) {
                 return bad(format!("pass {i} has other results than it uses"));
@@ -205,7 +217,9 @@ impl Layout {
 
 /// Registers of the column loop.
 struct Loop {
+    /// The column in bytes of f32, and, where there are bytes among the operands, the column.
     x: Gpr,
+    column: Option<Gpr>,
     pointers: Vec<Option<Gpr>>,
     spare: Gpr,
 }
@@ -301,10 +315,12 @@ impl<'a> RowEmitter<'a> {
             let from = if i < n { Mem::new(inputs, 8 * i as i32) } else { Mem::new(outputs, 8 * (i - n) as i32) };
             isa.load_int(p, from);
             match self.operand(i).stride {
-                Stride::Elements(s) => isa.mul(t, begin, Src::Imm(4 * s as i64)),
+                Stride::Elements(s) => isa.mul(t, begin, Src::Imm((self.operand(i).element.bytes() * s) as i64)),
                 Stride::Cols => {
                     isa.mul(t, begin, Src::Reg(cols));
-                    isa.shl(t, t, 2);
+                    if self.operand(i).element == Element::F32 {
+                        isa.shl(t, t, 2);
+                    }
                 }
             }
             isa.add(p, p, Src::Reg(t));
@@ -313,14 +329,15 @@ impl<'a> RowEmitter<'a> {
     }
 
     fn next_row(&self, isa: &mut dyn VectorIsa) {
-        let (p, step) = (Gpr(0), Gpr(1));
-        isa.load_slot(step, self.cols);
-        isa.shl(step, step, 2);
+        let (p, cols, step) = (Gpr(0), Gpr(1), Gpr(2));
+        isa.load_slot(cols, self.cols);
+        isa.shl(step, cols, 2);
         for (i, &slot) in self.pointers.iter().enumerate() {
+            let bytes = self.operand(i).element.bytes();
             let by = match self.operand(i).stride {
                 Stride::Elements(0) => continue,
-                Stride::Elements(s) => Src::Imm(4 * s as i64),
-                Stride::Cols => Src::Reg(step),
+                Stride::Elements(s) => Src::Imm((bytes * s) as i64),
+                Stride::Cols => Src::Reg(if bytes == 1 { cols } else { step }),
             };
             isa.load_slot(p, slot);
             isa.add(p, p, by);
@@ -375,6 +392,8 @@ impl<'a> RowEmitter<'a> {
     fn loop_registers(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, pass: &Pass, prog: &Prog) -> Loop {
         let (x, spare) = (gprs.take(), gprs.take());
         let inputs = self.desc.inputs.len();
+        let has_bytes = (0..self.pointers.len()).any(|i| self.operand(i).element != Element::F32);
+        let column = has_bytes.then(|| gprs.take());
         let mut used = vec![false; self.pointers.len()];
         prog.leaves().for_each(|l| {
             if let Leaf::Input(k) = l {
@@ -388,14 +407,14 @@ impl<'a> RowEmitter<'a> {
             isa.load_slot(r, self.pointers[i]);
             pointers[i] = Some(r);
         }
-        Loop { x, pointers, spare }
+        Loop { x, column, pointers, spare }
     }
 
     /// Whole groups of vectors, whole vectors, and the columns that remain.
     fn columns(&mut self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, pass: &Pass, layout: &Layout, regs: &Loop) {
         let lanes = isa.info().lanes;
         let unroll = layout.sums.len().max(layout.copies);
-        isa.mov(regs.x, Src::Imm(0));
+        [Some(regs.x), regs.column].into_iter().flatten().for_each(|r| isa.mov(r, Src::Imm(0)));
         match self.desc.cols {
             Dim::Known(n) => {
                 let vectors = n / lanes;
@@ -459,14 +478,17 @@ impl<'a> RowEmitter<'a> {
     }
 
     fn vectors(&self, isa: &mut dyn VectorIsa, pass: &Pass, layout: &Layout, regs: &Loop, count: usize) {
-        let bytes = isa.info().bytes();
+        let lanes = isa.info().lanes;
         for first in (0..count).step_by(layout.copies) {
             let group = first..count.min(first + layout.copies);
-            let at = |i: usize| i as i32 * bytes;
+            let at = |i: usize| i * lanes;
             let outs: Vec<Vec<V>> = group.clone().map(|i| self.evaluate(isa, layout, regs, at(i), i - first, None)).collect();
             group.zip(&outs).for_each(|(i, outs)| self.keep(isa, pass, layout, regs, at(i), i, outs, None));
         }
-        isa.add(regs.x, regs.x, Src::Imm(count as i64 * i64::from(bytes)));
+        isa.add(regs.x, regs.x, Src::Imm((4 * count * lanes) as i64));
+        if let Some(column) = regs.column {
+            isa.add(column, column, Src::Imm((count * lanes) as i64));
+        }
     }
 
     fn tail(&self, isa: &mut dyn VectorIsa, pass: &Pass, layout: &Layout, regs: &Loop, count: Src) {
@@ -475,23 +497,23 @@ impl<'a> RowEmitter<'a> {
         self.keep(isa, pass, layout, regs, 0, 0, &outs, Some(&tail));
     }
 
-    /// The results for one vector of columns at `x + disp`, in the `copy`-th set of temporaries.
+    /// The results for one vector of columns, the `column`-th from the loop's on, in the `copy`-th set of temporaries.
     fn evaluate(
         &self,
         isa: &mut dyn VectorIsa,
         layout: &Layout,
         regs: &Loop,
-        disp: i32,
+        column: usize,
         copy: usize,
         tail: Option<&Tail>,
     ) -> Vec<V> {
         let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| match leaf {
             Leaf::Input(k) => {
                 let base = self.base(isa, regs, k as usize);
-                match (self.operand(k as usize).splat, tail) {
-                    (true, _) => isa.load_splat(d, Mem::new(base, 0)),
-                    (false, None) => isa.load(d, Mem::indexed(base, regs.x, disp)),
-                    (false, Some(t)) => isa.load_tail(d, Mem::indexed(base, regs.x, disp), t),
+                let operand = self.operand(k as usize);
+                match operand.splat {
+                    true => isa.load_splat(d, Mem::new(base, 0)),
+                    false => numbers::load(isa, operand.element, d, place(base, regs, operand.element, column), tail),
                 }
             }
             Leaf::Row(COLUMNS) => {
@@ -504,7 +526,7 @@ impl<'a> RowEmitter<'a> {
         layout.plan.emit(isa, &layout.copy(copy), &self.spills, &mut fetch)
     }
 
-    /// Stores results of one vector at `x + disp`, and reduces the last into accumulator `sum`.
+    /// Stores results of one vector, the `column`-th from the loop's on, and reduces the last into accumulator `sum`.
     #[expect(clippy::too_many_arguments, reason = "the state of a pass, and one place in it")]
     fn keep(
         &self,
@@ -512,17 +534,15 @@ impl<'a> RowEmitter<'a> {
         pass: &Pass,
         layout: &Layout,
         regs: &Loop,
-        disp: i32,
+        column: usize,
         sum: usize,
         outs: &[V],
         tail: Option<&Tail>,
     ) {
         for (&store, &v) in pass.stores.iter().zip(outs) {
             let base = self.base(isa, regs, self.desc.inputs.len() + store);
-            match tail {
-                None => isa.store(Mem::indexed(base, regs.x, disp), v),
-                Some(t) => isa.store_tail(Mem::indexed(base, regs.x, disp), v, t),
-            }
+            let element = self.desc.outputs[store].element;
+            numbers::store(isa, element, place(base, regs, element, column), v, tail);
         }
         if let (Some(r), Some(&v)) = (&pass.reduce, outs.get(pass.stores.len())) {
             let v = match tail {
@@ -567,6 +587,15 @@ impl<'a> RowEmitter<'a> {
             isa.load_slot(Gpr(0), self.pointers[self.desc.inputs.len() + s]);
             isa.store_lane0(Mem::new(Gpr(0), 0), out);
         }
+    }
+}
+
+/// The address of the `column`-th column from the loop's on.
+fn place(base: Gpr, regs: &Loop, element: Element, column: usize) -> Mem {
+    let disp = (element.bytes() * column) as i32;
+    match (element, regs.column) {
+        (Element::F32, _) | (_, None) => Mem::indexed(base, regs.x, disp),
+        (_, Some(at)) => Mem::indexed(base, at, disp),
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::isa::{Cond, Gpr, Slot, Src, V, VectorIsa};
 use crate::kernels::conv::{Axes, Window};
 use crate::kernels::copy::Border;
+use crate::kernels::numbers::Numbers;
 
-/// How the pixels of a window's image are found: in the image, or in a copy with a zero border.
+/// How the pixels of a window's image are found: in the image, or in a copy with a border.
 #[derive(Clone, Copy, Debug)]
 pub struct Source {
     /// The copy, if any.
@@ -18,8 +19,8 @@ pub struct Source {
 impl Source {
     /// For an image of `channels` channels, pixels `in_pitch` elements apart. What windows reach outside of the image is copied
     /// with a border.
-    pub fn new(w: &Window, channels: usize, in_pitch: usize) -> Source {
-        if !w.is_padded() {
+    pub fn new(w: &Window, numbers: Numbers, channels: usize, in_pitch: usize) -> Source {
+        if !w.is_padded() && !reads_beyond(w, numbers, channels, in_pitch) {
             return Source { border: None, pitch: in_pitch, line: w.image[1] * in_pitch };
         }
         let width = w.span(1, w.output[1]);
@@ -27,10 +28,19 @@ impl Source {
         let copied = w.image[1].min(width - left);
         let right = width - left - copied;
         let line = w.image[1] * in_pitch;
-        let border = Border { height: w.image[0], line, pitch: in_pitch, channels, left, copied, right };
+        let border = Border { numbers, height: w.image[0], line, pitch: in_pitch, channels, left, copied, right };
         Source { border: Some(border), pitch: channels, line: width * channels }
     }
 }
+
+/// Whether the last step of a run of bytes reads further than the run goes: there must be something then.
+fn reads_beyond(w: &Window, numbers: Numbers, channels: usize, in_pitch: usize) -> bool {
+    let run = if w.dilation[1] == 1 && in_pitch == channels { w.kernel[1] * channels } else { channels };
+    numbers.is_integer() && !run.is_multiple_of(4)
+}
+
+/// Bytes behind a copy that may be read, too.
+const SLACK: usize = 4;
 
 /// Frame slots of the strips. The caller sets the first three; [`Strips::enter`] sets the others.
 #[derive(Clone, Copy, Debug)]
@@ -83,10 +93,12 @@ pub struct Strips {
     pub window: Window,
     /// What of the output exists.
     pub output: Axes,
+    /// What is read.
+    pub numbers: Numbers,
     /// Elements between input pixels.
     pub in_pitch: usize,
-    /// Elements between output pixels.
-    pub out_pitch: usize,
+    /// Bytes between output pixels.
+    pub out_step: usize,
     /// Output rows of a strip.
     pub rows: usize,
     /// Where input is read.
@@ -123,7 +135,7 @@ impl Strips {
         isa.add(t, t, Src::Reg(y));
         isa.mul(t, t, Src::Imm(self.output[1] as i64));
         isa.store_slot(st.pixel, t);
-        isa.mul(t, t, Src::Imm(4 * self.out_pitch as i64));
+        isa.mul(t, t, Src::Imm(self.out_step as i64));
         isa.load_slot(u, st.output);
         isa.add(t, t, Src::Reg(u));
         isa.store_slot(st.c, t);
@@ -136,7 +148,7 @@ impl Strips {
     /// Address of the image and of the strip's first input row.
     fn enter_image(&self, isa: &mut dyn VectorIsa, [n, y, t, u]: [Gpr; 4]) {
         let (w, st) = (&self.window, &self.slots);
-        let line = 4 * (w.image[1] * self.in_pitch) as i64;
+        let line = (self.numbers.element().bytes() * w.image[1] * self.in_pitch) as i64;
         isa.mul(t, n, Src::Imm(w.image[0] as i64));
         isa.mul(t, t, Src::Imm(line));
         isa.load_slot(u, st.input);
@@ -156,7 +168,8 @@ impl Strips {
 
     /// Bytes of the copy with a border; 0 if there is none.
     pub fn border_bytes(&self) -> usize {
-        self.source.border.map_or(0, |_| 4 * self.source.line * self.window.span(0, self.rows))
+        let bytes = self.numbers.element().bytes() * self.source.line * self.window.span(0, self.rows);
+        self.source.border.map_or(0, |_| bytes + SLACK)
     }
 
     /// Runs `body` for the strips from slot `begin` to slot `end`; it gets the strip's number in `Gpr(0)`.

@@ -13,20 +13,20 @@ use std::collections::BTreeSet;
 /// How the rows of A follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rows {
-    /// `stride` elements apart.
+    /// `stride` bytes apart.
     Linear {
-        /// Elements from row to row.
+        /// Bytes from row to row.
         stride: usize,
     },
     /// As many bytes apart as the slot says.
     Runtime(Slot),
-    /// Pixels of an image: `step` elements apart within a line of `width` pixels, lines `line` elements apart.
+    /// Pixels of an image: `step` bytes apart within a line of `width` pixels, lines `line` bytes apart.
     Pixels {
         /// Pixels per line.
         width: usize,
-        /// Elements from pixel to pixel.
+        /// Bytes from pixel to pixel.
         step: usize,
-        /// Elements from line to line.
+        /// Bytes from line to line.
         line: usize,
     },
 }
@@ -53,7 +53,7 @@ pub struct State {
     pub rows: Slot,
     /// Address of the next panel.
     pub panel: Slot,
-    /// Column of the panel, in bytes.
+    /// Column of the panel, in bytes of f32.
     pub col: Slot,
     tile_a: Slot,
     tile_c: Slot,
@@ -204,11 +204,11 @@ impl Sweep<'_> {
         isa.store_slot(self.state.panel, t);
     }
 
-    /// `d *= K`; `t` is clobbered.
+    /// `d *= rows of a panel`; `t` is clobbered.
     fn times_depth(&self, isa: &mut dyn VectorIsa, d: Gpr, t: Gpr) {
         match self.tile.depth {
-            Depth::Known(walk) => isa.mul(d, d, Src::Imm(walk.elements() as i64)),
-            Depth::Taps(taps) => isa.mul(d, d, Src::Imm(taps.elements() as i64)),
+            Depth::Known(walk) => isa.mul(d, d, Src::Imm((walk.steps() + self.tile.numbers.head_rows()) as i64)),
+            Depth::Taps(taps) => isa.mul(d, d, Src::Imm(taps.steps() as i64)),
             Depth::Runtime(k) => {
                 isa.load_slot(t, k);
                 isa.mul(d, d, Src::Reg(t));
@@ -231,6 +231,9 @@ impl Sweep<'_> {
         }
         isa.load_slot(t, st.c);
         isa.load_slot(u, st.col);
+        if self.tile.epilogue.out().bytes() == 1 {
+            isa.shr(u, u, 2);
+        }
         isa.add(t, t, Src::Reg(u));
         isa.store_slot(st.tile_c, t);
         if matches!(self.rows, Rows::Pixels { .. }) {
@@ -290,7 +293,7 @@ impl Sweep<'_> {
         let mut gprs = Gprs::all(isa.info().gprs);
         let rows = self.row_bases(isa, &mut gprs, mr);
         let at = Position { c: st.tile_c, row: st.tile_row, col: st.col, inputs: st.inputs };
-        let shape = tile(&isa.info(), mr, nv);
+        let shape = tile(&isa.info(), self.tile.numbers, mr, nv);
         self.tile.tile(isa, &gprs, shape, &rows, st.panel, &at, cols);
         let t = Gpr(0);
         match self.c_row {
@@ -309,11 +312,11 @@ impl Sweep<'_> {
     /// Pointers to the rows of a tile; moves the state on to the next tile.
     fn row_bases(&mut self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, mr: usize) -> RowBases {
         match self.rows {
-            Rows::Linear { stride } => self.linear_bases(isa, gprs, mr, stride * 4),
+            Rows::Linear { stride } => self.linear_bases(isa, gprs, mr, stride),
             Rows::Runtime(stride) => self.runtime_bases(isa, gprs, mr, stride),
             Rows::Pixels { width, step, line } => {
-                let end_of_line = (line as i64 - (width as i64 - 1) * step as i64) * 4;
-                self.pixel_bases(isa, gprs, mr, width, step as i64 * 4, end_of_line)
+                let end_of_line = line as i64 - (width as i64 - 1) * step as i64;
+                self.pixel_bases(isa, gprs, mr, width, step as i64, end_of_line)
             }
         }
     }

@@ -7,8 +7,9 @@
 
 use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
 use crate::kernels::conv::Window;
-use crate::kernels::copy::move_elements;
+use crate::kernels::copy::move_bytes;
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::numbers::{self, Numbers};
 use crate::kernels::registers::Gprs;
 use crate::kernels::window_tiles::{ChannelBlocks, TileRun, taps_inside, tile_runs, users};
 use crate::kernels::{Arg, Kernel, Units, check_size};
@@ -34,6 +35,8 @@ pub enum WindowOp {
 /// A window operation, channel by channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WindowDesc {
+    /// What is read; bytes stand for whole numbers, of which the zero point is taken in a depthwise convolution only.
+    pub numbers: Numbers,
     /// The operation.
     pub op: WindowOp,
     /// Images, if known at compile time.
@@ -92,6 +95,19 @@ impl WindowDesc {
         Ok((0..taps).flat_map(|t| (0..self.channels).map(move |c| weights[c * taps + t])).collect())
     }
 
+    /// Bytes of an element of the input.
+    fn size(&self) -> usize {
+        self.numbers.element().bytes()
+    }
+
+    /// What is taken from every element.
+    fn zero_point(&self) -> Option<u8> {
+        match (self.op, self.numbers) {
+            (WindowOp::Depthwise, Numbers::Int8 { zero_point }) if zero_point != 0 => Some(zero_point),
+            _ => None,
+        }
+    }
+
     /// Rows of zeros are read where a window leaves the image at the top or bottom.
     fn needs_zeros(&self) -> bool {
         let w = &self.window;
@@ -108,7 +124,7 @@ pub fn emit(desc: &WindowDesc, target: &TargetDesc) -> Result<Kernel, EmitError>
     let mut scratch_bytes = 0;
     if desc.needs_zeros() {
         args.push(Arg::Scratch);
-        scratch_bytes = 4 * desc.window.image[1] * desc.in_pitch;
+        scratch_bytes = desc.size() * desc.window.image[1] * desc.in_pitch;
     }
     let rows = desc.window.output[0];
     let units = desc.batch.map_or(Units::PerImage(rows), |n| Units::Fixed(n * rows));
@@ -126,7 +142,7 @@ fn name(d: &WindowDesc) -> String {
     };
     let label = d.epilogue.expr.label();
     let label = if label.is_empty() { label } else { format!("_{label}") };
-    format!("f32_{family}{}x{}{label}", d.window.kernel[0], d.window.kernel[1])
+    format!("{}_{family}{}x{}{label}", d.numbers.name(), d.window.kernel[0], d.window.kernel[1])
 }
 
 struct WindowEmitter<'a> {
@@ -149,7 +165,7 @@ struct WindowEmitter<'a> {
     /// Window rows inside the image.
     inside: Slot,
     tiles: Slot,
-    /// Current output row, first channel in bytes, whole vectors of the current channel block.
+    /// Current output row, first channel in bytes of f32, whole vectors of the current channel block.
     unit: Slot,
     channel: Slot,
     vectors: Slot,
@@ -168,6 +184,8 @@ struct TileRegs {
     value: V,
     spare: V,
     mask: V,
+    /// The zero point, in a depthwise convolution of bytes.
+    zero: Option<V>,
     /// Reciprocal divisor of each pixel, for averages.
     scale: Vec<V>,
 }
@@ -211,9 +229,11 @@ impl<'a> WindowEmitter<'a> {
             let mut gprs = Gprs::all(isa.info().gprs);
             let dst = gprs.take();
             isa.load_slot(dst, self.scratch);
-            isa.splat(V(0), 0);
-            let n = self.desc.window.image[1] * self.desc.in_pitch;
-            move_elements(isa, &mut gprs, dst, None, n, V(0), V(1));
+            let zeros = self.desc.numbers.zeros();
+            isa.splat(V(0), zeros);
+            isa.splat(V(1), zeros & 0xff);
+            let bytes = self.desc.size() * self.desc.window.image[1] * self.desc.in_pitch;
+            move_bytes(isa, &mut gprs, dst, None, bytes, [V(0), V(1)], V(2));
         }
         isa.mov(Gpr(0), Src::Imm(0));
         isa.store_slot(self.channel, Gpr(0));
@@ -266,7 +286,8 @@ impl<'a> WindowEmitter<'a> {
         let taps = if self.desc.op == WindowOp::Depthwise { self.desc.window.kernel[1] } else { 0 };
         // At most four pixels, so that four registers hold all their divisors.
         let (most, scales) = if self.desc.op == WindowOp::AvgInside { (4, 4) } else { (MAX_TILE, 1) };
-        most.min(info.vregs.saturating_sub(taps + 3 + scales).max(2)).min(info.vregs - 8)
+        let zero = usize::from(self.desc.zero_point().is_some());
+        most.min(info.vregs.saturating_sub(taps + 3 + zero + scales).max(2)).min(info.vregs - 8)
     }
 
     /// Pointers for output row `unit`.
@@ -274,20 +295,20 @@ impl<'a> WindowEmitter<'a> {
         let (d, w) = (self.desc, self.desc.window);
         let (n, y, t, image) = (Gpr(1), Gpr(2), Gpr(3), Gpr(4));
         let height = w.output[0] as i64;
-        isa.mul(t, unit, Src::Imm(4 * (w.output[1] * d.out_pitch) as i64));
+        isa.mul(t, unit, Src::Imm((d.epilogue.out.bytes() * w.output[1] * d.out_pitch) as i64));
         isa.load_slot(n, self.output);
         isa.add(t, t, Src::Reg(n));
-        isa.load_slot(n, self.channel);
+        self.load_channel(isa, n, d.epilogue.out.bytes());
         isa.add(t, t, Src::Reg(n));
         isa.store_slot(self.out, t);
         for (k, input) in d.epilogue.inputs.iter().enumerate() {
             isa.load_slot(n, self.inputs);
             isa.load_int(n, Mem::new(n, 8 * k as i32));
             isa.mul(t, unit, Src::Imm(w.output[1] as i64));
-            isa.mul(t, t, Src::Imm(4 * input.row_stride as i64));
+            isa.mul(t, t, Src::Imm((input.element.bytes() * input.row_stride) as i64));
             isa.add(t, t, Src::Reg(n));
             if !input.splat {
-                isa.load_slot(n, self.channel);
+                self.load_channel(isa, n, input.element.bytes());
                 isa.add(t, t, Src::Reg(n));
             }
             isa.store_slot(self.extra[k], t);
@@ -298,7 +319,7 @@ impl<'a> WindowEmitter<'a> {
         isa.sub(y, unit, Src::Reg(t));
         isa.mul(y, y, Src::Imm(w.stride[0] as i64));
         isa.sub(y, y, Src::Imm(w.before[0] as i64));
-        let line = 4 * (w.image[1] * d.in_pitch) as i64;
+        let line = (d.size() * w.image[1] * d.in_pitch) as i64;
         isa.mul(n, n, Src::Imm(w.image[0] as i64));
         isa.mul(n, n, Src::Imm(line));
         isa.load_slot(image, self.input);
@@ -310,13 +331,21 @@ impl<'a> WindowEmitter<'a> {
         }
     }
 
+    /// Where the present channel block begins, for elements of so many bytes.
+    fn load_channel(&self, isa: &mut dyn VectorIsa, d: Gpr, bytes: usize) {
+        isa.load_slot(d, self.channel);
+        if bytes == 1 {
+            isa.shr(d, d, 2);
+        }
+    }
+
     /// The pointer of window row `ky`, whose image row is `y + ky * dilation`.
     fn enter_window_row(&mut self, isa: &mut dyn VectorIsa, ky: usize, image: Gpr, y: Gpr) {
         let (d, w) = (self.desc, self.desc.window);
         let (at, t, p) = (Gpr(5), Gpr(6), Gpr(7));
         let step = w.dilation[0] as i64;
-        let line = 4 * (w.image[1] * d.in_pitch) as i64;
-        let before = Src::Imm(-4 * (w.before[1] * d.in_pitch) as i64);
+        let line = (d.size() * w.image[1] * d.in_pitch) as i64;
+        let before = Src::Imm(-((d.size() * w.before[1] * d.in_pitch) as i64));
         isa.add(at, y, Src::Imm(ky as i64 * step));
         let store = isa.label();
         if d.op == WindowOp::Max {
@@ -335,7 +364,7 @@ impl<'a> WindowEmitter<'a> {
         isa.add(t, t, Src::Imm(1));
         isa.store_slot(self.inside, t);
         isa.bind(store);
-        isa.load_slot(t, self.channel);
+        self.load_channel(isa, t, d.size());
         isa.add(p, p, Src::Reg(t));
         isa.add(p, p, before);
         isa.store_slot(self.rows[ky], p);
@@ -360,10 +389,12 @@ impl<'a> WindowEmitter<'a> {
 
     fn next_tile(&self, isa: &mut dyn VectorIsa, pixels: usize) {
         let d = self.desc;
-        let step = |per_pixel: usize| 4 * (pixels * per_pixel) as i64;
-        let inputs = self.extra.iter().zip(&d.epilogue.inputs).map(|(&s, i)| (s, step(i.row_stride)));
-        let rows = self.rows.iter().map(|&s| (s, step(d.window.stride[1] * d.in_pitch)));
-        for (slot, by) in rows.chain([(self.out, step(d.out_pitch))]).chain(inputs).filter(|&(_, by)| by != 0) {
+        let step = |per_pixel: usize| (pixels * per_pixel) as i64;
+        let inputs = self.extra.iter().zip(&d.epilogue.inputs).map(|(&s, i)| (s, step(i.row_stride * i.element.bytes())));
+        let rows = self.rows.iter().map(|&s| (s, step(d.window.stride[1] * d.in_pitch * d.size())));
+        for (slot, by) in
+            rows.chain([(self.out, step(d.out_pitch * d.epilogue.out.bytes()))]).chain(inputs).filter(|&(_, by)| by != 0)
+        {
             isa.load_slot(Gpr(0), slot);
             isa.add(Gpr(0), Gpr(0), Src::Imm(by));
             isa.store_slot(slot, Gpr(0));
@@ -400,11 +431,12 @@ impl<'a> WindowEmitter<'a> {
     /// One whole vector of channels; all pointers move on.
     fn whole_vector(&mut self, isa: &mut dyn VectorIsa, taps: &[Vec<usize>], regs: &TileRegs) {
         self.vector(isa, taps, regs, None);
-        let bytes = Src::Imm(i64::from(isa.info().bytes()));
-        let splat = self.desc.epilogue.inputs.iter().map(|i| i.splat);
-        let contiguous = regs.extra.iter().zip(splat).filter(|(_, splat)| !splat).map(|(&r, _)| r);
-        let moving = regs.rows.iter().copied().chain([regs.weights, regs.out]).chain(contiguous);
-        moving.for_each(|r| isa.add(r, r, bytes));
+        let lanes = isa.info().lanes;
+        let inputs =
+            regs.extra.iter().zip(&self.desc.epilogue.inputs).filter(|(_, i)| !i.splat).map(|(&r, i)| (r, i.element.bytes()));
+        let rows = regs.rows.iter().map(|&r| (r, self.desc.size()));
+        let moving = rows.chain([(regs.weights, 4), (regs.out, self.desc.epilogue.out.bytes())]).chain(inputs);
+        moving.for_each(|(r, bytes)| isa.add(r, r, Src::Imm((lanes * bytes) as i64)));
     }
 
     fn registers(&mut self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, taps: &[Vec<usize>]) -> TileRegs {
@@ -415,6 +447,11 @@ impl<'a> WindowEmitter<'a> {
         let [value, spare, mask] = some(3)[..] else { unreachable!("an ISA has more registers than a tile takes") };
         let scales = some(4);
         let scale = self.scales(isa, taps, &scales);
+        let zero = self.desc.zero_point().map(|zero_point| {
+            let zero = some(1)[0];
+            isa.splat(zero, f32::from(zero_point).to_bits());
+            zero
+        });
         let mut pointer = |slot: Slot, gprs: &mut Gprs| {
             let r = gprs.take();
             isa.load_slot(r, slot);
@@ -431,6 +468,7 @@ impl<'a> WindowEmitter<'a> {
             value,
             spare,
             mask,
+            zero,
             scale,
         }
     }
@@ -483,7 +521,7 @@ impl<'a> WindowEmitter<'a> {
                 if users.is_empty() {
                     continue;
                 }
-                load(isa, regs.value, Mem::new(regs.rows[ky], 4 * (x * self.desc.in_pitch) as i32), tail);
+                self.load_pixel(isa, regs, Mem::new(regs.rows[ky], (self.desc.size() * x * self.desc.in_pitch) as i32), tail);
                 for (pixel, kx) in users {
                     match std::mem::replace(&mut is_begun[pixel], true) {
                         true => self.accumulate(isa, regs, pixel, kx),
@@ -495,6 +533,14 @@ impl<'a> WindowEmitter<'a> {
         let without_taps = regs.acc.iter().zip(&is_begun).filter(|(_, begun)| !**begun);
         without_taps.for_each(|(&acc, _)| isa.splat(acc, 0));
         self.store(isa, regs, tail);
+    }
+
+    /// Loads an element of the image for each channel, without the zero point.
+    fn load_pixel(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, m: Mem, tail: Option<&Tail>) {
+        numbers::load(isa, self.desc.numbers.element(), regs.value, m, tail);
+        if let Some(zero) = regs.zero {
+            isa.binary(BinOp::Sub, regs.value, regs.value, zero);
+        }
     }
 
     fn accumulate(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, pixel: usize, kx: usize) {
@@ -516,7 +562,7 @@ impl<'a> WindowEmitter<'a> {
         for (&acc, &scale) in regs.acc.iter().zip(&regs.scale) {
             isa.binary(BinOp::Mul, acc, acc, scale);
         }
-        let busy = |v: &V| regs.acc.contains(v) || regs.scale.contains(v) || *v == regs.mask;
+        let busy = |v: &V| regs.acc.contains(v) || regs.scale.contains(v) || *v == regs.mask || regs.zero == Some(*v);
         let free: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| !busy(v)).collect();
         let pinned = self.pinned(free.len());
         // Registers of the plan: the accumulator, those it may use, those that hold what is the same for all pixels.
@@ -556,8 +602,8 @@ impl<'a> WindowEmitter<'a> {
     /// Input `k` of the epilogue for a pixel of the tile.
     fn fetch(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, k: usize, pixel: usize, d: V, tail: Option<&Tail>) {
         let input = self.desc.epilogue.inputs[k];
-        let m = Mem::new(regs.extra[k], 4 * (pixel * input.row_stride) as i32);
-        if input.splat { isa.load_splat(d, m) } else { load(isa, d, m, tail) }
+        let m = Mem::new(regs.extra[k], (input.element.bytes() * pixel * input.row_stride) as i32);
+        if input.splat { isa.load_splat(d, m) } else { numbers::load(isa, input.element, d, m, tail) }
     }
 
     fn store_pixel(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, plan: &Plan, free: &[V], pixel: usize, tail: Option<&Tail>) {
@@ -569,11 +615,8 @@ impl<'a> WindowEmitter<'a> {
             }
         };
         let out = plan.emit(isa, &all, &self.spills, &mut fetch)[0];
-        let m = Mem::new(regs.out, 4 * (pixel * self.desc.out_pitch) as i32);
-        match tail {
-            None => isa.store(m, out),
-            Some(t) => isa.store_tail(m, out, t),
-        }
+        let element = self.desc.epilogue.out;
+        numbers::store(isa, element, Mem::new(regs.out, (element.bytes() * pixel * self.desc.out_pitch) as i32), out, tail);
     }
 }
 

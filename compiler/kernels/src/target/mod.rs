@@ -105,9 +105,10 @@ impl TargetDesc {
     pub fn assembler(&self) -> Result<Box<dyn VectorIsa>, EmitError> {
         match (self.isa, self.call_conv) {
             (Isa::Avx2 | Isa::Avx512, CallConv::SystemV | CallConv::Win64) => {
-                Ok(Box::new(x86_64::X64::new(self.isa == Isa::Avx512, self.call_conv == CallConv::Win64)))
+                let is_win64 = self.call_conv == CallConv::Win64;
+                Ok(Box::new(x86_64::X64::new(self.isa == Isa::Avx512, is_win64, self.features.vnni)))
             }
-            (Isa::Neon, CallConv::Aapcs64) => aarch64::assembler(),
+            (Isa::Neon, CallConv::Aapcs64) => aarch64::assembler(self.features),
             _ => Err(EmitError::Unsupported(format!("{} with {:?}", self.isa.name(), self.call_conv))),
         }
     }

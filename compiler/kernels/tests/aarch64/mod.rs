@@ -11,21 +11,25 @@
 
 pub mod arena;
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
-/// A built harness, and the running instance of it.
+/// A built harness, and the running instances of it.
 pub struct Emulator {
     harness: PathBuf,
-    running: Mutex<Option<Child>>,
+    /// One for each processor asked for.
+    running: Mutex<HashMap<&'static str, Child>>,
 }
 
 static EMULATOR: OnceLock<Result<Emulator, String>> = OnceLock::new();
 
-/// The processor emulated: the oldest that kernels must run on unless they ask for more.
-const CPU: &str = "cortex-a53";
+/// The processor emulated: the oldest that kernels must run on.
+pub const BASELINE: &str = "cortex-a53";
+/// One with every extension that the emulator has, for kernels that ask for some.
+pub const NEWEST: &str = "max";
 
 impl Emulator {
     /// The emulator, or `None` (with the reason printed) where a tool is missing.
@@ -49,22 +53,22 @@ impl Emulator {
         arena::descriptor().ok_or("no memory can be shared with the emulated program")?;
         check(Command::new("qemu-aarch64").arg("--version"))?;
         let harness = compile()?;
-        Ok(Emulator { harness, running: Mutex::new(None) })
+        Ok(Emulator { harness, running: Mutex::new(HashMap::new()) })
     }
 
-    fn start(&self) -> Child {
+    fn start(&self, cpu: &str) -> Child {
         let descriptor = arena::descriptor().expect("the emulator is built only with shared memory");
         let numbers = [descriptor as usize, arena::ADDRESS, arena::LENGTH].map(|n| n.to_string());
         let mut command = Command::new("qemu-aarch64");
-        command.args(["-cpu", CPU]).arg(&self.harness).args(numbers);
+        command.args(["-cpu", cpu]).arg(&self.harness).args(numbers);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the emulator starts")
     }
 
-    /// Calls a copy of `code` with integer or pointer arguments, those beyond the given ones being 0.
+    /// Calls a copy of `code` on a processor with integer or pointer arguments, those beyond the given ones being 0.
     ///
     /// # Panics
     /// If the code crashes or does not preserve a register it must, or if a pointer leads outside the heap.
-    pub fn call(&self, code: &[u8], args: &[u64]) {
+    pub fn call(&self, cpu: &'static str, code: &[u8], args: &[u64]) {
         let code = code.to_vec();
         let mut request = [0u64; 10];
         request[0] = code.as_ptr() as u64;
@@ -74,11 +78,13 @@ impl Emulator {
         let is_private = |value: &u64| (0x5500_0000_0000..0x8000_0000_0000).contains(value);
         assert!(!request.iter().any(is_private), "emulated kernels can be given pointers into the heap only: {request:x?}");
         let mut running = self.running.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut child = running.take().unwrap_or_else(|| self.start());
+        let mut child = running.remove(cpu).unwrap_or_else(|| self.start(cpu));
         match exchange(&mut child, &request) {
-            Ok(0) => *running = Some(child),
+            Ok(0) => {
+                running.insert(cpu, child);
+            }
             Ok(register) => {
-                *running = Some(child);
+                running.insert(cpu, child);
                 drop(running);
                 let (kind, number) = if register < 100 { ('x', register) } else { ('d', register - 100) };
                 panic!("{kind}{number} was not preserved");

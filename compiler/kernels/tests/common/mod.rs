@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test crate uses a part")]
 
 use kiln_kernels::kernels::{Arg, Kernel, KernelDesc, emit};
-use kiln_kernels::target::{Isa, TargetDesc};
+use kiln_kernels::target::{Features, Isa, TargetDesc};
 use memmap2::{Mmap, MmapMut};
 
 #[cfg(all(target_os = "linux", not(target_arch = "aarch64")))]
@@ -30,20 +30,41 @@ pub fn runnable() -> Vec<TargetDesc> {
     targets
 }
 
+/// As [`runnable`], with every way in which products of bytes are computed.
+pub fn runnable_with_extensions() -> Vec<TargetDesc> {
+    let with = |target: &TargetDesc, features: Features| TargetDesc { features, ..*target };
+    let extended = |target: &TargetDesc| match target.isa {
+        Isa::Neon => vec![
+            with(target, Features { dotprod: true, ..Features::default() }),
+            with(target, Features { dotprod: true, i8mm: true, ..Features::default() }),
+        ],
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 if is_x86_feature_detected!("avx512vnni") => {
+            vec![with(target, Features { vnni: true, ..Features::default() })]
+        }
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 if is_x86_feature_detected!("avxvnni") => vec![with(target, Features { vnni: true, ..Features::default() })],
+        _ => Vec::new(),
+    };
+    let targets = runnable();
+    targets.iter().flat_map(|t| [vec![*t], extended(t)].concat()).collect()
+}
+
 /// Code that can be called.
 pub enum Code {
     /// Mapped executable on this machine.
     Native(Mmap),
     /// Called in the emulator.
     #[cfg(all(target_os = "linux", not(target_arch = "aarch64")))]
-    Emulated(Vec<u8>),
+    Emulated(&'static str, Vec<u8>),
 }
 
 impl Code {
     pub fn new(bytes: &[u8], target: &TargetDesc) -> Code {
         #[cfg(all(target_os = "linux", not(target_arch = "aarch64")))]
         if target.isa == Isa::Neon {
-            return Code::Emulated(bytes.to_vec());
+            let is_new = target.features.dotprod || target.features.i8mm;
+            return Code::Emulated(if is_new { aarch64::NEWEST } else { aarch64::BASELINE }, bytes.to_vec());
         }
         let mut map = MmapMut::map_anon(bytes.len()).expect("memory");
         map[..bytes.len()].copy_from_slice(bytes);
@@ -58,8 +79,8 @@ impl Code {
         let map = match self {
             Code::Native(map) => map,
             #[cfg(all(target_os = "linux", not(target_arch = "aarch64")))]
-            Code::Emulated(bytes) => {
-                return aarch64::Emulator::get().expect("checked when the target was listed").call(bytes, &all);
+            Code::Emulated(cpu, bytes) => {
+                return aarch64::Emulator::get().expect("checked when the target was listed").call(cpu, bytes, &all);
             }
         };
         let [a, b, c, d, e, f, g, h] = all;

@@ -12,6 +12,8 @@ use kiln_support::DType;
 pub struct Stream {
     /// Address.
     pub base: Operand,
+    /// Bytes of an element.
+    pub size: i64,
     /// Elements to the first one used.
     pub offset: i64,
     /// Elements from one iteration of each outer loop to the next.
@@ -21,7 +23,7 @@ pub struct Stream {
 impl Stream {
     /// A buffer that is used from its start and does not move.
     pub fn fixed(base: Operand) -> Stream {
-        Stream { base, offset: 0, outer: Vec::new() }
+        Stream { base, size: 4, offset: 0, outer: Vec::new() }
     }
 }
 
@@ -129,14 +131,13 @@ fn nest(
 
 /// The address of a stream in an iteration of the outer loops.
 fn address(cx: &mut Lowering, stream: &Stream, indices: &[Operand]) -> Operand {
-    const BYTES: i64 = size_of::<f32>() as i64;
     let mut at = stream.base;
     if stream.offset != 0 {
-        at = cx.int_binary(BinaryOp::Add, at, Operand::Int(BYTES * stream.offset));
+        at = cx.int_binary(BinaryOp::Add, at, Operand::Int(stream.size * stream.offset));
     }
     for (&index, &step) in indices.iter().zip(&stream.outer) {
         if step != 0 {
-            let moved = cx.int_binary(BinaryOp::Mul, index, Operand::Int(BYTES * step));
+            let moved = cx.int_binary(BinaryOp::Mul, index, Operand::Int(stream.size * step));
             at = cx.int_binary(BinaryOp::Add, at, moved);
         }
     }

@@ -7,13 +7,14 @@ use super::streams::Streams;
 use super::vector_expr::translate;
 use crate::lower::{Lowering, R};
 use crate::source::Built;
-use kiln_kernels::isa::ReduceOp as VectorReduce;
+use kiln_kernels::isa::{Element, ReduceOp as VectorReduce};
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::columns::{BatchedInput, ColumnsDesc};
 use kiln_kernels::kernels::epilogue::InputDesc;
 use kiln_kernels::vexpr::VExpr;
 use kiln_loops::plan::Operand;
 use kiln_loops::{Compute, Expr, ExprData, ReduceOp};
+use kiln_support::DType;
 
 /// Columns below which vectors would run mostly empty.
 const FEWEST_COLUMNS: usize = 4;
@@ -27,7 +28,7 @@ pub fn select(cx: &mut Lowering, built: &Built, output: Operand) -> R<bool> {
     let extents = outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
     let inputs = streams.emit(cx, built, &outer)?;
     let own = output_strides(compute).unwrap_or_default();
-    let output = Stream { base: output, offset: 0, outer: outer.iter().map(|&a| own[a]).collect() };
+    let output = Stream { base: output, size: 4, offset: 0, outer: outer.iter().map(|&a| own[a]).collect() };
     let parts =
         Call { output: Some(output), inputs, rows: Some(rows), outer: extents, batch: Some(Operand::Int(1)), ..Call::default() };
     call(cx, KernelDesc::Columns(desc), parts)
@@ -70,6 +71,9 @@ fn describe(compute: &Compute, reduce: Expr, finish: VExpr) -> Option<(ColumnsDe
     let mut expr = VExpr::new();
     let root = translate(compute, *body, &mut expr, &mut |e, out| streams.leaf(e, out, &[]))?;
     expr.root(root);
+    if !streams.is_all_f32() || compute.outputs[0].dtype != DType::F32 {
+        return None;
+    }
     let own = output_strides(compute)?;
     let loads: Vec<_> = (0..streams.sources.len()).filter_map(|i| streams.load(i)).collect();
     let fits = |first: usize| {
@@ -95,7 +99,8 @@ fn describe(compute: &Compute, reduce: Expr, finish: VExpr) -> Option<(ColumnsDe
             return None;
         }
         let splat = columns.iter().all(|&c| address.strides[c] == 0);
-        inputs.push(BatchedInput { rows: InputDesc { row_stride: step as usize, splat }, batch_stride: 0 });
+        inputs
+            .push(BatchedInput { rows: InputDesc { row_stride: step as usize, splat, element: Element::F32 }, batch_stride: 0 });
     }
     let count = rows.iter().map(|&a| extent(compute, a)).product::<Option<i64>>().and_then(|n| usize::try_from(n).ok());
     let desc = ColumnsDesc { rows: count, cols, inputs, out_stride: cols, expr, op, finish };

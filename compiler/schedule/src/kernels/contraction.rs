@@ -8,13 +8,15 @@ use super::affine::{Affine, address, collapses, extent, innermost_stride, output
 use super::call::{Call, Stream, call};
 use super::map::count;
 use super::streams::{Streams, stream};
-use super::vector_expr::translate;
+use super::vector_expr::translate_output;
 use crate::facts::const_tensor;
 use crate::lower::{Lowering, R};
 use crate::source::Built;
+use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::gemm::GemmDesc;
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::pack::PackDesc;
 use kiln_kernels::packing::{pack_by, packed_len};
 use kiln_kernels::vexpr::VExpr;
@@ -25,11 +27,15 @@ use kiln_support::{DType, TensorData};
 /// A load in a product.
 struct Factor {
     input: u32,
+    dtype: DType,
     address: Affine,
+    /// What is taken from it.
+    zero_point: i64,
 }
 
 /// A sum of products.
 struct Product {
+    numbers: Numbers,
     a: Factor,
     b: Factor,
     /// The reduction itself.
@@ -68,6 +74,7 @@ fn find_product(compute: &Compute) -> Option<Product> {
         (true, false) => (y, x),
         _ => return None,
     };
+    let numbers = numbers(&a, &b)?;
     let (mut batch, mut m, mut n) = (Vec::new(), Vec::new(), Vec::new());
     for axis in (0..compute.rank).filter(|&axis| extent(compute, axis) != Some(1)) {
         match (a.address.strides[axis] != 0, b.address.strides[axis] != 0) {
@@ -77,7 +84,16 @@ fn find_product(compute: &Compute) -> Option<Product> {
             _ => m.push(axis),
         }
     }
-    Some(Product { a, b, sum, k, batch, m, n })
+    Some(Product { numbers, a, b, sum, k, batch, m, n })
+}
+
+/// What is multiplied, if kernels know it.
+fn numbers(a: &Factor, b: &Factor) -> Option<Numbers> {
+    match (a.dtype, b.dtype) {
+        (DType::F32, DType::F32) => Some(Numbers::F32),
+        (DType::U8, DType::I8) if b.zero_point == 0 => Some(Numbers::Int8 { zero_point: u8::try_from(a.zero_point).ok()? }),
+        _ => None,
+    }
 }
 
 /// The only reduction under an expression, if it is a sum.
@@ -99,13 +115,24 @@ fn only_sum(compute: &Compute, root: Expr) -> Option<(Expr, Vec<usize>, Expr)> {
 }
 
 fn factor(compute: &Compute, expr: Expr) -> Option<Factor> {
+    let (load, zero_point) = without_zero_point(compute, expr);
+    let ExprData::Load { input, index } = compute.exprs.get(load) else { return None };
+    let dtype = compute.inputs[*input as usize].dtype;
+    Some(Factor { input: *input, dtype, address: address(compute, *input, index)?, zero_point })
+}
+
+/// `x` and `z` of an integer `x - z`.
+pub fn without_zero_point(compute: &Compute, expr: Expr) -> (Expr, i64) {
     match compute.exprs.get(expr) {
-        ExprData::Load { input, index } if compute.inputs[*input as usize].dtype == DType::F32 => {
-            Some(Factor { input: *input, address: address(compute, *input, index)? })
-        }
-        _ => None,
+        ExprData::Binary(BinaryOp::Sub, x, zero) => compute.exprs.as_int(*zero).map_or((expr, 0), |z| (*x, z)),
+        // A difference with a constant is kept as a sum.
+        ExprData::Binary(BinaryOp::Add, x, zero) => compute.exprs.as_int(*zero).map_or((expr, 0), |z| (*x, -z)),
+        _ => (expr, 0),
     }
 }
+
+/// Products of bytes whose sum surely fits 32 bits.
+pub const MOST_INT8_PRODUCTS: usize = 1 << 16;
 
 /// The product over constant axes.
 fn size(compute: &Compute, axes: &[usize]) -> Option<usize> {
@@ -128,6 +155,9 @@ fn describe<'a>(compute: &'a Compute, product: &Product) -> Option<(GemmDesc, St
         return None;
     }
     let (cols, depth) = (size(compute, n)?, size(compute, k)?);
+    if product.numbers.is_integer() && depth >= MOST_INT8_PRODUCTS {
+        return None;
+    }
     let ldc = innermost_stride(compute, m, &own);
     if !collapses(compute, m, &own, ldc) {
         return None;
@@ -135,26 +165,29 @@ fn describe<'a>(compute: &'a Compute, product: &Product) -> Option<(GemmDesc, St
     let rows = if m.iter().any(|&a| extent(compute, a).is_none()) { None } else { Some(size(compute, m)?) };
     let mut streams = Streams::new(compute);
     let mut expr = VExpr::new();
-    let root = translate(compute, compute.outputs[0].value, &mut expr, &mut |e, out| {
+    let (root, out) = translate_output(compute, &compute.outputs[0], &mut expr, &mut |e, out| {
         if e == product.sum { Some(out.acc()) } else { streams.leaf(e, out, &[]) }
     })?;
     expr.root(root);
     let inputs = epilogue_inputs(compute, m, n, &streams)?;
     let lda = row_step(compute, product).unwrap_or(depth);
     let ldc = if ldc == 0 { cols } else { ldc as usize };
-    Some((GemmDesc { m: rows, n: cols, k: depth, lda, ldc, epilogue: Epilogue { expr, inputs } }, streams))
+    let epilogue = Epilogue { expr, inputs, out };
+    Some((GemmDesc { numbers: product.numbers, m: rows, n: cols, k: depth, lda, ldc, epilogue }, streams))
 }
 
 /// How an epilogue reads its inputs, for rows over axes `m` and columns over axes `n`; none where it cannot.
 pub fn epilogue_inputs(compute: &Compute, m: &[usize], n: &[usize], streams: &Streams) -> Option<Vec<InputDesc>> {
-    let input = |address: Option<&Affine>| {
-        let Some(address) = address else { return Some(InputDesc::SCALAR) };
+    let input = |at: usize| {
+        let Some(address) = streams.load(at) else { return Some(InputDesc::SCALAR) };
         let step = innermost_stride(compute, m, &address.strides);
         let is_splat = n.iter().all(|&a| address.strides[a] == 0);
         let fits = (is_splat || collapses(compute, n, &address.strides, 1)) && collapses(compute, m, &address.strides, step);
-        (fits && step >= 0).then_some(InputDesc { row_stride: step as usize, splat: is_splat })
+        let element = streams.element(at);
+        let fits = fits && step >= 0 && !(is_splat && element != Element::F32);
+        fits.then_some(InputDesc { row_stride: step as usize, splat: is_splat, element })
     };
-    (0..streams.sources.len()).map(|i| input(streams.load(i))).collect()
+    (0..streams.sources.len()).map(input).collect()
 }
 
 /// Elements between rows of A, if the kernel can read A in place.
@@ -175,6 +208,9 @@ fn emit(cx: &mut Lowering, built: &Built, product: &Product, desc: GemmDesc, epi
         return Ok(false);
     }
     let Some(target) = cx.shared.target.vector else { return Ok(false) };
+    if product.numbers.is_integer() && (b.is_none() || row_step(compute, product).is_none()) {
+        return Ok(false);
+    }
     if kiln_kernels::kernels::emit(&KernelDesc::Gemm(desc.clone()), &target).is_err() {
         return Ok(false);
     }
@@ -194,7 +230,8 @@ fn emit(cx: &mut Lowering, built: &Built, product: &Product, desc: GemmDesc, epi
     let rows = count(cx, built, &product.m)?;
     let outer = product.batch.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
     let own = output_strides(compute).unwrap_or_default();
-    let output = Stream { base: output, offset: 0, outer: product.batch.iter().map(|&a| own[a]).collect() };
+    let outer_steps = product.batch.iter().map(|&a| own[a]).collect();
+    let output = Stream { base: output, size: desc.epilogue.out.bytes() as i64, offset: 0, outer: outer_steps };
     let inputs = epilogue.emit(cx, built, &product.batch)?;
     let call_desc = Call {
         input: Some(input),
@@ -222,19 +259,25 @@ fn packed_steps(compute: &Compute, product: &Product, len: usize) -> (Vec<usize>
 
 /// A constant B, packed for each index of its batch.
 fn packed_weights(cx: &mut Lowering, compute: &Compute, product: &Product, desc: &GemmDesc, data: &TensorData) -> Option<Stream> {
-    let plan = desc.plan(&cx.shared.target.vector?).ok()?;
-    let (values, address) = (data.to_f32(), &product.b.address);
-    let (moving, steps) = packed_steps(compute, product, packed_len(&plan, desc.k));
+    let target = cx.shared.target.vector?;
+    let plan = desc.plan(&target).ok()?;
+    let address = &product.b.address;
+    let rows = desc.numbers.steps(desc.k) + desc.numbers.head_rows();
+    let (moving, steps) = packed_steps(compute, product, packed_len(&plan, rows));
     size(compute, &moving)?;
     let offsets = |axes: &[usize]| offsets(compute, axes, &address.strides);
     let (k, n) = (offsets(&product.k), offsets(&product.n));
     let mut bytes = Vec::new();
+    let floats = if desc.numbers.is_integer() { Vec::new() } else { data.to_f32() };
     for batch in offsets(&moving) {
-        let packed = pack_by(&plan, desc.k, |i, j| values[(address.offset + batch + k[i] + n[j]) as usize]);
-        bytes.extend(packed.iter().flat_map(|v| v.to_le_bytes()));
+        let at = |i: usize, j: usize| (address.offset + batch + k[i] + n[j]) as usize;
+        match desc.numbers {
+            Numbers::F32 => bytes.extend(pack_by(&plan, desc.k, |i, j| floats[at(i, j)]).iter().flat_map(|v| v.to_le_bytes())),
+            Numbers::Int8 { .. } => bytes.extend(desc.pack_bytes(&target, |i, j| data.bytes[at(i, j)] as i8).ok()?),
+        }
     }
     let id = cx.shared.data.add("weights", bytes.into(), 64, Vec::new());
-    Some(Stream { base: Operand::Data(id, 0), offset: 0, outer: product.batch.iter().map(|&a| steps[a]).collect() })
+    Some(Stream { base: Operand::Data(id, 0), size: 4, offset: 0, outer: product.batch.iter().map(|&a| steps[a]).collect() })
 }
 
 /// Offsets of all indices of axes of constant extents, in row-major order.
@@ -273,13 +316,13 @@ fn pack_at_run_time(cx: &mut Lowering, built: &Built, product: &Product, desc: &
     let Some(copies) = size(compute, &moving) else { return Ok(None) };
     let buffer = Operand::Arena(cx.buffers.add(4 * (len * copies) as u64, false));
     let input = stream(cx, built, product.b.input, &product.b.address, &moving)?;
-    let output = Stream { base: buffer, offset: 0, outer: moving.iter().map(|&a| steps[a]).collect() };
+    let output = Stream { base: buffer, size: 4, offset: 0, outer: moving.iter().map(|&a| steps[a]).collect() };
     let outer = moving.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
     let packing = Call { input: Some(input), output: Some(output), outer, ..Call::default() };
     if !call(cx, KernelDesc::Pack(pack), packing)? {
         return Ok(None);
     }
-    Ok(Some(Stream { base: buffer, offset: 0, outer: product.batch.iter().map(|&a| steps[a]).collect() }))
+    Ok(Some(Stream { base: buffer, size: 4, offset: 0, outer: product.batch.iter().map(|&a| steps[a]).collect() }))
 }
 
 /// Copies A into the arena as `[batch, m, k]`, for addresses that the kernel cannot read in place.
@@ -296,7 +339,7 @@ fn copy_rows(cx: &mut Lowering, built: &Built, product: &Product) -> R<Stream> {
         outer[i] = step;
         step *= extent(compute, axis).unwrap_or(1);
     }
-    Ok(Stream { base: buffer, offset: 0, outer })
+    Ok(Stream { base: buffer, size: 4, offset: 0, outer })
 }
 
 /// The computation that copies A with its axes in the given order.

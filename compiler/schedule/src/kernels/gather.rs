@@ -252,7 +252,7 @@ impl Plan<'_> {
         let table = cx.shared.data.add("table", table.into(), 8, Vec::new());
         let inputs = self.loads.iter().map(|l| stream(cx, built, l.input, &l.address, &self.outer)).collect::<R<Vec<_>>>()?;
         let outer = self.outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
-        let final_place = Stream { base: output, offset, outer: self.outer.iter().map(|&a| self.strides[a]).collect() };
+        let final_place = Stream { base: output, size: 4, offset, outer: self.outer.iter().map(|&a| self.strides[a]).collect() };
         let own_place = if self.is_innermost() { final_place.clone() } else { self.own_memory(cx, &desc) };
         let parts = Call {
             inputs,
@@ -279,6 +279,6 @@ impl Plan<'_> {
             size *= self.extent(Some(axis)) as i64;
         }
         let buffer = cx.buffers.add(size as u64 * size_of::<f32>() as u64, false);
-        Stream { base: Operand::Arena(buffer), offset: 0, outer: steps }
+        Stream { base: Operand::Arena(buffer), size: 4, offset: 0, outer: steps }
     }
 }

@@ -6,9 +6,10 @@
 use super::affine::{Affine, collapses, extent, innermost_stride};
 use super::call::{Call, Stream, call};
 use super::streams::Streams;
-use super::vector_expr::translate;
+use super::vector_expr::{translate, translate_output};
 use crate::lower::{Lowering, R};
 use crate::source::Built;
+use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::rows::{Dim, Operand as RowOperand, RowsDesc, Stride};
 use kiln_kernels::vexpr::VExpr;
@@ -30,7 +31,7 @@ pub struct Plan<'a> {
 /// The map that a computation of known sizes is, whose outputs have these strides.
 pub fn describe<'a>(compute: &'a Compute, strides: &[i64]) -> Option<Plan<'a>> {
     let mut streams = Streams::new(compute);
-    let expr = expression(&mut streams)?;
+    let (expr, elements) = expression(&mut streams)?;
     let out = Affine { strides: padded(strides.to_vec(), compute), ..Affine::constant(0, 0) };
     let mut moving: Vec<&Affine> = vec![&out];
     moving.extend((0..streams.sources.len()).filter_map(|i| streams.load(i)));
@@ -38,9 +39,10 @@ pub fn describe<'a>(compute: &'a Compute, strides: &[i64]) -> Option<Plan<'a>> {
     if split.cols < FEWEST_COLUMNS {
         return None;
     }
-    let operand = |a: &Affine| row_operand(compute, a, &split);
-    let inputs = (0..streams.sources.len()).map(|i| streams.load(i).map_or(RowOperand::SCALAR, operand)).collect();
-    let outputs = vec![operand(&out); compute.outputs.len()];
+    let operand = |a: &Affine, element| RowOperand { element, ..row_operand(compute, a, &split) };
+    let input = |i: usize| streams.load(i).map_or(RowOperand::SCALAR, |a| operand(a, streams.element(i)));
+    let inputs = (0..streams.sources.len()).map(input).collect();
+    let outputs = elements.iter().map(|&element| operand(&out, element)).collect();
     let desc = RowsDesc::map(Dim::Known(split.cols as usize), inputs, outputs, expr);
     Some(Plan { desc, streams, split, out })
 }
@@ -52,22 +54,27 @@ impl Plan<'_> {
         let row_count = count(cx, built, &split.rows)?;
         let extents = split.outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
         let inputs = streams.emit(cx, built, &split.outer)?;
-        let to_stream = |&base: &Operand| Stream { base, offset, outer: split.outer.iter().map(|&a| out.strides[a]).collect() };
-        let outputs = outputs.iter().map(to_stream).collect();
+        let outer: Vec<i64> = split.outer.iter().map(|&a| out.strides[a]).collect();
+        let to_stream = |(&base, own): (&Operand, &RowOperand)| {
+            let size = own.element.bytes() as i64;
+            Stream { base, size, offset, outer: outer.clone() }
+        };
+        let outputs = outputs.iter().zip(&desc.outputs).map(to_stream).collect();
         let parts = Call { outputs, inputs, rows: Some(row_count), outer: extents, ..Call::default() };
         call(cx, KernelDesc::Rows(desc.clone()), parts)
     }
 }
 
-/// The expressions of all outputs.
-fn expression(streams: &mut Streams) -> Option<VExpr> {
+/// The expressions of all outputs, and their types in memory.
+fn expression(streams: &mut Streams) -> Option<(VExpr, Vec<Element>)> {
     let compute = streams.compute;
-    let mut expr = VExpr::new();
+    let (mut expr, mut elements) = (VExpr::new(), Vec::new());
     for output in &compute.outputs {
-        let root = translate(compute, output.value, &mut expr, &mut |e, out| streams.leaf(e, out, &[]))?;
+        let (root, element) = translate_output(compute, output, &mut expr, &mut |e, out| streams.leaf(e, out, &[]))?;
         expr.root(root);
+        elements.push(element);
     }
-    Some(expr)
+    Some((expr, elements))
 }
 
 fn padded(mut strides: Vec<i64>, compute: &Compute) -> Vec<i64> {
@@ -123,7 +130,7 @@ pub fn is_forward(compute: &Compute, rows: &[usize], strides: &[i64]) -> bool {
 pub fn row_operand(compute: &Compute, address: &Affine, split: &Split) -> RowOperand {
     let stride = innermost_stride(compute, &split.rows, &address.strides);
     let splat = split.columns.iter().all(|&axis| address.strides[axis] == 0);
-    RowOperand { stride: Stride::Elements(stride.max(0) as usize), splat }
+    RowOperand { stride: Stride::Elements(stride.max(0) as usize), splat, element: Element::F32 }
 }
 
 /// The product of the extents of axes.
@@ -148,6 +155,9 @@ pub fn count(cx: &mut Lowering, built: &Built, axes: &[usize]) -> R<Operand> {
 /// other than the first is known only at run time and an operand is otherwise; the general way is for known sizes.
 pub fn dense(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<Option<bool>> {
     let compute = &built.compute;
+    if compute.outputs.iter().any(|o| o.dtype != DType::F32) {
+        return Ok(None);
+    }
     if compute.axes[..compute.rank].iter().skip(1).all(|e| matches!(e, Extent::Const(_))) && compute.rank != 1 {
         return Ok(None);
     }

@@ -8,6 +8,7 @@ mod affine;
 mod call;
 mod columns;
 mod contraction;
+mod elements;
 mod gather;
 mod map;
 mod pointwise;
@@ -25,7 +26,6 @@ use crate::source::Built;
 use kiln_kernels::kernels::{Kernel, KernelDesc};
 use kiln_loops::plan::{KernelId, Operand};
 use kiln_loops::{ExprData, Extent};
-use kiln_support::DType;
 
 /// A vector kernel of a plan: what it is, and its code.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,7 +83,7 @@ impl Shared {
 pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> {
     let compute = &built.compute;
     let is_empty = compute.axes.contains(&Extent::Const(0));
-    if cx.shared.target.vector.is_none() || is_empty || compute.outputs.iter().any(|o| o.dtype != DType::F32) {
+    if cx.shared.target.vector.is_none() || is_empty || compute.outputs.iter().any(|o| elements::element(o.dtype).is_none()) {
         return Ok(false);
     }
     let has_reduction = compute.roots().iter().any(|&root| compute.any(root, &mut |d| matches!(d, ExprData::Reduce { .. })));

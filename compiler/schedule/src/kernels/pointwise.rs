@@ -6,6 +6,7 @@ use crate::lower::{Lowering, R};
 use crate::source::Built;
 use kiln_loops::Compute;
 use kiln_loops::plan::Operand;
+use kiln_support::DType;
 
 /// Elements below which a loop nest does as well.
 const FEWEST_ELEMENTS: i64 = 64;
@@ -20,6 +21,9 @@ enum Plan<'a> {
 impl<'a> Plan<'a> {
     /// The kernel for a computation of known sizes, whose output has these strides.
     fn find(compute: &'a Compute, strides: &[i64]) -> Option<Plan<'a>> {
+        if compute.outputs.iter().any(|o| o.dtype != DType::F32) {
+            return map::describe(compute, strides).map(Plan::Map);
+        }
         let map = || map::describe(compute, strides).map(Plan::Map);
         let transpose = || transpose::describe(compute, strides).map(Plan::Transpose);
         map().or_else(transpose).or_else(|| gather::describe(compute, strides).map(Plan::Gather))

@@ -11,12 +11,14 @@ use super::streams::Streams;
 use super::vector_expr::translate;
 use crate::lower::{Bound, Lowering, Place, R};
 use crate::source::Built;
+use kiln_kernels::isa::Element;
 use kiln_kernels::isa::ReduceOp as VectorReduce;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::rows::{Dim, Operand as RowOperand, Pass, Reduction, RowsDesc, Stride};
 use kiln_kernels::vexpr::{NodeId, VExpr};
 use kiln_loops::plan::Operand;
 use kiln_loops::{Compute, Expr, ExprData, Exprs, ReduceOp};
+use kiln_support::DType;
 use std::collections::{HashMap, HashSet};
 
 /// A reduction and the value that is computed from it alone.
@@ -60,7 +62,7 @@ pub fn select(cx: &mut Lowering, built: &Built, output: Operand) -> R<bool> {
     let row_count = count(cx, built, rows)?;
     let extents = outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
     let inputs = streams.emit(cx, built, outer)?;
-    let output = Stream { base: output, offset: 0, outer: outer.iter().map(|&a| out.strides[a]).collect() };
+    let output = Stream { base: output, size: 4, offset: 0, outer: outer.iter().map(|&a| out.strides[a]).collect() };
     let parts = Call { outputs: vec![output], inputs, rows: Some(row_count), outer: extents, ..Call::default() };
     call(cx, KernelDesc::Rows(desc), parts)
 }
@@ -171,7 +173,8 @@ fn passes<'a>(compute: &'a Compute, shape: &Shape, may_keep: bool) -> Option<(Ve
     let inputs = streams.sources.len();
     let kept = if may_keep { kept(compute, shape) } else { None };
     let passes = build_passes(compute, shape, &mut streams, kept.map(|k| (k, inputs)))?;
-    (streams.sources.len() == inputs).then_some((passes, streams))
+    let is_f32 = streams.is_all_f32() && compute.outputs.iter().all(|o| o.dtype == DType::F32);
+    (is_f32 && streams.sources.len() == inputs).then_some((passes, streams))
 }
 
 /// The pass whose summands the result is computed from, if they are worth keeping in the output: (pass, summand at
@@ -294,5 +297,5 @@ fn operand(compute: &Compute, shape: &Shape, layout: &Layout, address: &Affine) 
     let rows = &shape.rows[layout.first_row..];
     let stride = innermost_stride(compute, rows, &address.strides).max(0) as usize;
     let splat = shape.columns.iter().all(|&c| address.strides[c] == 0);
-    RowOperand { stride: Stride::Elements(stride), splat }
+    RowOperand { stride: Stride::Elements(stride), splat, element: Element::F32 }
 }

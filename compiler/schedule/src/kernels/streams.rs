@@ -2,8 +2,10 @@
 
 use super::affine::{Affine, address};
 use super::call::{Stream, scalar_cell};
+use super::elements::element;
 use crate::lower::{Lowering, R};
 use crate::source::Built;
+use kiln_kernels::isa::Element;
 use kiln_kernels::vexpr::{NodeId, VExpr};
 use kiln_loops::plan::{LocalType, Operand, ScalarOp};
 use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Kind};
@@ -35,7 +37,7 @@ impl<'a> Streams<'a> {
     /// The leaf that a load or parameter is, with reduction axes renamed to `axes` (see [`Streams::renamed`]).
     pub fn leaf(&mut self, expr: Expr, out: &mut VExpr, rename: &[(usize, usize)]) -> Option<NodeId> {
         let source = match self.compute.exprs.get(expr) {
-            ExprData::Load { input, index } if self.compute.inputs[*input as usize].dtype == DType::F32 => {
+            ExprData::Load { input, index } if element(self.compute.inputs[*input as usize].dtype).is_some() => {
                 Source::Load(*input, renamed(address(self.compute, *input, index)?, rename))
             }
             ExprData::Param(param, Kind::F32) => Source::Param(*param),
@@ -55,6 +57,19 @@ impl<'a> Streams<'a> {
             None => return None,
         };
         Some(out.input(at as u16))
+    }
+
+    /// The type of an input in memory.
+    pub fn element(&self, at: usize) -> Element {
+        match &self.sources[at] {
+            Source::Load(input, _) => element(self.compute.inputs[*input as usize].dtype).unwrap_or_default(),
+            Source::Param(_) => Element::F32,
+        }
+    }
+
+    /// Whether no input is of bytes: for kernels that know only binary32.
+    pub fn is_all_f32(&self) -> bool {
+        (0..self.sources.len()).all(|at| self.element(at) == Element::F32)
     }
 
     /// The address of an input, if it is a load.
@@ -89,14 +104,15 @@ fn renamed(mut address: Affine, rename: &[(usize, usize)]) -> Affine {
 
 /// An input of the computation at an address.
 pub fn stream(cx: &mut Lowering, built: &Built, input: u32, address: &Affine, outer: &[usize]) -> R<Stream> {
+    let size = built.compute.inputs[input as usize].dtype.size() as i64;
     let mut base = cx.pointer(built.inputs[input as usize])?;
     for &(term, factor) in &address.terms {
         let at = cx.invariant(built, term)?;
-        let bytes = cx.int_binary(BinaryOp::Mul, at, Operand::Int(factor * size_of::<f32>() as i64));
+        let bytes = cx.int_binary(BinaryOp::Mul, at, Operand::Int(factor * size));
         base = cx.int_binary(BinaryOp::Add, base, bytes);
     }
     let outer = outer.iter().map(|&axis| address.strides[axis]).collect();
-    Ok(Stream { base, offset: address.offset, outer })
+    Ok(Stream { base, size, offset: address.offset, outer })
 }
 
 fn param_cell(cx: &mut Lowering, built: &Built, param: u32) -> R<Operand> {

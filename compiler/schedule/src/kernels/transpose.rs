@@ -62,7 +62,7 @@ impl Plan {
     pub fn emit(&self, cx: &mut Lowering, built: &Built, output: Operand, offset: i64) -> R<bool> {
         let input = stream(cx, built, self.input, &self.address, &self.outer)?;
         let outer = self.outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
-        let output = Stream { base: output, offset, outer: self.outer.iter().map(|&a| self.strides[a]).collect() };
+        let output = Stream { base: output, size: 4, offset, outer: self.outer.iter().map(|&a| self.strides[a]).collect() };
         let parts = Call { input: Some(input), output: Some(output), outer, batch: Some(Operand::Int(1)), ..Call::default() };
         call(cx, KernelDesc::Transpose(self.desc), parts)
     }

@@ -1,11 +1,12 @@
 //! Scalar expressions in the form that vector kernels take.
 //!
-//! Only binary32 arithmetic goes over; what has no vector form (integers, binary64, gathers) makes the whole
-//! translation fail, and the computation stays a loop nest.
+//! Only binary32 arithmetic goes over, and integers that it holds exactly; what has no vector form (other integers, binary64,
+//! gathers) makes the whole translation fail, and the computation stays a loop nest.
 
-use kiln_kernels::isa::CmpOp;
+use super::elements::{byte_range, fits_byte, output_value};
+use kiln_kernels::isa::{CmpOp, Element};
 use kiln_kernels::vexpr::{Binary, NodeId, Unary, VExpr};
-use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Kind, Scalar, UnaryOp};
+use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Kind, Output, Scalar, UnaryOp};
 use kiln_support::DType;
 use std::collections::HashMap;
 
@@ -14,7 +15,27 @@ pub type LeafFn<'a> = dyn FnMut(Expr, &mut VExpr) -> Option<NodeId> + 'a;
 
 /// Translates an expression; `leaf` is asked first at every node.
 pub fn translate(compute: &Compute, root: Expr, out: &mut VExpr, leaf: &mut LeafFn) -> Option<NodeId> {
-    Translation { compute, out, leaf, known: HashMap::new() }.node(root)
+    let mut translation = Translation { compute, out, leaf, known: HashMap::new() };
+    match compute.exprs.kind(root) {
+        Kind::Int => translation.integer(root).map(|(node, _)| node),
+        _ => translation.node(root),
+    }
+}
+
+/// As [`translate`], for the elements of an output, and their type.
+pub fn translate_output(compute: &Compute, output: &Output, out: &mut VExpr, leaf: &mut LeafFn) -> Option<(NodeId, Element)> {
+    let (value, element) = output_value(compute, output)?;
+    let node = translate(compute, value, out, leaf)?;
+    if element == Element::F32 || is_computed(out, node) {
+        return Some((node, element));
+    }
+    // What is stored as bytes is a value of its own: a maximum that changes nothing makes it one.
+    let least = out.constant(-128.0);
+    Some((out.binary(Binary::Max, node, least), element))
+}
+
+fn is_computed(out: &VExpr, node: NodeId) -> bool {
+    !matches!(out.nodes()[node.0 as usize], kiln_kernels::vexpr::Node::Leaf(_) | kiln_kernels::vexpr::Node::Const(_))
 }
 
 struct Translation<'a, 'l> {
@@ -42,6 +63,7 @@ impl Translation<'_, '_> {
         match exprs.get(expr) {
             ExprData::Const(Scalar::F32(value)) => Some(self.out.constant(*value)),
             ExprData::Cast(DType::F32, x) if exprs.kind(*x) == Kind::F32 => self.node(*x),
+            ExprData::Cast(DType::F32, x) if exprs.kind(*x) == Kind::Int => self.integer(*x).map(|(node, _)| node),
             ExprData::Unary(op, x) => self.unary(*op, *x),
             ExprData::Binary(op, a, b) => self.binary(*op, *a, *b),
             ExprData::Math(op, args) => self.math(op.0, args),
@@ -49,6 +71,41 @@ impl Translation<'_, '_> {
                 let test = self.node(*test)?;
                 let (yes, no) = (self.node(*yes)?, self.node(*no)?);
                 Some(self.out.select(test, yes, no))
+            }
+            _ => None,
+        }
+    }
+
+    /// An integer in binary32, with a bound of its magnitude: exact below 2^24, rounded beyond.
+    fn integer(&mut self, expr: Expr) -> Option<(NodeId, i64)> {
+        const EXACT: i64 = 1 << 24;
+        let exprs = &self.compute.exprs;
+        match exprs.get(expr) {
+            ExprData::Const(Scalar::Int(value)) if value.abs() <= EXACT => Some((self.out.constant(*value as f32), value.abs())),
+            ExprData::Load { input, .. } => {
+                byte_range(self.compute.inputs[*input as usize].dtype)?;
+                Some((self.node(expr)?, 255))
+            }
+            // A reduction that the kernel does is an integer of any size.
+            ExprData::Reduce { .. } => Some((self.node(expr)?, i64::MAX)),
+            // Sums of kernels are of 32 bits, so nothing is cut off.
+            ExprData::Cast(DType::I32, x) if exprs.kind(*x) == Kind::Int && matches!(exprs.get(*x), ExprData::Reduce { .. }) => {
+                self.integer(*x)
+            }
+            ExprData::Cast(dtype @ (DType::U8 | DType::I8), x) if fits_byte(exprs, *x, *dtype) => match exprs.kind(*x) {
+                Kind::F32 => Some((self.node(*x)?, 255)),
+                Kind::Int => Some((self.integer(*x)?.0, 255)),
+                _ => None,
+            },
+            ExprData::Binary(op @ (BinaryOp::Add | BinaryOp::Sub | BinaryOp::Min | BinaryOp::Max), a, b) => {
+                let ((a, x), (b, y)) = (self.integer(*a)?, self.integer(*b)?);
+                let (op, bound) = match op {
+                    BinaryOp::Add => (Binary::Add, x.checked_add(y)?),
+                    BinaryOp::Sub => (Binary::Sub, x.checked_add(y)?),
+                    BinaryOp::Min => (Binary::Min, x.max(y)),
+                    _ => (Binary::Max, x.max(y)),
+                };
+                (bound <= EXACT).then(|| (self.out.binary(op, a, b), bound))
             }
             _ => None,
         }
@@ -109,6 +166,12 @@ impl Translation<'_, '_> {
     }
 
     fn math(&mut self, name: &str, args: &[Expr]) -> Option<NodeId> {
+        if let ("fma", [a, b, c]) = (name, args)
+            && self.compute.exprs.kind(*a) == Kind::F32
+        {
+            let (a, b, c) = (self.node(*a)?, self.node(*b)?, self.node(*c)?);
+            return Some(self.out.fma(a, b, c));
+        }
         let [x] = args else { return None };
         if self.compute.exprs.kind(*x) != Kind::F32 {
             return None;

@@ -6,10 +6,10 @@
 
 use super::affine::{Affine, affine, extent, output_strides};
 use super::call::{Call, Stream, call};
-use super::contraction::epilogue_inputs;
+use super::contraction::{MOST_INT8_PRODUCTS, epilogue_inputs, without_zero_point};
 use super::map::count;
 use super::streams::Streams;
-use super::vector_expr::translate;
+use super::vector_expr::translate_output;
 use crate::facts::const_tensor;
 use crate::lower::{Lowering, R};
 use crate::source::Built;
@@ -17,11 +17,13 @@ use kiln_kernels::isa::EmitError;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::Epilogue;
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::ragged::RaggedDesc;
 use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
 use kiln_kernels::kernels::winograd;
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::VExpr;
+use kiln_loops::interpret::neutral;
 use kiln_loops::plan::Operand;
 use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Exprs, Extent, ReduceOp, Scalar};
 use kiln_support::DType;
@@ -37,6 +39,7 @@ struct Slide {
     /// Axis of the sum over channels, in a convolution.
     channel: Option<usize>,
     input: u32,
+    numbers: Numbers,
     window: Window,
     /// The channel that is read.
     read: Expr,
@@ -75,15 +78,21 @@ fn find(compute: &Compute) -> Option<Slide> {
         ExprData::Select(test, load, outside) => (Some(*test), *load, Some(*outside)),
         _ => (None, image, None),
     };
+    let (load, zero_point) = without_zero_point(compute, load);
     let ExprData::Load { input, index } = compute.exprs.get(load) else { return None };
     let dims = &compute.inputs[*input as usize].dims;
+    let numbers = match compute.inputs[*input as usize].dtype {
+        DType::F32 => Numbers::F32,
+        DType::U8 => Numbers::Int8 { zero_point: u8::try_from(zero_point).ok()? },
+        _ => return None,
+    };
     let channel = match (axes.as_slice(), &weights) {
         ([_, _, c], Some(_)) => Some(*c as usize),
         ([_, _], None) => None,
         _ => return None,
     };
     let taps = [axes[0] as usize, axes[1] as usize];
-    if compute.inputs[*input as usize].dtype != DType::F32 || dims.len() != 4 || !is_batch(compute, index[0], dims[0]) {
+    if dims.len() != 4 || !is_batch(compute, index[0], dims[0]) {
         return None;
     }
     if let Some(test) = test {
@@ -101,7 +110,19 @@ fn find(compute: &Compute) -> Option<Slide> {
         output: both(|g| g.output),
     };
     let pitch = constant(dims[3])?;
-    Some(Slide { op: *op, accumulator: reduce, taps, channel, input: *input, window, read: index[3], pitch, weights, outside })
+    Some(Slide {
+        op: *op,
+        accumulator: reduce,
+        taps,
+        channel,
+        input: *input,
+        numbers,
+        window,
+        read: index[3],
+        pitch,
+        weights,
+        outside,
+    })
 }
 
 /// The only reduction under an expression.
@@ -188,12 +209,12 @@ fn is_inside(exprs: &Exprs, test: Expr, index: &[Expr], dims: &[Extent]) -> bool
 fn epilogue<'a>(compute: &'a Compute, accumulator: Expr) -> Option<(Epilogue, Streams<'a>)> {
     let mut streams = Streams::new(compute);
     let mut expr = VExpr::new();
-    let root = translate(compute, compute.outputs[0].value, &mut expr, &mut |e, out| {
+    let (root, out) = translate_output(compute, &compute.outputs[0], &mut expr, &mut |e, out| {
         if e == accumulator { Some(out.acc()) } else { streams.leaf(e, out, &[]) }
     })?;
     expr.root(root);
     let inputs = epilogue_inputs(compute, &[0, 1, 2], &[3], &streams)?;
-    Some((Epilogue { expr, inputs }, streams))
+    Some((Epilogue { expr, inputs, out }, streams))
 }
 
 fn batch(compute: &Compute) -> Option<usize> {
@@ -206,16 +227,19 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
     let Some(data) = const_tensor(cx.graph, built.inputs[*weights as usize]) else { return Ok(false) };
     let Some((epilogue, streams)) = epilogue(compute, slide.accumulator) else { return Ok(false) };
     let Some(groups) = groups(compute, slide, index, &data.shape) else { return Ok(false) };
-    let is_zero = slide.outside.is_none_or(|e| compute.exprs.as_const(e).is_some_and(|s| s == Scalar::F32(0.0)));
+    let zero = if slide.numbers.is_integer() { Scalar::Int(0) } else { Scalar::F32(0.0) };
+    let is_zero = slide.outside.is_none_or(|e| compute.exprs.as_const(e) == Some(zero));
     let (out_c, in_c) = (data.shape[0] as usize, data.shape[1] as usize * groups);
-    if !is_zero || data.dtype != DType::F32 || in_c != slide.pitch || extent(compute, 3) != Some(out_c as i64) {
+    let dtype = if slide.numbers.is_integer() { DType::I8 } else { DType::F32 };
+    if !is_zero || data.dtype != dtype || in_c != slide.pitch || extent(compute, 3) != Some(out_c as i64) {
         return Ok(false);
     }
     let (window, taps) = without_outside_taps(slide.window);
-    let values = of_taps(&data.to_f32(), slide.window.kernel, &taps);
+    let numbers = slide.numbers;
     let Some(target) = cx.shared.target.vector else { return Ok(false) };
     let (desc, packed) = if groups == in_c && out_c == in_c && groups > 1 {
         let desc = WindowDesc {
+            numbers,
             op: WindowOp::Depthwise,
             batch: batch(compute),
             window,
@@ -224,18 +248,27 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
             out_pitch: out_c,
             epilogue,
         };
-        let packed = desc.pack(&values);
+        // Bytes, too, are multiplied as f32, which holds sums of so few products exactly.
+        let packed = desc.pack(&of_taps(&data.to_f32(), slide.window.kernel, &taps)).map(floats);
         (KernelDesc::Window(desc), packed)
     } else {
-        let desc = ConvDesc { batch: batch(compute), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups, epilogue };
-        dense_convolution(cx, desc, &target, &values)
+        let desc =
+            ConvDesc { numbers, batch: batch(compute), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups, epilogue };
+        match numbers {
+            Numbers::F32 => dense_convolution(cx, desc, &target, &of_taps(&data.to_f32(), slide.window.kernel, &taps)),
+            Numbers::Int8 { .. } if in_c * window.kernel[0] * window.kernel[1] >= MOST_INT8_PRODUCTS => return Ok(false),
+            Numbers::Int8 { .. } => {
+                let weights: Vec<i8> = data.bytes.iter().map(|&b| b as i8).collect();
+                let packed = desc.pack_bytes(&target, &of_taps(&weights, slide.window.kernel, &taps));
+                (KernelDesc::Conv(desc), packed)
+            }
+        }
     };
     let Ok(packed) = packed else { return Ok(false) };
     if kiln_kernels::kernels::emit(&desc, &target).is_err() {
         return Ok(false);
     }
-    let bytes: Vec<u8> = packed.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let id = cx.shared.data.add("weights", bytes.into(), 64, Vec::new());
+    let id = cx.shared.data.add("weights", packed.into(), 64, Vec::new());
     emit_call(cx, built, slide, desc, &streams, Some(Stream::fixed(Operand::Data(id, 0))), output)
 }
 
@@ -245,18 +278,23 @@ fn dense_convolution(
     desc: ConvDesc,
     target: &TargetDesc,
     values: &[f32],
-) -> (KernelDesc, Result<Vec<f32>, EmitError>) {
+) -> (KernelDesc, Result<Vec<u8>, EmitError>) {
     let is_strict = cx.shared.target.settings.strict;
     if let Some(desc) = winograd::choose(&desc, target).filter(|_| !is_strict) {
-        let packed = desc.pack(target, values);
+        let packed = desc.pack(target, values).map(floats);
         return (KernelDesc::Winograd(desc), packed);
     }
     if let Some(desc) = RaggedDesc::choose(&desc) {
-        let packed = desc.pack(target, values);
+        let packed = desc.pack(target, values).map(floats);
         return (KernelDesc::Ragged(desc), packed);
     }
-    let packed = desc.pack(target, values);
+    let packed = desc.pack(target, values).map(floats);
     (KernelDesc::Conv(desc), packed)
+}
+
+/// Weights as they lie in memory.
+fn floats(values: Vec<f32>) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 /// The window without the taps that never meet the image, as those of a large dilation over a small image; and which taps stay.
@@ -278,7 +316,7 @@ fn without_outside_taps(w: Window) -> (Window, [Range<usize>; 2]) {
 }
 
 /// The weights of some taps, of filters with taps `[rows, columns]`.
-fn of_taps(weights: &[f32], [rows, columns]: [usize; 2], taps: &[Range<usize>; 2]) -> Vec<f32> {
+fn of_taps<T: Copy>(weights: &[T], [rows, columns]: [usize; 2], taps: &[Range<usize>; 2]) -> Vec<T> {
     let filters = weights.chunks(rows * columns);
     filters.flat_map(|filter| taps[0].clone().flat_map(move |r| filter[r * columns..][taps[1].clone()].iter().copied())).collect()
 }
@@ -317,18 +355,21 @@ fn pool(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) -> R<b
         *compute.exprs.get(slide.read) == ExprData::Axis(3) || (channels == 1 && compute.exprs.as_int(slide.read) == Some(0));
     let outside = slide.outside.and_then(|e| compute.exprs.as_const(e));
     let (op, accumulator) = match slide.op {
-        ReduceOp::Max if outside.is_none_or(|s| s == Scalar::F32(f32::NEG_INFINITY)) => (WindowOp::Max, slide.accumulator),
+        ReduceOp::Max if outside.is_none_or(|s| s == neutral(ReduceOp::Max, s.kind())) => (WindowOp::Max, slide.accumulator),
         ReduceOp::Sum if outside.is_none_or(|s| s == Scalar::F32(0.0)) => match mean(compute, slide) {
             Some(found) => found,
             None => return Ok(false),
         },
         _ => return Ok(false),
     };
-    if !reads_own || channels != slide.pitch {
+    // A maximum is over the bytes as they are.
+    let has_zero_point = matches!(slide.numbers, Numbers::Int8 { zero_point } if zero_point != 0);
+    if !reads_own || channels != slide.pitch || has_zero_point {
         return Ok(false);
     }
     let Some((epilogue, streams)) = epilogue(compute, accumulator) else { return Ok(false) };
     let desc = WindowDesc {
+        numbers: slide.numbers,
         op,
         batch: batch(compute),
         window: slide.window,

@@ -18,6 +18,7 @@ use crate::kernels::contraction::{Depth, TileEmitter, Walk, repeat};
 use crate::kernels::conv::{Axes, ConvDesc, Window};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, Position, RowStep, TileCols};
 use crate::kernels::gemm::{MAX_POINTERS, MAX_ROWS};
+use crate::kernels::numbers::Numbers;
 use crate::kernels::registers::Gprs;
 use crate::kernels::strips::{Source, StripSlots, Strips};
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
@@ -45,7 +46,7 @@ impl WinogradDesc {
     /// Whether the algorithm is for this convolution.
     pub fn fits(conv: &ConvDesc) -> bool {
         let w = &conv.window;
-        w.kernel == [TAPS, TAPS] && w.stride == [1, 1] && w.dilation == [1, 1] && conv.groups == 1
+        w.kernel == [TAPS, TAPS] && w.stride == [1, 1] && w.dilation == [1, 1] && conv.groups == 1 && conv.numbers == Numbers::F32
     }
 
     fn check(&self) -> Result<(), EmitError> {
@@ -112,7 +113,7 @@ impl Layout {
     fn new(d: &WinogradDesc, target: &TargetDesc) -> Result<Layout, EmitError> {
         let info = target.assembler()?.info();
         let window = d.window();
-        let source = Source::new(&window, d.conv.in_c, d.conv.in_pitch);
+        let source = Source::new(&window, Numbers::F32, d.conv.in_c, d.conv.in_pitch);
         let tiles = window.output.map(|n| n / d.tile);
         let in_pitch = uneven(d.conv.in_c.next_multiple_of(info.lanes));
         let row_bytes = 4 * d.points() * d.points() * tiles[1] * (in_pitch + d.conv.out_c);
@@ -121,7 +122,7 @@ impl Layout {
         let tile_rows = tiles[0].div_ceil(tiles[0].div_ceil(fit));
         let rows = tile_rows * tiles[1];
         let max_rows = if info.wide_disp { MAX_ROWS } else { MAX_POINTERS };
-        let plan = plan_tiles(&info, Some(rows), d.conv.out_c, d.conv.in_c, max_rows);
+        let plan = plan_tiles(&info, Numbers::F32, Some(rows), d.conv.out_c, d.conv.in_c, max_rows);
         let pitch = [in_pitch, plan.packed_cols()];
         // An odd number of cache lines: planes do not fall on the same lines of the first-level cache.
         let plane = pitch.map(|p| ((4 * rows * p).div_ceil(64) | 1) * 64);
@@ -238,8 +239,9 @@ impl<'a> Emitter<'a> {
         let strips = Strips {
             window: layout.window,
             output: conv.window.output,
+            numbers: Numbers::F32,
             in_pitch: conv.in_pitch,
-            out_pitch: conv.out_pitch,
+            out_step: 4 * conv.out_pitch,
             rows: layout.tile_rows * desc.tile,
             source: layout.source,
             slots,
@@ -251,7 +253,7 @@ impl<'a> Emitter<'a> {
         let position = Position { c: isa.slot(), row: isa.slot(), col: isa.slot(), inputs };
         let middle = (0..planes).map(|_| isa.vslot()).collect();
         let sweep = products_sweep(desc, layout, isa);
-        let epilogue = EpilogueEmitter::new(isa, &conv.epilogue, RowStep::Bytes(4 * conv.out_pitch as i64));
+        let epilogue = EpilogueEmitter::new(isa, Numbers::F32, &conv.epilogue, RowStep::Bytes(4 * conv.out_pitch as i64));
         Emitter {
             desc,
             layout,
@@ -532,7 +534,8 @@ fn add_to_slot(isa: &mut dyn VectorIsa, t: Gpr, slot: Slot, n: i64) {
 fn products_sweep<'a>(desc: &WinogradDesc, layout: &'a Layout, isa: &mut dyn VectorIsa) -> Sweep<'a> {
     let c_row = RowStep::Bytes(4 * layout.pitch[1] as i64);
     let depth = Depth::Known(Walk::contiguous(desc.conv.in_c));
-    let tile = TileEmitter { depth, epilogue: EpilogueEmitter::new(isa, &Epilogue::none(), c_row) };
+    let tile =
+        TileEmitter { numbers: Numbers::F32, depth, epilogue: EpilogueEmitter::new(isa, Numbers::F32, &Epilogue::none(), c_row) };
     let whole = layout.tile_rows;
     let mut rows = vec![whole];
     if !layout.tiles[0].is_multiple_of(whole) {
@@ -543,7 +546,7 @@ fn products_sweep<'a>(desc: &WinogradDesc, layout: &'a Layout, isa: &mut dyn Vec
     Sweep {
         tile,
         plan: &layout.plan,
-        rows: Rows::Linear { stride: layout.pitch[0] },
+        rows: Rows::Linear { stride: 4 * layout.pitch[0] },
         c_row,
         block_rows,
         state: State::new(isa, inputs),

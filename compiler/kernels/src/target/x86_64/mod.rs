@@ -2,10 +2,12 @@
 //!
 //! Instructions are collected as iced-x86 values and encoded at the end, so that the prologue can save exactly the
 //! registers which the body used. Each operation names its VEX form on ymm and its EVEX form on zmm; `X64::pick` chooses.
+//! Products of bytes are `vpdpbusd` where there is VNNI, else exact 16-bit products (`bytes.rs`).
 //! AVX-512 keeps the tail in k1 and uses k2 between two instructions of one operation.
 //!
 //! Frame, from the stack pointer up: integer slots, vector slots, saved xmm (Win64), pushed registers, return address.
 
+mod bytes;
 mod frame;
 mod int;
 mod vector;
@@ -18,6 +20,7 @@ use std::collections::HashMap;
 pub struct X64 {
     wide: bool,
     win64: bool,
+    vnni: bool,
     body: Vec<Instruction>,
     labels: u32,
     bound: u32,
@@ -67,11 +70,12 @@ const WIN64: [Register; 15] = [
 ];
 
 impl X64 {
-    /// An empty function; `wide` is AVX-512 rather than AVX2.
-    pub fn new(wide: bool, win64: bool) -> Self {
+    /// An empty function; `wide` is AVX-512 rather than AVX2, `vnni` the extension for products of bytes of either.
+    pub fn new(wide: bool, win64: bool, vnni: bool) -> Self {
         X64 {
             wide,
             win64,
+            vnni,
             body: Vec::new(),
             labels: 0,
             bound: 0,
@@ -168,6 +172,7 @@ impl VectorIsa for X64 {
             k_step: 1,
             wide_disp: true,
             nan_minmax: false,
+            dot: self.dot_info(),
         }
     }
     fn finish(&mut self, args: usize) -> Result<Vec<u8>, EmitError> {
@@ -283,6 +288,18 @@ impl VectorIsa for X64 {
     fn fill_tail(&mut self, d: V, fill: V, tail: &Tail) {
         self.blend_tail(d, fill, tail);
     }
+    fn load_bytes(&mut self, d: V, m: Mem, signed: bool) {
+        self.widen_bytes(d, m, signed);
+    }
+    fn store_bytes(&mut self, m: Mem, s: V, signed: bool) {
+        self.narrow_to_bytes(m, s, signed);
+    }
+    fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail) {
+        self.widen_first_bytes(d, m, signed, tail);
+    }
+    fn store_bytes_tail(&mut self, m: Mem, s: V, signed: bool, tail: &Tail) {
+        self.narrow_to_first_bytes(m, s, signed, tail);
+    }
     fn prefetch(&mut self, m: Mem) {
         let m = self.mem(m);
         self.push(Instruction::with1(Code::Prefetcht0_m8, m));
@@ -331,6 +348,15 @@ impl VectorIsa for X64 {
     }
     fn fma_scalar(&mut self, acc: V, b: V, s: V, _lane: usize) {
         self.fma(acc, b, s);
+    }
+    fn load_dot_weights(&mut self, d: &[V], m: Mem) {
+        self.dot_weights(d, m);
+    }
+    fn load_dot_groups(&mut self, d: &[V], m: Mem, _n: usize) {
+        self.dot_groups(d, m);
+    }
+    fn dot(&mut self, acc: V, b: &[V], s: &[V], _lane: usize, tmp: V) {
+        self.dot_product(acc, b, s, tmp);
     }
     fn load_transposed4(&mut self, d: [V; 4], base: Gpr, stride: Src, tmp: [V; 4]) {
         self.load_rows_of_four(d, base, stride);

@@ -60,7 +60,7 @@ impl X64 {
     }
 
     /// Pushes an EVEX instruction under a mask register, zeroing or merging.
-    fn push_masked(&mut self, i: Result<Instruction, iced_x86::IcedError>, mask: Register, zeroing: bool) {
+    pub(super) fn push_masked(&mut self, i: Result<Instruction, iced_x86::IcedError>, mask: Register, zeroing: bool) {
         self.push(i.map(|mut i| {
             i.set_op_mask(mask);
             i.set_zeroing_masking(zeroing);

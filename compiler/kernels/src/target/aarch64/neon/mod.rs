@@ -8,6 +8,7 @@
 //! hold go through `x16` (`memory.rs`). Two loads or stores of neighbouring vectors, one right after the other, become one `ldp` or `stp`. Each
 //! run of instructions between labels and branches is then put into an order that suits in-order cores (`schedule.rs`).
 
+mod bytes;
 mod effects;
 mod frame;
 mod memory;
@@ -16,6 +17,7 @@ mod values;
 
 use super::encoder::{self as a64, Arr, Assembler, Size};
 use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Label, Mem, ReduceOp, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa};
+use crate::target::Features;
 use memory::{LastAccess, ScratchSum};
 
 /// Hardware numbers of the kernel's general-purpose registers.
@@ -32,6 +34,7 @@ const VECTOR_SCRATCH: a64::V = a64::V(31);
 #[derive(Default)]
 pub struct Neon {
     asm: Assembler,
+    features: Features,
     labels: Vec<a64::Label>,
     /// Bit per hardware number.
     used_gprs: u32,
@@ -46,9 +49,9 @@ pub struct Neon {
 }
 
 impl Neon {
-    /// An empty function.
-    pub fn new() -> Self {
-        Self::default()
+    /// An empty function, for processors with these extensions.
+    pub fn new(features: Features) -> Self {
+        Neon { features, ..Self::default() }
     }
 
     /// The register behind `r`, noted as used.
@@ -146,6 +149,7 @@ impl VectorIsa for Neon {
             k_step: 4,
             wide_disp: false,
             nan_minmax: true,
+            dot: self.dot_info(),
         }
     }
 
@@ -351,6 +355,24 @@ impl VectorIsa for Neon {
         self.asm.bif(Arr::B16, d, fill, mask);
     }
 
+    fn load_bytes(&mut self, d: V, m: Mem, signed: bool) {
+        self.widen_bytes(d, m, signed, 4);
+    }
+
+    fn store_bytes(&mut self, m: Mem, s: V, _signed: bool) {
+        self.narrow_to_bytes(m, s, 4);
+    }
+
+    fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail) {
+        let n = self.constant_length(tail);
+        self.widen_bytes(d, m, signed, n);
+    }
+
+    fn store_bytes_tail(&mut self, m: Mem, s: V, _signed: bool, tail: &Tail) {
+        let n = self.constant_length(tail);
+        self.narrow_to_bytes(m, s, n);
+    }
+
     fn prefetch(&mut self, m: Mem) {
         let m = self.address(m, Size::D);
         self.asm.prfm(a64::Prefetch::LoadL1Keep, m);
@@ -428,6 +450,18 @@ impl VectorIsa for Neon {
     fn fma_scalar(&mut self, acc: V, b: V, s: V, lane: usize) {
         let (acc, b, s) = (self.v(acc), self.v(b), self.v(s));
         self.asm.fmla_lane(Arr::S4, acc, b, s, lane as u32);
+    }
+
+    fn load_dot_weights(&mut self, d: &[V], m: Mem) {
+        self.load_vector(d[0], m);
+    }
+
+    fn load_dot_groups(&mut self, d: &[V], m: Mem, n: usize) {
+        self.dot_groups(d[0], m, n);
+    }
+
+    fn dot(&mut self, acc: V, b: &[V], s: &[V], lane: usize, tmp: V) {
+        self.dot_product(acc, b[0], s[0], lane as u32, tmp);
     }
 
     fn load_transposed4(&mut self, d: [V; 4], base: Gpr, stride: Src, tmp: [V; 4]) {

@@ -1,0 +1,105 @@
+//! Bytes on NEON: widening loads, narrowing stores, and exact sums of products.
+//!
+//! With `i8mm`, `sudot` multiplies signed weights by unsigned bytes. `sdot` (`dotprod`) wants both signed: 128 is taken from every byte of A by flipping
+//! its top bit, and what that takes from the sums is put into the accumulators' start. Every armv8.0 has `smull` and `sadalp`: products of bytes in 16 bits,
+//! added up in pairs in 32 bits.
+
+use super::{Neon, VECTOR_SCRATCH};
+use crate::isa::{DotInfo, DotLayout, Mem, Src, Tail, V};
+use crate::target::aarch64::encoder::{self as a64, Arr, Size};
+
+impl Neon {
+    pub(super) fn dot_info(&self) -> DotInfo {
+        let with = |offset, layout, temps, cost| DotInfo { parts: 1, temps, offset, layout, cost };
+        match (self.features.i8mm, self.features.dotprod) {
+            (true, _) => with(0, DotLayout::Lanes, 0, 1),
+            (false, true) => with(128, DotLayout::Lanes, 0, 1),
+            (false, false) => with(128, DotLayout::Halves([0, 1, 2, 3]), 1, 5),
+        }
+    }
+
+    /// `n` groups of four bytes, as signed ones where `sdot` or `smull` take them.
+    pub(super) fn dot_groups(&mut self, d: V, m: Mem, n: usize) {
+        self.load_first(d, m, n as i64);
+        if self.dot_info().offset != 0 {
+            let d = self.v(d);
+            self.asm.movi(Arr::B16, VECTOR_SCRATCH, 0x80, 0);
+            self.asm.veor(Arr::B16, d, d, VECTOR_SCRATCH);
+        }
+    }
+
+    pub(super) fn dot_product(&mut self, acc: V, b: V, s: V, lane: u32, tmp: V) {
+        let (acc, b, s) = (self.v(acc), self.v(b), self.v(s));
+        if self.features.i8mm {
+            return self.asm.sudot_lane(Arr::S4, acc, b, s, lane);
+        }
+        if self.features.dotprod {
+            return self.asm.sdot_lane(Arr::S4, acc, b, s, lane);
+        }
+        let tmp = self.v(tmp);
+        // The first two bytes of the group beside two weights of each lane, then the other two.
+        for (half, arr) in [(0, Arr::B8), (1, Arr::B16)] {
+            self.asm.dup_lane(Arr::H8, VECTOR_SCRATCH, s, 2 * lane + half);
+            self.asm.vsmull(arr, tmp, b, VECTOR_SCRATCH);
+            self.asm.sadalp(Arr::H8, acc, tmp);
+        }
+    }
+
+    /// The first `n` bytes, each as a 32-bit lane.
+    pub(super) fn widen_bytes(&mut self, d: V, m: Mem, signed: bool, n: i64) {
+        match n {
+            4 => {
+                let (d, m) = (self.v(d), self.address(m, Size::S));
+                self.asm.ldr_v(Size::S, d, m);
+            }
+            _ => {
+                let (base, d) = (self.plain_address(m), self.v(d));
+                self.asm.movi(Arr::B16, d, 0, 0);
+                for lane in 0..n as u32 {
+                    self.point_at_byte(base, lane);
+                    self.asm.ld1_lane(Size::B, d, lane, a64::Mem::Offset(super::SCRATCH, 0));
+                }
+            }
+        }
+        let d = self.v(d);
+        for arr in [Arr::B8, Arr::H4] {
+            match signed {
+                true => self.asm.sxtl(arr, d, d),
+                false => self.asm.uxtl(arr, d, d),
+            }
+        }
+    }
+
+    /// The low bytes of the first `n` lanes.
+    pub(super) fn narrow_to_bytes(&mut self, m: Mem, s: V, n: i64) {
+        let v = self.v(s);
+        self.asm.xtn(Arr::H4, v, v);
+        self.asm.xtn(Arr::B8, v, v);
+        if n == 4 {
+            let m = self.address(m, Size::S);
+            return self.asm.str_v(Size::S, v, m);
+        }
+        let base = self.plain_address(m);
+        for lane in 0..n as u32 {
+            self.point_at_byte(base, lane);
+            self.asm.st1_lane(Size::B, v, lane, a64::Mem::Offset(super::SCRATCH, 0));
+        }
+    }
+
+    /// The scratch register at byte `at` from `base`, which may be the scratch register at the byte before.
+    fn point_at_byte(&mut self, base: a64::Gpr, at: u32) {
+        match (base == super::SCRATCH, at) {
+            (true, 0) => {}
+            (true, _) => self.asm.add_imm(super::SCRATCH, super::SCRATCH, 1),
+            (false, _) => self.asm.add_any(super::SCRATCH, base, at.into(), super::SCRATCH),
+        }
+    }
+
+    pub(super) fn constant_length(&mut self, tail: &Tail) -> i64 {
+        if let Src::Imm(n) = tail.count {
+            return n;
+        }
+        self.error.get_or_insert_with(|| "a tail of bytes whose length is not a constant".into());
+        0
+    }
+}

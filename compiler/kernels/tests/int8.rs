@@ -1,0 +1,317 @@
+//! Kernels on bytes against plain loops over integers: every way in which an ISA multiplies bytes gives the same integers, also where 16-bit
+//! sums would saturate, and the same bytes after scaling and rounding.
+mod common;
+
+use common::{Call, Ready, Rng, ready, runnable_with_extensions};
+use kiln_kernels::isa::Element;
+use kiln_kernels::kernels::KernelDesc;
+use kiln_kernels::kernels::conv::{ConvDesc, Window};
+use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
+use kiln_kernels::kernels::gemm::GemmDesc;
+use kiln_kernels::kernels::numbers::Numbers;
+use kiln_kernels::kernels::rows::{Dim, Operand, RowsDesc, Stride};
+use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
+use kiln_kernels::target::{Features, Isa, TargetDesc};
+use kiln_kernels::vexpr::{Binary, NodeId, Unary, VExpr};
+
+/// A byte that no kernel writes by chance everywhere.
+const GUARD: u8 = 0xa5;
+const BAND: usize = 64;
+
+/// Bytes with guard bands.
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn new(values: &[u8]) -> Bytes {
+        Bytes([&[GUARD; BAND][..], values, &[GUARD; BAND]].concat())
+    }
+    fn addr(&self) -> u64 {
+        self.0[BAND..].as_ptr() as u64
+    }
+    fn values(&self) -> &[u8] {
+        let (before, rest) = self.0.split_at(BAND);
+        let (values, after) = rest.split_at(rest.len() - BAND);
+        assert!(before.iter().chain(after).all(|&b| b == GUARD), "wrote outside");
+        values
+    }
+}
+
+/// Random bytes; `extreme` makes most of them the largest and the smallest.
+fn bytes(rng: &mut Rng, n: usize, extreme: bool) -> Vec<u8> {
+    let one = |rng: &mut Rng| match (extreme, rng.below(4)) {
+        (true, 0) => 0,
+        (true, 1) => 255,
+        (true, 2) => 128,
+        _ => rng.below(256) as u8,
+    };
+    (0..n).map(|_| one(rng)).collect()
+}
+
+fn weights(rng: &mut Rng, n: usize, extreme: bool) -> Vec<i8> {
+    bytes(rng, n, extreme).iter().map(|&b| b as i8).collect()
+}
+
+/// `clamp(round((acc + bias) * scale) + zero, 0, 255)` with the first two inputs one per channel.
+fn requantise(zero: f32) -> Epilogue {
+    let mut e = VExpr::new();
+    let (acc, bias, scale) = (e.acc(), e.input(0), e.input(1));
+    let sum = e.binary(Binary::Add, acc, bias);
+    let scaled = e.binary(Binary::Mul, sum, scale);
+    let root = clamped(&mut e, scaled, zero);
+    e.root(root);
+    Epilogue { expr: e, inputs: vec![InputDesc::PER_CHANNEL; 2], out: Element::U8 }
+}
+
+fn clamped(e: &mut VExpr, x: NodeId, zero: f32) -> NodeId {
+    let rounded = e.unary(Unary::Round, x);
+    let zero = e.constant(zero);
+    let (low, high) = (e.constant(0.0), e.constant(255.0));
+    let shifted = e.binary(Binary::Add, rounded, zero);
+    let above = e.binary(Binary::Max, shifted, low);
+    e.binary(Binary::Min, above, high)
+}
+
+fn requantised(acc: i32, bias: f32, scale: f32, zero: f32) -> u8 {
+    (((acc as f32 + bias) * scale).round_ties_even() + zero).clamp(0.0, 255.0) as u8
+}
+
+/// Biases and scales under which sums of `k` products spread over the range of a byte.
+fn per_channel(rng: &mut Rng, n: usize, k: usize) -> (Vec<f32>, Vec<f32>) {
+    let scale = 1.0 / (6.0 * 73.0 * (k as f32).sqrt() + 1.0);
+    let bias = (0..n).map(|_| rng.float() * 5000.0).collect();
+    (bias, (0..n).map(|_| scale * (1.5 + rng.float()) * 30.0).collect())
+}
+
+fn call(r: &Ready, units: u64, parts: u64, c: &Call) {
+    for p in 0..parts {
+        r.call(&Call { begin: units * p / parts, end: units * (p + 1) / parts, ..*c });
+    }
+}
+
+fn product(target: &TargetDesc, m: usize, n: usize, k: usize, zero_point: u8, extreme: bool, dynamic: bool) {
+    let mut rng = Rng(0x77aa_1234 + (m * 131 + n * 17 + k) as u64);
+    let (lda, ldc) = (k + 4, n + 3);
+    let d =
+        GemmDesc { numbers: Numbers::Int8 { zero_point }, m: (!dynamic).then_some(m), n, k, lda, ldc, epilogue: requantise(7.0) };
+    let a = Bytes::new(&bytes(&mut rng, (m - 1) * lda + k, extreme));
+    let b = weights(&mut rng, k * n, extreme);
+    let packed = d.pack_bytes(target, |kk, j| if kk < k { b[kk * n + j] } else { 0 }).unwrap();
+    let (bias, scale) = per_channel(&mut rng, n, k);
+    let c = Bytes::new(&vec![GUARD; (m - 1) * ldc + n]);
+    let r = ready(&KernelDesc::Gemm(d), target);
+    let inputs = [bias.as_ptr() as u64, scale.as_ptr() as u64];
+    let args = Call {
+        input: a.addr(),
+        weights: packed.as_ptr() as u64,
+        output: c.addr(),
+        inputs: &inputs,
+        rows: m as u64,
+        ..Call::default()
+    };
+    call(&r, r.kernel.units.count(m) as u64, if m > 3 { 2 } else { 1 }, &args);
+    let what = format!("{} {:?} {m}x{n}x{k} zero point {zero_point}", r.kernel.name, target.features);
+    for i in 0..m {
+        for j in 0..n {
+            let x = |kk: usize| i32::from(a.values()[i * lda + kk]) - i32::from(zero_point);
+            let acc: i32 = (0..k).map(|kk| x(kk) * i32::from(b[kk * n + j])).sum();
+            assert_eq!(c.values()[i * ldc + j], requantised(acc, bias[j], scale[j], 7.0), "{what}: element {i}, {j}");
+        }
+        let gap = &c.values()[i * ldc + n..(i * ldc + ldc).min(c.values().len())];
+        assert!(gap.iter().all(|&b| b == GUARD), "{what}: wrote between rows");
+    }
+}
+
+#[test]
+fn products() {
+    for target in &runnable_with_extensions() {
+        for m in [1, 2, 3, 5, 8, 13, 33] {
+            for n in [1, 3, 4, 8, 15, 16, 17, 31, 40] {
+                for k in [4, 8, 12, 20, 36, 64] {
+                    product(target, m, n, k, [0, 3, 128, 255][(m + n + k) % 4], (m + n) % 2 == 0, m == 5);
+                }
+            }
+        }
+        product(target, 130, 96, 516, 11, true, false);
+        product(target, 49, 200, 2048, 0, true, true);
+    }
+}
+
+fn convolution(target: &TargetDesc, window: Window, in_c: usize, out_c: usize, zero_point: u8) {
+    let mut rng = Rng(0x1fff_0123 + (in_c * 31 + out_c) as u64);
+    let d = ConvDesc {
+        numbers: Numbers::Int8 { zero_point },
+        batch: Some(2),
+        window,
+        in_c,
+        in_pitch: in_c,
+        out_c,
+        out_pitch: out_c,
+        groups: 1,
+        epilogue: requantise(100.0),
+    };
+    let ([h, w], [kh, kw], [oh, ow]) = (window.image, window.kernel, window.output);
+    let x = Bytes::new(&bytes(&mut rng, 2 * h * w * in_c, true));
+    let f = weights(&mut rng, out_c * in_c * kh * kw, true);
+    let packed = d.pack_bytes(target, &f).unwrap();
+    let (bias, scale) = per_channel(&mut rng, out_c, in_c * kh * kw);
+    let y = Bytes::new(&vec![GUARD; 2 * oh * ow * out_c]);
+    let r = ready(&KernelDesc::Conv(d), target);
+    let scratch = vec![0u8; r.kernel.scratch_bytes + 64];
+    let inputs = [bias.as_ptr() as u64, scale.as_ptr() as u64];
+    let args = Call {
+        input: x.addr(),
+        weights: packed.as_ptr() as u64,
+        output: y.addr(),
+        inputs: &inputs,
+        scratch: (scratch.as_ptr() as u64).next_multiple_of(64),
+        ..Call::default()
+    };
+    call(&r, r.kernel.units.count(2) as u64, 2, &args);
+    let what = format!("{} {:?} {window:?} {in_c} to {out_c}", r.kernel.name, target.features);
+    for at in 0..2 * oh * ow * out_c {
+        let (o, pixel) = (at % out_c, at / out_c);
+        let (ox, oy, image) = (pixel % ow, pixel / ow % oh, pixel / ow / oh);
+        let mut acc = 0;
+        for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
+            let row = (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.before[0]);
+            let col = (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.before[1]);
+            if row < h && col < w {
+                let pixel = &x.values()[((image * h + row) * w + col) * in_c..][..in_c];
+                let weight = |c: usize| i32::from(f[((o * in_c + c) * kh + ky) * kw + kx]);
+                acc += (0..in_c).map(|c| (i32::from(pixel[c]) - i32::from(zero_point)) * weight(c)).sum::<i32>();
+            }
+        }
+        assert_eq!(y.values()[at], requantised(acc, bias[o], scale[o], 100.0), "{what}: element {at}");
+    }
+}
+
+#[test]
+fn convolutions() {
+    for target in &runnable_with_extensions() {
+        for (in_c, out_c) in [(3, 8), (1, 5), (4, 16), (6, 17), (8, 33), (20, 4)] {
+            for zero_point in [0, 77] {
+                let plain = |k, stride, padding| Window::new([9, 11], [k, k], [stride; 2], [padding; 2], [1, 1]);
+                convolution(target, plain(3, 1, 1), in_c, out_c, zero_point);
+                convolution(target, plain(3, 2, 1), in_c, out_c, zero_point);
+                convolution(target, plain(1, 1, 0), in_c, out_c, zero_point);
+                convolution(target, plain(1, 2, 0), in_c, out_c, zero_point);
+                convolution(target, plain(2, 1, 0), in_c, out_c, zero_point);
+                convolution(target, Window::new([9, 11], [3, 3], [1, 1], [2, 2], [2, 2]), in_c, out_c, zero_point);
+            }
+        }
+        convolution(target, Window::new([30, 30], [7, 7], [2, 2], [3, 3], [1, 1]), 3, 24, 114);
+    }
+}
+
+fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u8) {
+    let mut rng = Rng(0x5151_0000 + channels as u64);
+    let d = WindowDesc {
+        numbers: Numbers::Int8 { zero_point },
+        op: WindowOp::Depthwise,
+        batch: Some(1),
+        window,
+        channels,
+        in_pitch: channels,
+        out_pitch: channels,
+        epilogue: requantise(3.0),
+    };
+    let ([h, w], [kh, kw], [oh, ow]) = (window.image, window.kernel, window.output);
+    let x = Bytes::new(&bytes(&mut rng, h * w * channels, true));
+    let f = weights(&mut rng, channels * kh * kw, true);
+    let packed = d.pack(&f.iter().map(|&w| f32::from(w)).collect::<Vec<f32>>()).unwrap();
+    let (bias, scale) = per_channel(&mut rng, channels, kh * kw);
+    let y = Bytes::new(&vec![GUARD; oh * ow * channels]);
+    let r = ready(&KernelDesc::Window(d), target);
+    let scratch = vec![0u8; r.kernel.scratch_bytes + 64];
+    let inputs = [bias.as_ptr() as u64, scale.as_ptr() as u64];
+    let args = Call {
+        input: x.addr(),
+        weights: packed.as_ptr() as u64,
+        output: y.addr(),
+        inputs: &inputs,
+        scratch: (scratch.as_ptr() as u64).next_multiple_of(64),
+        ..Call::default()
+    };
+    call(&r, r.kernel.units.count(1) as u64, 2, &args);
+    for at in 0..oh * ow * channels {
+        let (c, ox, oy) = (at % channels, at / channels % ow, at / channels / ow);
+        let mut acc = 0;
+        for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
+            let row = (oy * window.stride[0] + ky).wrapping_sub(window.before[0]);
+            let col = (ox * window.stride[1] + kx).wrapping_sub(window.before[1]);
+            if row < h && col < w {
+                let value = i32::from(x.values()[(row * w + col) * channels + c]) - i32::from(zero_point);
+                acc += value * i32::from(f[(c * kh + ky) * kw + kx]);
+            }
+        }
+        let wanted = requantised(acc, bias[c], scale[c], 3.0);
+        assert_eq!(y.values()[at], wanted, "{} {window:?} {channels}: element {at}", r.kernel.name);
+    }
+}
+
+#[test]
+fn depthwise_convolutions() {
+    for target in &runnable_with_extensions() {
+        for channels in [1, 3, 5, 8, 16, 19, 40, 200] {
+            for zero_point in [0, 90] {
+                depthwise(target, Window::new([7, 9], [3, 3], [1, 1], [1, 1], [1, 1]), channels, zero_point);
+                depthwise(target, Window::new([8, 8], [5, 5], [2, 2], [2, 2], [1, 1]), channels, zero_point);
+            }
+        }
+    }
+}
+
+#[test]
+fn maps_between_bytes_and_floats() {
+    for target in &runnable_with_extensions() {
+        for (rows, cols) in [(1, 1), (1, 3), (3, 7), (2, 16), (1, 100), (5, 37)] {
+            let mut rng = Rng(0x9999 + cols as u64);
+            let (a, b) = (bytes(&mut rng, rows * cols, false), bytes(&mut rng, rows * cols, false));
+            let (a, b) = (Bytes::new(&a), Bytes::new(&b));
+            let scale: Vec<f32> = (0..cols).map(|_| 0.3 + 0.2 * rng.float()).collect();
+            let mut e = VExpr::new();
+            let (x, y, s) = (e.input(0), e.input(1), e.input(2));
+            let scaled = e.binary(Binary::Mul, x, s);
+            let sum = e.binary(Binary::Add, scaled, y);
+            let root = clamped(&mut e, sum, 10.0);
+            e.root(root);
+            let of = |element| Operand { stride: Stride::Cols, splat: false, element };
+            let d = RowsDesc::map(
+                Dim::Known(cols),
+                vec![of(Element::U8), of(Element::I8), Operand::PER_COLUMN],
+                vec![of(Element::U8)],
+                e,
+            );
+            let out = Bytes::new(&vec![GUARD; rows * cols]);
+            let r = ready(&KernelDesc::Rows(d), target);
+            let (inputs, outputs) = ([a.addr(), b.addr(), scale.as_ptr() as u64], [out.addr()]);
+            r.call(&Call { inputs: &inputs, outputs: &outputs, end: rows as u64, ..Call::default() });
+            for at in 0..rows * cols {
+                let sum = f32::from(a.values()[at]) * scale[at % cols] + f32::from(b.values()[at] as i8);
+                let wanted = (sum.round_ties_even() + 10.0).clamp(0.0, 255.0) as u8;
+                assert_eq!(out.values()[at], wanted, "{}: element {at}", r.kernel.name);
+            }
+        }
+    }
+}
+
+/// AVX-VNNI cannot run on every machine that builds this: its kernel differs from the one of AVX2 in nothing but the products, which
+/// are the VEX form of `vpdpbusd`.
+#[test]
+fn avx_vnni_multiplies_by_its_own_instruction() {
+    use iced_x86::{Code, Decoder, DecoderOptions};
+    let desc = |m| GemmDesc {
+        numbers: Numbers::Int8 { zero_point: 3 },
+        m: Some(m),
+        n: 32,
+        k: 64,
+        lda: 64,
+        ldc: 32,
+        epilogue: requantise(0.0),
+    };
+    let vnni = TargetDesc { features: Features { vnni: true, ..Features::default() }, ..TargetDesc::new(Isa::Avx2) };
+    let kernel = ready(&KernelDesc::Gemm(desc(40)), &vnni).kernel;
+    let codes: Vec<Code> = Decoder::new(64, &kernel.code, DecoderOptions::NONE).iter().map(|i| i.code()).collect();
+    assert!(codes.iter().filter(|c| **c == Code::VEX_Vpdpbusd_ymm_ymm_ymmm256).count() >= 8);
+    assert!(!codes.contains(&Code::VEX_Vpmaddwd_ymm_ymm_ymmm256));
+}
