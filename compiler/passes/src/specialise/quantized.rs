@@ -7,12 +7,12 @@
 
 use super::tables::Results;
 use super::value::{Abs, Num, Quantization, TensorId};
-use super::{Run, Specialiser};
+use super::{Run, Specialiser, Stop};
 use kiln_graph::{TensorInit, TensorType, Type};
 use kiln_loops::Scalar;
 use kiln_ops::quantized::{Behaviour, behaviour};
 use kiln_ops::{Body, entry, table};
-use kiln_support::{DType, TensorData};
+use kiln_support::{DType, Diagnostic, TensorData};
 
 impl Specialiser<'_> {
     /// Applies an operator to quantized tensors or one that makes or describes them, if this is one.
@@ -188,10 +188,11 @@ impl Specialiser<'_> {
     pub(super) fn check_not_quantized(&self, id: TensorId) -> Run<()> {
         match self.heap.tensors[id].quantization {
             None => Ok(()),
-            Some(_) => Err(self.unsupported(
-                "a quantized tensor here (as an input or result of a method, printed, in a run-time container, or chosen at run time): \
-                 `dequantize` it first",
-            )),
+            Some(_) => {
+                let what = "a quantized tensor as an input or result of a method, printed, in a run-time container, or chosen at run time";
+                let diagnostic = Diagnostic::unsupported("unsupported", format!("kiln does not support {what} yet"));
+                Err(Stop::Diagnostic(Box::new(diagnostic.at(self.span()).help("`dequantize` it first"))))
+            }
         }
     }
 }
