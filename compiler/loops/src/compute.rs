@@ -142,12 +142,29 @@ impl Compute {
     /// The same values over other axes: `axis` gives what an index is in terms of them. Axes that are reduced keep their numbers.
     #[must_use]
     pub fn with_axes(&self, axes: Vec<Extent>, rank: usize, axis: &dyn Fn(&mut Exprs, u32) -> Expr) -> Compute {
+        self.rebuilt(axes, rank, self.inputs.clone(), axis, &|exprs, input, index| exprs.intern(ExprData::Load { input, index }))
+    }
+
+    /// The same computation over other inputs: `load` gives what an element of a present one is in terms of them.
+    #[must_use]
+    pub fn with_inputs(&self, inputs: Vec<Input>, load: &dyn Fn(&mut Exprs, u32, Vec<Expr>) -> Expr) -> Compute {
+        self.rebuilt(self.axes.clone(), self.rank, inputs, &|exprs, axis| exprs.intern(ExprData::Axis(axis)), load)
+    }
+
+    fn rebuilt(
+        &self,
+        axes: Vec<Extent>,
+        rank: usize,
+        inputs: Vec<Input>,
+        axis: &dyn Fn(&mut Exprs, u32) -> Expr,
+        load: &dyn Fn(&mut Exprs, u32, Vec<Expr>) -> Expr,
+    ) -> Compute {
         let constant = |extent: &Extent| match extent {
             Extent::Const(n) => Some(*n),
             Extent::Param(_) => None,
         };
         let mut exprs = Exprs::default();
-        exprs.input_dtypes = self.exprs.input_dtypes.clone();
+        exprs.input_dtypes = inputs.iter().map(|i| i.dtype).collect();
         exprs.axis_extents = axes.iter().map(constant).collect();
         // Operands stand before their users.
         let mut new: Vec<Expr> = Vec::with_capacity(self.exprs.len());
@@ -163,7 +180,7 @@ impl Compute {
                 ExprData::Cast(dtype, x) => exprs.cast(*dtype, of(x)),
                 ExprData::Load { input, index } => {
                     let index = index.iter().map(of).collect();
-                    exprs.intern(ExprData::Load { input: *input, index })
+                    load(&mut exprs, *input, index)
                 }
                 ExprData::Check { index, size } => exprs.intern(ExprData::Check { index: of(index), size: of(size) }),
                 ExprData::Reduce { op, axes, body } => {
@@ -180,6 +197,6 @@ impl Compute {
             value: new[s.value.0 as usize],
             ..s.clone()
         });
-        Compute { axes, rank, exprs, outputs, scatter, ..self.clone() }
+        Compute { axes, rank, inputs, exprs, outputs, scatter, ..self.clone() }
     }
 }

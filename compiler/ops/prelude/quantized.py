@@ -33,7 +33,8 @@ def inverse(scale: float) -> float:
 
 def rounded(x: Tensor, zero_point: int, low: int, high: int, dtype: int) -> Tensor:
     """Scaled numbers as integers between bounds."""
-    return torch.clamp(torch.round(x) + zero_point, low, high).to(stored(dtype))
+    whole = torch.round(x) if zero_point == 0 else torch.round(x) + zero_point
+    return torch.clamp(whole, low, high).to(stored(dtype))
 
 
 def quantized(x: Tensor, scale: float, zero_point: int, dtype: int) -> Tensor:

@@ -43,7 +43,8 @@ def requantized(sums: Tensor, x: Tensor, weight: Tensor, bias: Optional[Tensor],
     y = y * (scales / s(scale)).reshape(shape)
     low = max(zero_point, lowest(x.dtype)) if relu else lowest(x.dtype)
     high = 255 if x.dtype == torch.quint8 else 127
-    ints = torch.clamp(torch.round(y) + zero_point, low, high).to(torch.uint8 if x.dtype == torch.quint8 else torch.int8)
+    whole = torch.round(y) if zero_point == 0 else torch.round(y) + zero_point
+    ints = torch.clamp(whole, low, high).to(torch.uint8 if x.dtype == torch.quint8 else torch.int8)
     return torch._make_per_tensor_quantized_tensor(ints, scale, zero_point)
 
 

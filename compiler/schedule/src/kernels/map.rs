@@ -48,6 +48,13 @@ pub fn describe<'a>(compute: &'a Compute, strides: &[i64]) -> Option<Plan<'a>> {
 }
 
 impl Plan<'_> {
+    /// The plan with an input of the computation given, one that is no tensor of the graph.
+    #[must_use]
+    pub fn over_copy(mut self, input: u32, base: Operand) -> Self {
+        self.streams.copy = Some((input, base));
+        self
+    }
+
     /// Emits it; the elements of the outputs begin `offset` elements into them.
     pub fn emit(&self, cx: &mut Lowering, built: &Built, outputs: &[Operand], offset: i64) -> R<bool> {
         let Plan { desc, streams, split, out } = self;

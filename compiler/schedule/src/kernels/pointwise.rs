@@ -4,8 +4,8 @@ use super::affine::output_strides;
 use super::{gather, map, rewrites, transpose};
 use crate::lower::{Lowering, R};
 use crate::source::Built;
-use kiln_loops::Compute;
 use kiln_loops::plan::Operand;
+use kiln_loops::{Compute, Extent};
 use kiln_support::DType;
 
 /// Elements below which a loop nest does as well.
@@ -38,6 +38,22 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// A copy in the order of the output, and a map over that, where what is computed is no copy itself.
+fn in_two_steps(cx: &mut Lowering, built: &Built, outputs: &[Operand], strides: &[i64]) -> R<bool> {
+    let Some((copy, rest)) = rewrites::in_order(&built.compute) else { return Ok(false) };
+    let (Some(transposition), Some(map)) = (transpose::describe(&copy, strides), map::describe(&rest, strides)) else {
+        return Ok(false);
+    };
+    let sizes = built.compute.axes[..built.compute.rank].iter();
+    let elements: Option<u64> = sizes.map(|e| if let Extent::Const(n) = e { u64::try_from(*n).ok() } else { None }).product();
+    let Some(elements) = elements else { return Ok(false) };
+    let buffer = Operand::Arena(cx.buffers.add(size_of::<f32>() as u64 * elements, false));
+    let inputs = built.inputs.clone();
+    let number = inputs.len() as u32;
+    let of = |compute: &Compute| Built { compute: compute.clone(), inputs: inputs.clone(), params: built.params.clone() };
+    Ok(transposition.emit(cx, &of(&copy), buffer, 0)? && map.over_copy(number, buffer).emit(cx, &of(&rest), outputs, 0)?)
+}
+
 /// Emits kernels for a computation without reductions, if there are any.
 pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> {
     if let Some(done) = map::dense(cx, built, outputs)? {
@@ -66,7 +82,7 @@ pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> 
     let pieces: Vec<(Built, i64)> =
         rewrites::pieces(&built.compute).into_iter().map(|p| (of(p.compute), p.first * strides[p.axis])).collect();
     let plans: Option<Vec<Plan>> = pieces.iter().map(|(piece, _)| Plan::find(&piece.compute, &strides)).collect();
-    let Some(plans) = plans.filter(|plans| !plans.is_empty()) else { return Ok(false) };
+    let Some(plans) = plans.filter(|plans| !plans.is_empty()) else { return in_two_steps(cx, built, outputs, &strides) };
     for (plan, (piece, offset)) in plans.iter().zip(&pieces) {
         // What was written of the others is written once more.
         if !plan.emit(cx, piece, outputs, *offset)? {

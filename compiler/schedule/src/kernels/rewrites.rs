@@ -1,13 +1,13 @@
 //! Other forms of a pointwise computation, in which a kernel may recognise it.
 
 use super::affine::extent;
-use kiln_loops::{BinaryOp, Compute, ExprData, Extent};
+use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Extent, Input, Output};
 use std::collections::BTreeSet;
 
 /// The computation with one output axis cut into two, if it is read by its quotient and remainder: what a view that merges axes
 /// leaves. Elements lie in memory as before.
 pub fn split_axis(compute: &Compute) -> Option<Compute> {
-    let (axis, size) = (0..compute.exprs.len() as u32).map(kiln_loops::Expr).find_map(|e| match compute.exprs.get(e) {
+    let (axis, size) = (0..compute.exprs.len() as u32).map(Expr).find_map(|e| match compute.exprs.get(e) {
         ExprData::Binary(BinaryOp::FloorDiv | BinaryOp::Mod, a, b) => match compute.exprs.get(*a) {
             ExprData::Axis(axis) if (*axis as usize) < compute.rank => Some((*axis as usize, compute.exprs.as_int(*b)?)),
             _ => None,
@@ -30,6 +30,27 @@ pub fn split_axis(compute: &Compute) -> Option<Compute> {
         let outer = exprs.mul(index, size);
         exprs.add(outer, inner)
     }))
+}
+
+/// A computation that reads one tensor in another order of axes, in two steps: a copy of what it reads in the order of the output, and the
+/// computation over that copy, which is its last input.
+pub fn in_order(compute: &Compute) -> Option<(Compute, Compute)> {
+    let mut loads = (0..compute.exprs.len() as u32).map(Expr).filter(|&e| matches!(compute.exprs.get(e), ExprData::Load { .. }));
+    let (load, None) = (loads.next()?, loads.next()) else { return None };
+    let ExprData::Load { input, .. } = compute.exprs.get(load) else { return None };
+    let dtype = compute.inputs[*input as usize].dtype;
+    if has_reduction(compute) || compute.outputs.len() != 1 {
+        return None;
+    }
+    let copy = Compute { outputs: vec![Output { dtype, value: load }], ..compute.clone() };
+    let mut inputs = compute.inputs.clone();
+    let number = inputs.len() as u32;
+    inputs.push(Input { dtype, dims: compute.axes.clone() });
+    let rest = compute.with_inputs(inputs, &|exprs, _, _| {
+        let index = (0..compute.rank as u32).map(|axis| exprs.intern(ExprData::Axis(axis))).collect();
+        exprs.intern(ExprData::Load { input: number, index })
+    });
+    Some((copy, rest))
 }
 
 fn has_reduction(compute: &Compute) -> bool {

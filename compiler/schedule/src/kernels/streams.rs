@@ -24,6 +24,8 @@ pub enum Source {
 pub struct Streams<'a> {
     pub compute: &'a Compute,
     pub sources: Vec<Source>,
+    /// An input of the computation that is no tensor of the graph, and where it is.
+    pub copy: Option<(u32, Operand)>,
 }
 
 /// Inputs that an expression may number.
@@ -31,7 +33,7 @@ const MOST: usize = 64;
 
 impl<'a> Streams<'a> {
     pub fn new(compute: &'a Compute) -> Streams<'a> {
-        Streams { compute, sources: Vec::new() }
+        Streams { compute, sources: Vec::new(), copy: None }
     }
 
     /// The leaf that a load or parameter is, with reduction axes renamed to `axes` (see [`Streams::renamed`]).
@@ -85,7 +87,15 @@ impl<'a> Streams<'a> {
         let mut streams = Vec::new();
         for source in &self.sources {
             streams.push(match source {
-                Source::Load(input, address) => stream(cx, built, *input, address, outer)?,
+                Source::Load(input, address) => match self.copy.filter(|(copy, _)| copy == input) {
+                    Some((_, base)) => Stream {
+                        base,
+                        size: self.compute.inputs[*input as usize].dtype.size() as i64,
+                        offset: address.offset,
+                        outer: outer.iter().map(|&axis| address.strides[axis]).collect(),
+                    },
+                    None => stream(cx, built, *input, address, outer)?,
+                },
                 Source::Param(param) => Stream::fixed(param_cell(cx, built, *param)?),
             });
         }
