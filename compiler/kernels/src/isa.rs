@@ -220,13 +220,15 @@ pub enum Element {
     U8,
     /// Signed bytes.
     I8,
+    /// 32-bit integers: sums of products of bytes, stored as they are.
+    I32,
 }
 
 impl Element {
     /// Bytes of one.
     pub const fn bytes(self) -> usize {
         match self {
-            Element::F32 => 4,
+            Element::F32 | Element::I32 => 4,
             Element::U8 | Element::I8 => 1,
         }
     }

@@ -229,6 +229,7 @@ const STRUCTURAL: &[&str] = &[
     "quantized::conv_transpose3d_unpack",
     "quantized::linear_prepack",
     "quantized::linear_unpack",
+    "quantized::make_quantized_cell_params_dynamic",
 ];
 
 #[cfg(test)]

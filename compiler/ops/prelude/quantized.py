@@ -85,9 +85,9 @@ def dequantize(self: Tensor) -> Tensor:
         return self.to(torch.float)
     if torch.ops.kiln.is_per_channel(self):
         axis = torch.q_per_channel_axis(self)
-        zeros = along(torch.q_per_channel_zero_points(self), self.dim(), axis).to(torch.float)
-        scales = along(torch.q_per_channel_scales(self), self.dim(), axis).to(torch.float)
-        return (torch.int_repr(self).to(torch.float) - zeros) * scales
+        zeros = along(torch.q_per_channel_zero_points(self), self.dim(), axis).to(torch.double)
+        scales = along(torch.q_per_channel_scales(self), self.dim(), axis)
+        return ((torch.int_repr(self).to(torch.double) - zeros) * scales).to(torch.float)
     return (torch.int_repr(self).to(torch.float) - torch.q_zero_point(self)) * torch.ops.kiln.single(torch.q_scale(self))
 
 
@@ -137,11 +137,12 @@ def mul_relu(qa: Tensor, qb: Tensor, scale: float, zero_point: int) -> Tensor:
     return multiplied(qa, qb, scale, zero_point, zero_point)
 
 
-def requantized(q: Tensor, scale: float, zero_point: int) -> Tensor:
-    """The integers for another scale and zero point."""
+def requantized(q: Tensor, scale: float, zero_point: int, is_image: bool) -> Tensor:
+    """The integers for another scale and zero point; channels of images are concatenated by a kernel of their own."""
     if torch.q_scale(q) == scale and torch.q_zero_point(q) == zero_point:
         return torch.int_repr(q)
-    return rounded(torch.dequantize(q) * inverse(scale), zero_point, lowest(q.dtype), highest(q.dtype), q.dtype)
+    x = fused(q) if is_image else torch.dequantize(q)
+    return rounded(x * inverse(scale), zero_point, lowest(q.dtype), highest(q.dtype), q.dtype)
 
 
 @op("quantized::cat")
@@ -149,7 +150,7 @@ def cat(qx: List[Tensor], dim: int, scale: Optional[float], zero_point: Optional
     """Concatenation, by default with the scale of the first tensor"""
     to_scale = torch.q_scale(qx[0]) if scale is None else scale
     to_zero = torch.q_zero_point(qx[0]) if zero_point is None else zero_point
-    return torch._make_per_tensor_quantized_tensor(torch.cat([requantized(q, to_scale, to_zero) for q in qx], dim), to_scale, to_zero)
+    return torch._make_per_tensor_quantized_tensor(torch.cat([requantized(q, to_scale, to_zero, qx[0].dim() == 4 and dim == 1) for q in qx], dim), to_scale, to_zero)
 
 
 @op("quantized::cat_relu")
@@ -172,7 +173,7 @@ def relu(self: Tensor) -> Tensor:
 
 def nearest(q: Tensor, x: number) -> int:
     """The integer that stands for a number."""
-    value = round(torch.ops.kiln.single(torch.ops.kiln.single(float(x)) * inverse(torch.q_scale(q)))) + torch.q_zero_point(q)
+    value = torch.ops.kiln.rint(torch.ops.kiln.single(torch.ops.kiln.single(float(x)) * inverse(torch.q_scale(q)))) + torch.q_zero_point(q)
     return max(lowest(q.dtype), min(highest(q.dtype), int(value)))
 
 
@@ -217,7 +218,7 @@ def quantized_sigmoid(self: Tensor) -> Tensor:
 @op("kiln::quantized_tanh")
 def quantized_tanh(self: Tensor) -> Tensor:
     """Hyperbolic tangent, with scale 2/256"""
-    return quantized(torch.tanh(torch.dequantize(self)), 2.0 / 256.0, 128 if self.dtype == torch.quint8 else 0, self.dtype)
+    return quantized(torch.tanh(fused(self)), 2.0 / 256.0, 128 if self.dtype == torch.quint8 else 0, self.dtype)
 
 
 @op("kiln::quantized_hardsigmoid")
@@ -242,7 +243,7 @@ def quantized_leaky_relu(self: Tensor, negative_slope: number) -> Tensor:
 @op("quantized::elu")
 def elu(self: Tensor, output_scale: float, output_zero_point: int, alpha: number = 1, scale: number = 1, input_scale: number = 1) -> Tensor:
     """elu of the numbers"""
-    return quantized(torch.elu(torch.dequantize(self), alpha, scale, input_scale), output_scale, output_zero_point, self.dtype)
+    return quantized(torch.elu(fused(self), alpha, scale, input_scale), output_scale, output_zero_point, self.dtype)
 
 
 @op("quantized::softmax")
@@ -258,6 +259,72 @@ def mean(self: Tensor, dim: Optional[List[int]], keepdim: bool, dtype: Optional[
     return quantized(x, torch.q_scale(self), torch.q_zero_point(self), self.dtype)
 
 
+@op("quantized::add_scalar", "quantized::add.Scalar")
+def add_scalar(qa: Tensor, b: number) -> Tensor:
+    """A number added to all: another zero point, and, where that leaves the type, another scale"""
+    scale, low, high = torch.q_scale(qa), lowest(qa.dtype), highest(qa.dtype)
+    steps = int(torch.ops.kiln.rint(float(b) / scale))
+    zero = torch.q_zero_point(qa) - steps
+    if zero >= low and zero <= high:
+        return torch._make_per_tensor_quantized_tensor(torch.int_repr(qa), scale, zero)
+    to_scale = (float(high) - zero) / (float(high) - low) * scale if zero < low else (float(zero) - low) / (float(high) - low) * scale
+    to_zero = low if zero < low else high
+    factor = torch.ops.kiln.single(torch.ops.kiln.single(scale) * inverse(to_scale))
+    shifted = (torch.int_repr(qa).to(torch.int) - torch.q_zero_point(qa) + steps).to(torch.float)
+    return torch._make_per_tensor_quantized_tensor(rounded(shifted * factor, to_zero, low, high, qa.dtype), to_scale, to_zero)
+
+
+@op("quantized::add_scalar_relu", "quantized::add_relu.Scalar")
+def add_scalar_relu(qa: Tensor, b: number) -> Tensor:
+    """A number added to all, at least 0"""
+    return torch.relu(torch.ops.quantized.add_scalar(qa, b))
+
+
+@op("quantized::mul_scalar", "quantized::mul.Scalar")
+def mul_scalar(qa: Tensor, b: number) -> Tensor:
+    """All times a number: another scale"""
+    factor, low, high = float(b), lowest(qa.dtype), highest(qa.dtype)
+    ints = torch.int_repr(qa)
+    if factor > 0.0:
+        return torch._make_per_tensor_quantized_tensor(ints, factor * torch.q_scale(qa), torch.q_zero_point(qa))
+    if factor == 0.0:
+        return torch._make_per_tensor_quantized_tensor(torch.zeros_like(ints), 1.0, 0)
+    mirrored = (high + low - ints.to(torch.int)).to(stored(qa.dtype))
+    return torch._make_per_tensor_quantized_tensor(mirrored, -factor * torch.q_scale(qa), high - (torch.q_zero_point(qa) - low))
+
+
+@op("quantized::mul_scalar_relu", "quantized::mul_relu.Scalar")
+def mul_scalar_relu(qa: Tensor, b: number) -> Tensor:
+    """All times a number, at least 0"""
+    return torch.relu(torch.ops.quantized.mul_scalar(qa, b))
+
+
+def normalised(qx: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], mean: Tensor, var: Tensor, eps: float, scale: float, zero_point: int, relu: bool) -> Tensor:
+    """A batch norm of channels (axis 1) as one scale and shift of the integers."""
+    deviation = (1.0 / torch.sqrt(var + torch.ops.kiln.single(eps)).to(torch.double)).to(torch.float)
+    weighted = deviation if weight is None else deviation * weight
+    alpha = (weighted.to(torch.double) * (torch.q_scale(qx) / scale)).to(torch.float)
+    moved = mean * deviation if weight is None else mean * deviation * weight
+    shift = -moved if bias is None else bias - moved
+    beta = (shift.to(torch.double) / scale).to(torch.float)
+    x = torch.int_repr(qx).to(torch.float) - torch.q_zero_point(qx)
+    y = torch.ops.kiln.fma(along(alpha, qx.dim(), 1), x, along(beta, qx.dim(), 1))
+    low = max(lowest(qx.dtype), zero_point) if relu else lowest(qx.dtype)
+    return torch._make_per_tensor_quantized_tensor(rounded(y, zero_point, low, highest(qx.dtype), qx.dtype), scale, zero_point)
+
+
+@op("quantized::batch_norm", "quantized::batch_norm1d", "quantized::batch_norm2d", "quantized::batch_norm3d", "aten::quantized_batch_norm")
+def batch_norm(qx: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], mean: Tensor, var: Tensor, eps: float, output_scale: float, output_zero_point: int) -> Tensor:
+    """Normalisation by running statistics"""
+    return normalised(qx, weight, bias, mean, var, eps, output_scale, output_zero_point, False)
+
+
+@op("quantized::batch_norm_relu", "quantized::batch_norm1d_relu", "quantized::batch_norm2d_relu", "quantized::batch_norm3d_relu")
+def batch_norm_relu(qx: Tensor, weight: Optional[Tensor], bias: Optional[Tensor], mean: Tensor, var: Tensor, eps: float, output_scale: float, output_zero_point: int) -> Tensor:
+    """Normalisation by running statistics, at least 0"""
+    return normalised(qx, weight, bias, mean, var, eps, output_scale, output_zero_point, True)
+
+
 @op("aten::fake_quantize_per_tensor_affine")
 def fake_quantize(self: Tensor, scale: float, zero_point: int, quant_min: int, quant_max: int) -> Tensor:
     """The numbers that quantized ones would stand for"""
@@ -271,5 +338,5 @@ def fake_quantize_per_channel(self: Tensor, scale: Tensor, zero_point: Tensor, a
     """The numbers that quantized ones would stand for, with one scale and zero point for each index of an axis"""
     scales = along(scale.to(torch.float), self.dim(), axis)
     zeros = along(zero_point, self.dim(), axis).to(torch.float)
-    ints = torch.clamp(torch.round(self * (1.0 / scales) + zeros), quant_min, quant_max)
+    ints = torch.clamp(torch.round(self * (1.0 / scales)) + zeros, quant_min, quant_max)
     return (ints - zeros) * scales

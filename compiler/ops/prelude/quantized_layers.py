@@ -32,14 +32,19 @@ def centred(weight: Tensor) -> Tensor:
     return torch.int_repr(weight).to(torch.int) - torch.q_zero_point(weight)
 
 
-def requantized(sums: Tensor, x: Tensor, weight: Tensor, bias: Optional[Tensor], scale: float, zero_point: int, relu: bool, axes: int) -> Tensor:
+def requantized(sums: Tensor, x: Tensor, weight: Tensor, bias: Optional[Tensor], scale: float, zero_point: int, relu: bool, axes: int, is_depthwise: bool) -> Tensor:
     """Sums of products as a quantized tensor; `axes` follow that of the output channels."""
     s = torch.ops.kiln.single
     scales = weight_scales(weight) * s(torch.q_scale(x))
     shape = [-1] + [1] * axes
     y = sums.to(torch.float)
     if bias is not None:
-        y = y + (bias / scales).reshape(shape)
+        if torch.ops.kiln.is_per_channel(weight):
+            y = y + (bias / scales).reshape(shape)
+        elif is_depthwise:
+            y = y + (bias * (1.0 / scales)).reshape(shape)
+        else:
+            y = torch.ops.kiln.fma(bias.reshape(shape), (1.0 / scales).reshape([1] + [1] * axes), y)
     y = y * (scales / s(scale)).reshape(shape)
     low = max(zero_point, lowest(x.dtype)) if relu else lowest(x.dtype)
     high = 255 if x.dtype == torch.quint8 else 127
@@ -52,7 +57,8 @@ def convolved(x: Tensor, weight: Tensor, bias: Optional[Tensor], stride: List[in
     """A convolution along as many axes as the weights have."""
     axes = weight.dim() - 2
     sums = torch.ops.kiln.conv_int8(torch.int_repr(x), centred(weight), torch.q_zero_point(x), stride, padding, dilation, transposed, output_padding, groups)
-    return requantized(sums, x, weight, bias, scale, zero_point, relu, axes)
+    is_depthwise = groups > 1 and groups == x.size(1) and weight.size(0) == groups
+    return requantized(sums, x, weight, bias, scale, zero_point, relu, axes, is_depthwise)
 
 
 def convolution(x: Tensor, packed: __torch__.torch.classes.quantized.Conv2dPackedParamsBase, scale: float, zero_point: int, relu: bool) -> Tensor:
@@ -137,14 +143,14 @@ def products(ints: Tensor, zero_point: int, weight: Tensor) -> Tensor:
 def linear(X: Tensor, W_prepack: __torch__.torch.classes.quantized.LinearPackedParamsBase, Y_scale_i: float, Y_zero_point_i: int) -> Tensor:
     """x @ weight.T + bias"""
     weight, bias = torch.ops.quantized.linear_unpack(W_prepack)
-    return requantized(products(torch.int_repr(X), torch.q_zero_point(X), weight), X, weight, bias, Y_scale_i, Y_zero_point_i, False, 0)
+    return requantized(products(torch.int_repr(X), torch.q_zero_point(X), weight), X, weight, bias, Y_scale_i, Y_zero_point_i, False, 0, False)
 
 
 @op("quantized::linear_relu")
 def linear_relu(X: Tensor, W_prepack: __torch__.torch.classes.quantized.LinearPackedParamsBase, Y_scale_i: float, Y_zero_point_i: int) -> Tensor:
     """x @ weight.T + bias, at least 0"""
     weight, bias = torch.ops.quantized.linear_unpack(W_prepack)
-    return requantized(products(torch.int_repr(X), torch.q_zero_point(X), weight), X, weight, bias, Y_scale_i, Y_zero_point_i, True, 0)
+    return requantized(products(torch.int_repr(X), torch.q_zero_point(X), weight), X, weight, bias, Y_scale_i, Y_zero_point_i, True, 0, False)
 
 
 def means(sums: Tensor, count: int, q: Tensor) -> Tensor:
@@ -172,8 +178,12 @@ def adaptive_avg_pool2d(self: Tensor, output_size: List[int]) -> Tensor:
 def avg_pool2d(self: Tensor, kernel_size: List[int], stride: List[int], padding: List[int], ceil_mode: bool, count_include_pad: bool, divisor_override: Optional[int]) -> Tensor:
     """Means over windows"""
     centred_ints = torch.int_repr(self).to(torch.float) - torch.q_zero_point(self)
-    mean = torch.avg_pool2d(centred_ints, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-    ints = torch.clamp(torch.round(mean) + torch.q_zero_point(self), lowest(self.dtype), 255 if self.dtype == torch.quint8 else 127)
+    sums = torch.avg_pool2d(centred_ints, kernel_size, stride, padding, ceil_mode, True, 1)
+    # The elements that each mean is over, of which the reciprocal is rounded before it is multiplied with.
+    ones = torch.ones([1, 1, self.size(-2), self.size(-1)])
+    means = torch.avg_pool2d(ones, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    counts = torch.avg_pool2d(ones, kernel_size, stride, padding, ceil_mode, True, 1) / means
+    ints = torch.clamp(torch.round(sums * (1.0 / torch.round(counts))) + torch.q_zero_point(self), lowest(self.dtype), 255 if self.dtype == torch.quint8 else 127)
     return torch._make_per_tensor_quantized_tensor(ints.to(torch.uint8 if self.dtype == torch.quint8 else torch.int8), torch.q_scale(self), torch.q_zero_point(self))
 
 
@@ -184,3 +194,126 @@ def upsample_bilinear2d(self: Tensor, output_size: Optional[List[int]], align_co
     y = torch.upsample_bilinear2d(centred_ints, output_size, align_corners, scale_factors)
     ints = torch.clamp(torch.round(y) + torch.q_zero_point(self), lowest(self.dtype), 255 if self.dtype == torch.quint8 else 127)
     return torch._make_per_tensor_quantized_tensor(ints.to(torch.uint8 if self.dtype == torch.quint8 else torch.int8), torch.q_scale(self), torch.q_zero_point(self))
+
+
+def activation_range(x: Tensor, reduce_range: bool) -> Tuple[float, int]:
+    """Scale and zero point for the numbers of a tensor: its range, widened to hold 0, in 255 (or 127) steps."""
+    s = torch.ops.kiln.single
+    steps = 127.0 if reduce_range else 255.0
+    low = min(float(x.min()), 0.0)
+    high = max(float(x.max()), 0.0)
+    scale = (high - low) / steps
+    least = s(6.1e-5)
+    if s(scale) == 0.0:
+        scale = 0.1
+    if scale < least:
+        if low == 0.0:
+            high = least * steps
+        elif high == 0.0:
+            low = -least * steps
+        else:
+            low = low * s(least / s(scale))
+        scale = least
+    zero_point = min(max(torch.ops.kiln.rint(-low / scale), 0.0), steps)
+    return scale, int(zero_point)
+
+
+def dynamic(x: Tensor, packed: __torch__.torch.classes.quantized.LinearPackedParamsBase, reduce_range: bool) -> Tensor:
+    """x @ weight.T + bias with x quantized by its own range."""
+    s = torch.ops.kiln.single
+    weight, bias = torch.ops.quantized.linear_unpack(packed)
+    scale, zero_point = activation_range(x, reduce_range)
+    ints = torch.clamp(torch.round(x * s(1.0 / s(scale))) + zero_point, 0, 255).to(torch.uint8)
+    # The zero point is known only now: it is taken from the sums, times the sums of the weights.
+    sums = torch.ops.kiln.stored(products(ints, 0, weight)) - centred(weight).to(torch.int).sum([1]).to(torch.int) * zero_point
+    scales = weight_scales(weight) * s(scale)
+    if bias is not None:
+        return torch.ops.kiln.fma(sums.to(torch.float), scales, bias)
+    return sums.to(torch.float) * scales
+
+
+@op("quantized::linear_dynamic")
+def linear_dynamic(X: Tensor, W_prepack: __torch__.torch.classes.quantized.LinearPackedParamsBase, reduce_range: bool = False) -> Tensor:
+    """x @ weight.T + bias with x quantized by its own range"""
+    return dynamic(X, W_prepack, reduce_range)
+
+
+@op("quantized::linear_relu_dynamic")
+def linear_relu_dynamic(X: Tensor, W_prepack: __torch__.torch.classes.quantized.LinearPackedParamsBase, reduce_range: bool = False) -> Tensor:
+    """x @ weight.T + bias with x quantized by its own range, at least 0"""
+    return torch.relu(dynamic(X, W_prepack, reduce_range))
+
+
+def lstm_direction(x: Tensor, cell: __torch__.torch.classes.rnn.CellParamsBase, h: Tensor, c: Tensor, reverse: bool) -> Tuple[Tensor, Tensor, Tensor]:
+    """One direction of one layer over [time, batch, features]: (outputs, last hidden state, last cell state)."""
+    reduce = torch.ops.kiln.cell_reduces_range(cell)
+    inputs = dynamic(x, torch.ops.kiln.cell_input(cell), reduce)
+    out = torch.zeros([x.size(0), x.size(1), h.size(1)])
+    for i in range(x.size(0)):
+        t = x.size(0) - 1 - i if reverse else i
+        parts = (dynamic(h, torch.ops.kiln.cell_hidden(cell), reduce) + inputs[t]).chunk(4, 1)
+        c = torch.sigmoid(parts[1]) * c + torch.sigmoid(parts[0]) * torch.tanh(parts[2])
+        h = torch.sigmoid(parts[3]) * torch.tanh(c)
+        out[t] = h
+    return out, h, c
+
+
+@op("aten::quantized_lstm.input")
+def quantized_lstm(input: Tensor, hx: List[Tensor], params: List[__torch__.torch.classes.rnn.CellParamsBase], has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool, dtype: Optional[int] = None, use_dynamic: bool = False) -> Tuple[Tensor, Tensor, Tensor]:
+    """Layers of LSTMs with quantized weights: (outputs, last hidden states, last cell states)"""
+    x = input.transpose(0, 1) if batch_first else input
+    directions = 2 if bidirectional else 1
+    hs: List[Tensor] = []
+    cs: List[Tensor] = []
+    for layer in range(num_layers):
+        outs: List[Tensor] = []
+        for d in range(directions):
+            k = layer * directions + d
+            out, h, c = lstm_direction(x, params[k], hx[0][k], hx[1][k], d == 1)
+            outs.append(out)
+            hs.append(h)
+            cs.append(c)
+        x = torch.cat(outs, 2) if bidirectional else outs[0]
+    return x.transpose(0, 1) if batch_first else x, torch.stack(hs), torch.stack(cs)
+
+
+def gru_direction(x: Tensor, cell: __torch__.torch.classes.rnn.CellParamsBase, h: Tensor, reverse: bool) -> Tuple[Tensor, Tensor]:
+    """One direction of one layer over [time, batch, features]: (outputs, last hidden state)."""
+    reduce = torch.ops.kiln.cell_reduces_range(cell)
+    inputs = dynamic(x, torch.ops.kiln.cell_input(cell), reduce)
+    out = torch.zeros([x.size(0), x.size(1), h.size(1)])
+    for i in range(x.size(0)):
+        t = x.size(0) - 1 - i if reverse else i
+        own = inputs[t].chunk(3, 1)
+        hidden = dynamic(h, torch.ops.kiln.cell_hidden(cell), reduce).chunk(3, 1)
+        reset = torch.sigmoid(hidden[0] + own[0])
+        update = torch.sigmoid(hidden[1] + own[1])
+        new = torch.tanh(own[2] + hidden[2] * reset)
+        h = (h - new) * update + new
+        out[t] = h
+    return out, h
+
+
+@op("aten::quantized_gru.input")
+def quantized_gru(input: Tensor, hx: Tensor, params: List[__torch__.torch.classes.rnn.CellParamsBase], has_biases: bool, num_layers: int, dropout: float, train: bool, bidirectional: bool, batch_first: bool) -> Tuple[Tensor, Tensor]:
+    """Layers of GRUs with quantized weights: (outputs, last hidden states)"""
+    x = input.transpose(0, 1) if batch_first else input
+    directions = 2 if bidirectional else 1
+    hs: List[Tensor] = []
+    for layer in range(num_layers):
+        outs: List[Tensor] = []
+        for d in range(directions):
+            k = layer * directions + d
+            out, h = gru_direction(x, params[k], hx[k], d == 1)
+            outs.append(out)
+            hs.append(h)
+        x = torch.cat(outs, 2) if bidirectional else outs[0]
+    return x.transpose(0, 1) if batch_first else x, torch.stack(hs)
+
+
+@op("quantized::quantized_lstm_cell_dynamic")
+def lstm_cell(input: Tensor, hx: List[Tensor], w_ih: __torch__.torch.classes.quantized.LinearPackedParamsBase, w_hh: __torch__.torch.classes.quantized.LinearPackedParamsBase, bias_ih: Tensor, bias_hh: Tensor) -> Tuple[Tensor, Tensor]:
+    """One step of an LSTM with quantized weights"""
+    parts = (dynamic(hx[0], w_hh, False) + dynamic(input, w_ih, False)).chunk(4, 1)
+    c = torch.sigmoid(parts[1]) * hx[1] + torch.sigmoid(parts[0]) * torch.tanh(parts[2])
+    return torch.sigmoid(parts[3]) * torch.tanh(c), c

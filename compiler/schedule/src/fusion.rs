@@ -187,6 +187,9 @@ impl Planner<'_> {
         if (self.memory[value] && !is_flat) || self.escapes(value, is_flat) {
             return false;
         }
+        if matches!(self.graph.nodes[node].op, Op::Table(op) if kiln_ops::table().key(op) == "kiln::stored") {
+            return false;
+        }
         if self.clusters.inlined.contains(&value) {
             return true;
         }

@@ -209,7 +209,8 @@ fn packed_class(operator: &str) -> Option<&'static str> {
         "quantized::conv3d_prepack" | "quantized::conv_transpose3d_prepack" => {
             "__torch__.torch.classes.quantized.Conv3dPackedParamsBase"
         }
-        "quantized::linear_prepack" | "quantized::linear_prepack_fp16" => {
+        "quantized::make_quantized_cell_params_dynamic" => "__torch__.torch.classes.rnn.CellParamsBase",
+        "quantized::linear_prepack" | "quantized::linear_prepack_fp16" | "kiln::cell_input" | "kiln::cell_hidden" => {
             "__torch__.torch.classes.quantized.LinearPackedParamsBase"
         }
         "quantized::embedding_bag_prepack" => "__torch__.torch.classes.quantized.EmbeddingPackedParamsBase",

@@ -6,7 +6,7 @@
 //!
 //! Weights are packed per group by [`ConvDesc::pack`] from PyTorch's `[out_c, in_c / groups, kh, kw]`.
 
-use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
+use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::gemm::{block_sizes, set};
@@ -111,6 +111,9 @@ impl ConvDesc {
         self.window.check(self.out_pitch)?;
         check_size("batch", &[self.batch.unwrap_or(1)])?;
         check_size("weights", &[self.k(), (self.out_c / g).next_multiple_of(128), g])?;
+        if self.epilogue.out == Element::I32 {
+            return Err(EmitError::Unsupported("a convolution that gives integers".into()));
+        }
         self.epilogue.check()
     }
 

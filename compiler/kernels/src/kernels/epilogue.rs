@@ -63,10 +63,13 @@ impl Epilogue {
         if self.inputs.len() > MAX_INPUTS {
             return Err(EmitError::Unsupported(format!("an epilogue with {} inputs", self.inputs.len())));
         }
-        if self.inputs.iter().any(|i| i.splat && i.element != Element::F32) {
+        if self.out == Element::I32 && self.expr != VExpr::identity() {
+            return Err(EmitError::Unsupported("integers that something is computed of".into()));
+        }
+        if self.inputs.iter().any(|i| i.splat && i.element != Element::F32 || i.element == Element::I32) {
             return Err(EmitError::Unsupported("one byte for all columns".into()));
         }
-        if self.out != Element::F32 && !self.expr.has_own_result() {
+        if self.out.bytes() == 1 && !self.expr.has_own_result() {
             return Err(EmitError::Unsupported("bytes that nothing is computed for".into()));
         }
         self.inputs.iter().try_for_each(|i| super::check_size("row stride", &[i.row_stride, 16]))
@@ -148,7 +151,7 @@ pub struct EpilogueEmitter {
     prog: Prog,
     inputs: Vec<InputDesc>,
     out: Element,
-    /// Whether accumulators are integers.
+    /// Whether accumulators are integers that become f32.
     is_integer: bool,
     c_row: RowStep,
     /// Registers an unhurried evaluation needs, the accumulator's included.
@@ -173,7 +176,7 @@ impl EpilogueEmitter {
             prog,
             inputs: epilogue.inputs.clone(),
             out: epilogue.out,
-            is_integer: numbers.is_integer(),
+            is_integer: numbers.is_integer() && epilogue.out != Element::I32,
             c_row,
             wanted,
             spills: Vec::new(),

@@ -4,7 +4,7 @@
 //! or by panels of columns if there are too few rows for that (matrix-vector products), or, where threads are to share it and
 //! neither gives enough units, by both.
 
-use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
+use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::numbers::Numbers;
@@ -70,6 +70,9 @@ impl GemmDesc {
         check_size("packed matrix", &[self.n.next_multiple_of(128), self.k])?;
         check_size("rows of A", &[self.lda, MAX_ROWS])?;
         check_size("rows of C", &[self.ldc, MAX_ROWS])?;
+        if self.epilogue.out == Element::I32 && !self.numbers.is_integer() {
+            return Err(EmitError::Unsupported("integers of a product of f32".into()));
+        }
         self.epilogue.check()
     }
 }

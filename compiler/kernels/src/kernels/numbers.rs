@@ -87,8 +87,8 @@ impl Numbers {
 /// Loads a vector of elements as f32 lanes.
 pub fn load(isa: &mut dyn VectorIsa, element: Element, d: V, m: Mem, tail: Option<&Tail>) {
     match (element, tail) {
-        (Element::F32, None) => isa.load(d, m),
-        (Element::F32, Some(t)) => isa.load_tail(d, m, t),
+        (Element::F32 | Element::I32, None) => isa.load(d, m),
+        (Element::F32 | Element::I32, Some(t)) => isa.load_tail(d, m, t),
         (bytes, None) => isa.load_bytes(d, m, bytes == Element::I8),
         (bytes, Some(t)) => isa.load_bytes_tail(d, m, bytes == Element::I8, t),
     }
@@ -97,14 +97,14 @@ pub fn load(isa: &mut dyn VectorIsa, element: Element, d: V, m: Mem, tail: Optio
     }
 }
 
-/// Stores a vector of f32 lanes as elements; bytes are rounded, must be in range, and `s` is clobbered.
+/// Stores a vector of f32 lanes as elements; bytes are rounded, must be in range, and `s` is clobbered. 32-bit integers are lanes of their own kind.
 pub fn store(isa: &mut dyn VectorIsa, element: Element, m: Mem, s: V, tail: Option<&Tail>) {
-    if element != Element::F32 {
+    if element.bytes() == 1 {
         isa.unary(UnOp::ToInt, s, s);
     }
     match (element, tail) {
-        (Element::F32, None) => isa.store(m, s),
-        (Element::F32, Some(t)) => isa.store_tail(m, s, t),
+        (Element::F32 | Element::I32, None) => isa.store(m, s),
+        (Element::F32 | Element::I32, Some(t)) => isa.store_tail(m, s, t),
         (bytes, None) => isa.store_bytes(m, s, bytes == Element::I8),
         (bytes, Some(t)) => isa.store_bytes_tail(m, s, bytes == Element::I8, t),
     }

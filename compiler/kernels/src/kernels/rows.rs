@@ -116,6 +116,9 @@ impl RowsDesc {
         if readable > MAX_OPERANDS || self.passes.len() > MAX_PASSES {
             return bad(format!("{readable} operands in {} passes", self.passes.len()));
         }
+        if self.inputs.iter().chain(&self.outputs).any(|o| o.element == Element::I32) {
+            return bad("32-bit integers".into());
+        }
         let has_bytes = self.inputs.iter().chain(&self.outputs).any(|o| o.element != Element::F32);
         let has_splat_bytes = self.inputs.iter().chain(&self.outputs).any(|o| o.element != Element::F32 && o.splat);
         if has_splat_bytes || (has_bytes && self.cols == Dim::Argument) {

@@ -5,7 +5,7 @@
 //! of the same window); columns outside are left out when the code is made, so the first and last tiles have code of their own and
 //! all tiles between share one loop.
 
-use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::isa::{BinOp, CmpOp, Cond, Element, EmitError, Gpr, IsaInfo, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
 use crate::kernels::conv::Window;
 use crate::kernels::copy::move_bytes;
 use crate::kernels::epilogue::Epilogue;
@@ -69,6 +69,9 @@ impl WindowDesc {
         check_size("weights", &[w.kernel[0], w.kernel[1], self.channels])?;
         check_size("batch", &[self.batch.unwrap_or(1)])?;
         w.check(self.out_pitch)?;
+        if self.epilogue.out == Element::I32 {
+            return bad("a window that gives integers");
+        }
         self.epilogue.check()?;
         if w.kernel.iter().any(|&k| k > MAX_EDGE) || w.kernel[0] + self.epilogue.inputs.len() > MAX_EDGE + 1 {
             return bad("a window too large for one pass");

@@ -17,12 +17,32 @@ const DILATION: usize = 5;
 const GROUPS: usize = 6;
 const TRANSPOSED: usize = 7;
 
+/// Attributes of the parameters of a recurrent cell, the packed weights of which are objects of their own.
+const CELL_INPUT: usize = 0;
+const CELL_HIDDEN: usize = 1;
+const CELL_REDUCES_RANGE: usize = 2;
+
 /// Where the custom classes are.
 const CLASSES: &str = "__torch__.torch.classes.quantized.";
+const CELL: &str = "__torch__.torch.classes.rnn.CellParamsBase";
 
 impl Specialiser<'_> {
     /// Packs or asks for what was packed, if an operator does that.
     pub(super) fn apply_packed(&mut self, key: &str, args: &[Abs]) -> Run<Option<Vec<Abs>>> {
+        let cell_slot = match key {
+            "kiln::cell_input" => Some(CELL_INPUT),
+            "kiln::cell_hidden" => Some(CELL_HIDDEN),
+            "kiln::cell_reduces_range" => Some(CELL_REDUCES_RANGE),
+            _ => None,
+        };
+        if let (Some(slot), Some(Abs::Object(object))) = (cell_slot, args.first()) {
+            return self.packed_fields(*object, &[slot]).map(Some);
+        }
+        if let ("quantized::make_quantized_cell_params_dynamic", [input, hidden, _, _, reduces]) = (key, args) {
+            let Some(class) = self.program.class_named(CELL) else { return Ok(None) };
+            let fields = vec![input.clone(), hidden.clone(), reduces.clone()];
+            return Ok(Some(vec![Abs::Object(self.packed_object(class, fields))]));
+        }
         let Some(name) = key.strip_prefix("quantized::") else { return Ok(None) };
         if let Some(kind) = name.strip_suffix("_prepack") {
             return self.pack(kind, args).map(|abs| Some(vec![abs]));
@@ -41,11 +61,16 @@ impl Specialiser<'_> {
             "transpose" => &[TRANSPOSED],
             _ => return Ok(None),
         };
-        let HeapItem::Object(_, Contents::Static(fields)) = &self.heap.items[*object] else {
+        let found = self.packed_fields(*object, slots)?;
+        Ok((found.len() == slots.len()).then_some(found))
+    }
+
+    /// Attributes of an object of packed parameters, as far as it has them.
+    fn packed_fields(&self, object: HeapId, slots: &[usize]) -> Run<Vec<Abs>> {
+        let HeapItem::Object(_, Contents::Static(fields)) = &self.heap.items[object] else {
             return Err(self.unsupported("packed parameters that are chosen at run time"));
         };
-        let found: Vec<Abs> = slots.iter().filter_map(|&slot| fields.get(slot)?.clone()).collect();
-        Ok((found.len() == slots.len()).then_some(found))
+        Ok(slots.iter().filter_map(|&slot| fields.get(slot)?.clone()).collect())
     }
 
     /// An object of packed parameters: of a linear layer (weight, bias) or of a convolution (weight, bias, stride, padding,
@@ -88,6 +113,7 @@ impl Specialiser<'_> {
         let fields = match name.strip_prefix(CLASSES) {
             Some("LinearPackedParamsBase") => self.known_items(&state).ok(),
             Some("Conv2dPackedParamsBase" | "Conv3dPackedParamsBase") => self.saved_convolution(&state)?,
+            None if name == CELL => self.saved_cell(&state)?,
             _ => None,
         };
         let Some(fields) = fields else {
@@ -96,6 +122,19 @@ impl Specialiser<'_> {
         let id = self.packed_object(class, fields);
         self.objects[object] = Some(id);
         Ok(id)
+    }
+
+    /// The state of a cell of which activations are quantized when it runs: `("quantized_dynamic", biases, [], [whether the range is
+    /// reduced], packed weights of the input and of the hidden state)`.
+    fn saved_cell(&mut self, state: &Abs) -> Run<Option<Vec<Abs>>> {
+        let parts = self.known_items(state)?;
+        let [Abs::Str(kind), _, _, numbers, weights] = parts.as_slice() else { return Ok(None) };
+        if &**kind != "quantized_dynamic" {
+            return Ok(None);
+        }
+        let (numbers, mut fields) = (self.known_items(numbers)?, self.known_items(weights)?);
+        fields.push(Abs::bool(numbers.first().and_then(Abs::as_int).unwrap_or(0) != 0));
+        Ok(Some(fields))
     }
 
     /// The state of a packed convolution, version 2: `("2", [parameters, weight], [bias])`, where the parameters are the number of

@@ -14,6 +14,11 @@ pub fn element(dtype: DType) -> Option<Element> {
     }
 }
 
+/// How kernels call the element type of an output: sums of products of bytes may be 32-bit integers.
+pub fn output_element(dtype: DType) -> Option<Element> {
+    if dtype == DType::I32 { Some(Element::I32) } else { element(dtype) }
+}
+
 /// The values of a byte type.
 pub fn byte_range(dtype: DType) -> Option<(f64, f64)> {
     match dtype {
@@ -25,9 +30,16 @@ pub fn byte_range(dtype: DType) -> Option<(f64, f64)> {
 
 /// What an output's elements are in binary32: for bytes, whole numbers in their range (or integers of which that is known).
 pub fn output_value(compute: &Compute, output: &Output) -> Option<(Expr, Element)> {
-    let found = element(output.dtype)?;
+    let found = output_element(output.dtype)?;
     if found == Element::F32 {
         return Some((output.value, found));
+    }
+    if found == Element::I32 {
+        let sum = match compute.exprs.get(output.value) {
+            ExprData::Cast(DType::I32, sum) => *sum,
+            _ => output.value,
+        };
+        return matches!(compute.exprs.get(sum), ExprData::Reduce { .. }).then_some((sum, found));
     }
     let value = match compute.exprs.get(output.value) {
         ExprData::Cast(dtype, value) if *dtype == output.dtype => *value,

@@ -83,7 +83,10 @@ impl Shared {
 pub fn select(cx: &mut Lowering, built: &Built, outputs: &[Operand]) -> R<bool> {
     let compute = &built.compute;
     let is_empty = compute.axes.contains(&Extent::Const(0));
-    if cx.shared.target.vector.is_none() || is_empty || compute.outputs.iter().any(|o| elements::element(o.dtype).is_none()) {
+    if cx.shared.target.vector.is_none()
+        || is_empty
+        || compute.outputs.iter().any(|o| elements::output_element(o.dtype).is_none())
+    {
         return Ok(false);
     }
     let has_reduction = compute.roots().iter().any(|&root| compute.any(root, &mut |d| matches!(d, ExprData::Reduce { .. })));

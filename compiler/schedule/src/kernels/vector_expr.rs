@@ -26,10 +26,10 @@ pub fn translate(compute: &Compute, root: Expr, out: &mut VExpr, leaf: &mut Leaf
 pub fn translate_output(compute: &Compute, output: &Output, out: &mut VExpr, leaf: &mut LeafFn) -> Option<(NodeId, Element)> {
     let (value, element) = output_value(compute, output)?;
     let node = match element {
-        Element::F32 => translate(compute, value, out, leaf)?,
+        Element::F32 | Element::I32 => translate(compute, value, out, leaf)?,
         _ => translate_rounded(compute, value, out, leaf)?,
     };
-    if element == Element::F32 || is_computed(out, node) {
+    if element.bytes() == 4 || is_computed(out, node) {
         return Some((node, element));
     }
     // What is stored as bytes is a value of its own: a maximum that changes nothing makes it one.
