@@ -23,7 +23,7 @@ use kiln_frontend::model::{Archive, HeapItem};
 use kiln_frontend::python::Dialect;
 use kiln_graph::{ClassId, FuncId, Graph, HeapObject, Literal, Op, Program, ResidualModel};
 use kiln_loops::plan::Plan;
-use kiln_passes::pipeline::optimise;
+use kiln_passes::pipeline::{Quantization, optimise};
 use kiln_passes::specialise::{Method, specialise};
 use kiln_schedule::instrument::{Site, instrument};
 use kiln_schedule::kernels::{Scheduled, TargetDesc};
@@ -80,6 +80,8 @@ pub struct Model {
     pub program: Program,
     /// How long reading and typing took.
     pub timings: Timings,
+    /// How it is quantized.
+    pub quantization: Quantization,
     prelude: Vec<FileId>,
 }
 
@@ -94,6 +96,8 @@ pub struct Origin {
     pub weights: Option<PathBuf>,
     /// For a source file: whether it is only to be checked, and needs no weights.
     pub is_check: bool,
+    /// How it is to be quantized.
+    pub quantization: Option<PathBuf>,
 }
 
 impl From<&Path> for Origin {
@@ -160,14 +164,19 @@ impl Parsed {
         let program = timings.stage("type", || kiln_typing::load_archive(&archive, methods));
         let program = program.map_err(|errors| Error::new(errors, &sources))?;
         let prelude = prelude::register(&mut sources);
-        Ok(Model { files, sources, archive, program, timings, prelude })
+        Ok(Model { files, sources, archive, program, timings, quantization: Quantization::None, prelude })
     }
 }
 
 impl Model {
     /// Reads and types a model.
     pub fn open(origin: &Origin, methods: &[String]) -> Result<Model> {
-        Parsed::open(origin)?.typed(methods)
+        let mut model = Parsed::open(origin)?.typed(methods)?;
+        if let Some(path) = &origin.quantization {
+            model.quantization = Quantization::By(crate::quantization::read(path)?);
+            model.files.push(path.clone());
+        }
+        Ok(model)
     }
 
     /// An error of this model.
@@ -204,7 +213,20 @@ impl Model {
         let mut prelude = Prelude::new(&self.sources, &self.prelude);
         let residual = timings.stage("specialise", || specialise(&mut program, &mut prelude, methods));
         let mut residual = residual.map_err(|error| self.error(*error))?;
-        timings.stage("optimise", || optimise(&mut residual, &mut |_, _| {}));
+        let optimised = timings.stage("optimise", || optimise(&mut residual, &self.quantization, &mut |_, _| {}));
+        optimised.map_err(|why| {
+            let message = format!("the quantization does not fit the model: {why}");
+            self.error(Diagnostic::model("quantization", message).help("make it again with `kiln quantize`"))
+        })?;
+        Ok(residual)
+    }
+
+    /// Some methods as they are before they would be quantized: what their layers are.
+    pub fn layers(&self, methods: &[Method]) -> Result<ResidualModel> {
+        let mut program = self.program.clone();
+        let mut prelude = Prelude::new(&self.sources, &self.prelude);
+        let mut residual = specialise(&mut program, &mut prelude, methods).map_err(|error| self.error(*error))?;
+        kiln_passes::pipeline::before_quantization(&mut residual);
         Ok(residual)
     }
 

@@ -59,6 +59,11 @@ pub const CODES: &[(&str, &str)] = &[
         Elsewhere they have to be given: `.target(triple).out_dir(folder)`.",
     ),
     (
+        "calibrate",
+        "kiln quantize runs the model on example inputs to see which numbers each layer reads. It needs at least one call, and all calls must be of one method.\n\n\
+        Give .npz, .npy or .json files with --calibrate, as --inputs of kiln run takes them.",
+    ),
+    (
         "changed-type",
         "A variable has one type throughout a function. Here it gets a value of another one. Use another name, or annotate the variable with a type that holds both, such as Optional[Tensor].",
     ),
@@ -172,6 +177,11 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("not-subscriptable", "A value of this type cannot be indexed. One that may be None has to be checked first."),
     ("profile", "The time of each kernel is measured on this machine, not on an emulator: leave --target out."),
+    (
+        "quantization",
+        "A quantization does not fit the model, cannot be read, or asks for what kiln does not quantize. The file that kiln quantize writes belongs to the weights \
+        it was made for: it holds a hash of the weights of each layer.\n\nRun kiln quantize again on the model as it is now.",
+    ),
     (
         "quantize",
         "kiln cannot quantize models yet. Models that PyTorch has quantized can be compiled as far as their operators are supported (`kiln check`).",

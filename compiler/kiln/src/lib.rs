@@ -4,6 +4,7 @@
 //! * [`arguments`], [`example`], [`values`]: calls, between files of inputs and the model's own types.
 //! * `emulate`: running it for another machine, by the tools found.
 //! * [`Build`]: compiling in a build script.
+//! * [`quantization`]: calibrating a model, and the file that says how it is quantized.
 //! * [`target`]: the table of targets.
 //! * [`cli`]: the command line. It alone prints and exits; it, the driver and `emulate` alone touch the file system.
 
@@ -22,6 +23,7 @@ mod fix;
 pub mod input_types;
 mod prelude;
 mod python_source;
+pub mod quantization;
 mod runtime;
 mod synthetic;
 pub mod target;

@@ -6,6 +6,7 @@
 pub mod assign_layout;
 pub mod fold_scales;
 pub mod pipeline;
+pub mod quantize;
 pub mod rewrite;
 pub mod sink_permutes;
 pub mod specialise;

@@ -7,6 +7,7 @@
 use kiln_graph::{Block, Dim, Graph, Literal, Node, NodeData, Op, TensorType, Type, Value};
 use kiln_ops::{Body, entry, table};
 use kiln_support::{SecondaryMap, TensorData};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A pass as a rule on nodes.
@@ -16,6 +17,12 @@ pub trait Rule {
     fn apply(&mut self, rewriter: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Vec<Value>>;
 }
 
+impl<R: Rule + ?Sized> Rule for &mut R {
+    fn apply(&mut self, rewriter: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Vec<Value>> {
+        (**self).apply(rewriter, node, args)
+    }
+}
+
 /// The new graph under construction.
 pub struct Rewriter {
     /// The new graph.
@@ -23,17 +30,28 @@ pub struct Rewriter {
     /// The block that nodes are added to.
     pub block: Block,
     map: SecondaryMap<Value, Option<Value>>,
+    origins: HashMap<Value, Value>,
     old_types: SecondaryMap<Value, Type>,
 }
 
 /// Rewrites a graph by a rule.
 pub fn rewrite(old: &Graph, rule: &mut dyn Rule) -> Graph {
+    rewrite_rule(old, rule, &mut |_, _| {})
+}
+
+/// As [`rewrite`]; `finish` sees the new graph before what is not used is dropped.
+pub fn rewrite_with<R: Rule>(old: &Graph, rule: &mut R, finish: &mut dyn FnMut(&mut Rewriter, &R)) -> Graph {
+    rewrite_rule(old, rule, finish)
+}
+
+fn rewrite_rule<R: Rule + ?Sized>(old: &Graph, mut rule: &mut R, finish: &mut dyn FnMut(&mut Rewriter, &R)) -> Graph {
     let graph = Graph::new();
     let block = graph.entry;
     let mut old_types = SecondaryMap::with_default(Type::Never);
     old.values.iter().for_each(|(value, data)| old_types[value] = data.ty.clone());
-    let mut rewriter = Rewriter { graph, block, map: SecondaryMap::default(), old_types };
-    rewriter.copy_block(old, old.entry, block, rule);
+    let mut rewriter = Rewriter { graph, block, map: SecondaryMap::default(), origins: HashMap::new(), old_types };
+    rewriter.copy_block(old, old.entry, block, &mut rule);
+    finish(&mut rewriter, rule);
     remove_dead(&rewriter.graph)
 }
 
@@ -125,6 +143,23 @@ impl Rewriter {
         for (&from, &to) in data.results.iter().zip(&results) {
             self.graph.values[to].ty = self.mapped_type(old.ty(from));
         }
+    }
+
+    /// Copies a node that has no blocks, with results of their own types.
+    pub fn copied(&mut self, node: &NodeData, args: &[Value]) -> Vec<Value> {
+        let types: Vec<Type> = node.results.iter().map(|&r| self.mapped_type(&self.old_types[r].clone())).collect();
+        let copy = self.graph.add_node(self.block, node.op.clone(), args.to_vec(), types, node.span);
+        self.graph.nodes[copy].results.clone()
+    }
+
+    /// Notes which value of the new graph another one of it stands for.
+    pub fn set_origin(&mut self, value: Value, origin: Value) {
+        self.origins.insert(value, origin);
+    }
+
+    /// The value that another one of the new graph stands for.
+    pub fn origin(&self, value: Value) -> Option<Value> {
+        self.origins.get(&value).copied()
     }
 
     /// Adds an operator of the table with one result.

@@ -49,12 +49,21 @@ pub struct ModelFlags {
     /// The weights, for a source file: .safetensors, or a state_dict saved as .pt.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
+    /// How it is quantized: what `kiln quantize` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub quantization: Option<PathBuf>,
 }
 
 impl ModelFlags {
     /// What the model is read from.
     pub fn origin(&self) -> Origin {
-        Origin { path: self.path.clone(), class: self.class.clone(), weights: self.weights.clone(), is_check: false }
+        Origin {
+            path: self.path.clone(),
+            class: self.class.clone(),
+            weights: self.weights.clone(),
+            is_check: false,
+            quantization: self.quantization.clone(),
+        }
     }
 }
 
@@ -292,23 +301,54 @@ pub struct CheckFlags {
     pub methods: Vec<String>,
 }
 
+/// How the range of an activation is found.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Observer {
+    /// From the smallest to the largest number seen.
+    Minmax,
+    /// Without the outermost hundredth of a percent.
+    Percentile,
+    /// The range that loses the least information (Kullback-Leibler divergence).
+    Entropy,
+}
+
+/// The type of weights.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WeightType {
+    /// Signed bytes, and activations as unsigned ones.
+    Int8,
+    /// Groups of 32 weights of four bits; activations stay as they are.
+    Int4,
+    /// binary16; activations stay as they are.
+    Fp16,
+}
+
 /// Flags of `quantize`.
 #[derive(Args, Debug)]
 pub struct QuantizeFlags {
     #[command(flatten)]
     pub model: ModelFlags,
-    /// Inputs to calibrate with.
-    #[arg(long, value_name = "FILE", num_args = 1..)]
+    /// Calls to calibrate and to compare with (.json, .npz, .safetensors).
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub calibrate: Vec<PathBuf>,
-    /// The quantized model.
+    /// Where the quantization goes (.json): for `--quantization` of the other commands.
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-    /// Quantizes activations at run time.
+    /// Quantizes the activations of linear layers when the model runs, by the range they have then.
     #[arg(long)]
     pub dynamic: bool,
     /// The type of the weights.
-    #[arg(long, value_name = "int8|int4|fp16", default_value = "int8")]
-    pub weight_type: String,
+    #[arg(long, value_enum, default_value = "int8")]
+    pub weight_type: WeightType,
+    /// How the range of an activation is found.
+    #[arg(long, value_enum, default_value = "minmax")]
+    pub observer: Observer,
+    /// The largest error of the results, relative to their size; layers that would exceed it compute in binary32.
+    #[arg(long, value_name = "E", default_value_t = 0.1)]
+    pub max_error: f64,
+    /// Writes a page with what each layer loses.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
 }
 
 /// Flags of `explain`.

@@ -15,6 +15,7 @@ mod output;
 mod page;
 mod profile;
 mod progress;
+mod quantize;
 mod run;
 mod targets;
 mod verify;
@@ -22,7 +23,6 @@ mod verify;
 use crate::error::Result;
 use clap::Parser;
 use flags::{Command, CommandLine};
-use kiln_support::Diagnostic;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
@@ -71,10 +71,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Bench(flags) => bench::bench(&flags),
         Command::Inspect(flags) => inspect::inspect(&flags),
         Command::Check(flags) => check::check(&flags),
-        Command::Quantize(_) => {
-            let diagnostic = Diagnostic::unsupported("quantize", "kiln does not support post-training quantization yet");
-            Err(diagnostic.help("quantize the model with PyTorch, and compile the result").into())
-        }
+        Command::Quantize(flags) => quantize::quantize(&flags),
         Command::Targets => {
             targets::targets();
             Ok(())

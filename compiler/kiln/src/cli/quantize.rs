@@ -1,0 +1,58 @@
+//! `kiln quantize`: calibrates a model, writes how it is quantized, and reports what that costs and saves.
+
+use super::flags::{Observer as ObserverFlag, QuantizeFlags, WeightType};
+use super::output::write_file;
+use crate::driver::{Listings, Model, Timings};
+use crate::error::Result;
+use crate::execute::{PREFIX, prepare};
+use crate::quantization::{Observer, Options, Outcome, Sizes, calibrate, page, table, write};
+use crate::target::Target;
+use kiln_frontend::tensors_file::{Call, read_inputs};
+use kiln_passes::pipeline::Quantization;
+use kiln_support::Diagnostic;
+
+/// Runs the command.
+pub fn quantize(flags: &QuantizeFlags) -> Result<()> {
+    if flags.weight_type != WeightType::Int8 {
+        let message = "kiln does not support weights of other types than int8 yet";
+        return Err(Diagnostic::unsupported("weight-type", message).help("use --weight-type int8").into());
+    }
+    let mut calls: Vec<Call> = Vec::new();
+    for path in &flags.calibrate {
+        calls.extend(read_inputs(path)?.calls);
+    }
+    let mut methods: Vec<String> = calls.iter().map(|call| call.method.clone()).collect();
+    methods.sort();
+    methods.dedup();
+    let mut model = Model::open(&flags.model.origin(), &methods)?;
+    if !matches!(model.quantization, Quantization::None) {
+        return Err(Diagnostic::usage("quantization", "`--quantization` is what this command makes").into());
+    }
+    let observer = match flags.observer {
+        ObserverFlag::Minmax => Observer::MinMax,
+        ObserverFlag::Percentile => Observer::Percentile,
+        ObserverFlag::Entropy => Observer::Entropy,
+    };
+    let options = Options { observer, dynamic: flags.dynamic, max_error: flags.max_error };
+    let outcome = calibrate(&mut model, &calls, &options)?;
+    write_file(&flags.output, write(&outcome).as_bytes())?;
+    let sizes = sizes(&mut model, &calls, &outcome)?;
+    if let Some(path) = &flags.report {
+        let name = flags.model.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        write_file(path, page(&outcome, &sizes, &format!("Quantization of {name}")).as_bytes())?;
+    }
+    super::print(&table(&outcome, &sizes));
+    Ok(())
+}
+
+/// Bytes of weights and of memory for activations, before and after.
+fn sizes(model: &mut Model, calls: &[Call], outcome: &Outcome) -> Result<Sizes> {
+    let methods = prepare(model, &calls[..1], false)?.methods;
+    let mut measure = |quantization| {
+        model.quantization = quantization;
+        let compiled = model.compile(&methods, &Target::native(), &Listings::none(PREFIX), &mut Timings::default());
+        model.quantization = Quantization::None;
+        compiled.map(|compiled| [compiled.description.data_bytes, compiled.description.arena_bytes])
+    };
+    Ok(Sizes { float: measure(Quantization::None)?, quantized: measure(Quantization::By(outcome.recipe.clone()))? })
+}

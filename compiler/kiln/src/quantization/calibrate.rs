@@ -1,0 +1,273 @@
+//! From calibration data to a recipe.
+
+use super::observe::{Glimpse, Observed};
+use super::observers::{BINS, Observer, Seen};
+use crate::driver::Model;
+use crate::error::Result;
+use kiln_frontend::tensors_file::{Call, InputValue};
+use kiln_graph::{Graph, ResidualModel};
+use kiln_passes::quantize::recipe::{LayerRecipe, MethodRecipe, Precision, Recipe};
+use kiln_passes::quantize::sites::{Kind, Site, sites};
+use kiln_passes::quantize::weight_errors;
+use kiln_support::{Diagnostic, TensorData};
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How ranges are found.
+    pub observer: Observer,
+    /// Whether activations of linear layers are quantized when the model runs, and nothing else.
+    pub dynamic: bool,
+    /// The largest error of the results, relative to their size.
+    pub max_error: f64,
+}
+
+/// A layer in the report.
+#[derive(Clone, Debug)]
+pub struct LayerReport {
+    /// What it computes.
+    pub kind: Kind,
+    /// Sizes of its weights.
+    pub weight: Vec<i64>,
+    /// The user's file and line.
+    pub place: String,
+    /// How it computes.
+    pub precision: Precision,
+    /// Error of what it gives in the quantized model, relative to its size.
+    pub error: f64,
+    /// Error of what it reads there.
+    pub inherited: f64,
+}
+
+/// What calibration gives.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The layers of the method that was called.
+    pub layers: Vec<LayerReport>,
+    /// Error of the results, relative to their size.
+    pub error: f64,
+    /// The share of results (rows of a matrix of scores) whose largest score is at the same place; none where results are
+    /// no matrices.
+    pub agreement: Option<f64>,
+    /// How many calls were made.
+    pub calls: usize,
+}
+
+/// Makes the recipe of the method that `calls` call.
+pub fn calibrate(model: &mut Model, calls: &[Call], options: &Options) -> Result<Outcome> {
+    let Some(method) = calls.first().map(|call| call.method.clone()) else {
+        return Err(Diagnostic::usage("calibrate", "the calibration files hold no call").into());
+    };
+    let residual = layers_of(model, calls)?;
+    let graph = &residual.methods[0].graph;
+    let found = sites(graph);
+    if found.is_empty() {
+        let message = format!("`{method}` has no layer that could be quantized");
+        let help = "layers are convolutions of images and linear layers with constant weights, outside of loops and branches";
+        return Err(Diagnostic::unsupported("quantization", message).help(help).into());
+    }
+    let seen = see(model, calls, &found, options.observer != Observer::MinMax)?;
+    let recipe = |layers: Vec<LayerRecipe>| Recipe { methods: vec![MethodRecipe { name: method.clone(), layers }] };
+    let mut layers: Vec<LayerRecipe> = found.iter().zip(&seen).map(|(site, seen)| plan(graph, site, seen, options)).collect();
+    loop {
+        let made = recipe(layers.clone());
+        let compared = compare(model, calls, &made, found.len())?;
+        let worst = (0..layers.len())
+            .filter(|&i| layers[i].precision != Precision::Float)
+            .max_by(|&a, &b| compared.loss(a).total_cmp(&compared.loss(b)));
+        match worst {
+            Some(worst) if compared.result.relative() > options.max_error => {
+                layers[worst] = LayerRecipe { precision: Precision::Float, correction: Vec::new(), ..layers[worst].clone() };
+            }
+            _ => {
+                let reports = found.iter().zip(&layers).enumerate().map(|(i, (site, layer))| LayerReport {
+                    kind: site.kind,
+                    weight: site.weight.clone(),
+                    place: model.describe(graph.nodes[site.node].span),
+                    precision: layer.precision,
+                    error: compared.given[i].relative(),
+                    inherited: compared.read[i].relative(),
+                });
+                return Ok(Outcome {
+                    recipe: made,
+                    layers: reports.collect(),
+                    error: compared.result.relative(),
+                    agreement: compared.agreement(),
+                    calls: calls.len(),
+                });
+            }
+        }
+    }
+}
+
+/// The method of the calls before it would be quantized.
+fn layers_of(model: &Model, calls: &[Call]) -> Result<ResidualModel> {
+    let prepared = crate::execute::prepare(model, calls, false)?;
+    if let Some(error) = prepared.refused {
+        return Err(error);
+    }
+    if prepared.methods.iter().any(|m| m.func != prepared.methods[0].func) {
+        return Err(Diagnostic::usage("calibrate", "the calibration files call several methods").into());
+    }
+    model.layers(&prepared.methods[..1])
+}
+
+/// How a layer is to compute.
+fn plan(graph: &Graph, site: &Site, seen: &Seen, options: &Options) -> LayerRecipe {
+    let precision = match (options.dynamic, site.kind) {
+        (true, Kind::Linear) => Precision::Dynamic,
+        (true, _) => Precision::Float,
+        (false, _) => Precision::Int8(seen.affine(options.observer)),
+    };
+    let correction = if precision == Precision::Float { Vec::new() } else { correction(graph, site, seen) };
+    LayerRecipe { weights: site.hash, precision, correction }
+}
+
+/// What the rounding of the weights takes from each output channel on average.
+fn correction(graph: &Graph, site: &Site, seen: &Seen) -> Vec<f32> {
+    let errors = weight_errors(graph, site);
+    let channels = site.weight[0] as usize;
+    let row = errors.len() / channels.max(1);
+    let taps: usize = site.weight[2.min(site.weight.len())..].iter().product::<i64>() as usize;
+    let of = |channel: usize| -> f64 {
+        let weights = &errors[channel * row..][..row];
+        let input = |k: usize| if site.kind == Kind::Depthwise { channel } else { k / taps.max(1) };
+        weights.iter().enumerate().map(|(k, e)| f64::from(*e) * seen.mean(input(k))).sum()
+    };
+    (0..channels).map(|channel| of(channel) as f32).collect()
+}
+
+/// The channels of what a layer reads.
+fn channels(site: &Site) -> usize {
+    (if site.kind == Kind::Depthwise { site.weight[0] } else { site.weight[1] }) as usize
+}
+
+/// What each layer reads, over all calls.
+fn see(model: &mut Model, calls: &[Call], found: &[Site], counts: bool) -> Result<Vec<Seen>> {
+    let mut seen: Vec<Seen> = found.iter().map(|site| Seen::new(channels(site))).collect();
+    let mut observed = Observed::open(model, calls, &Recipe::default())?;
+    for at in 0..calls.len() {
+        let glimpse = observed.call(model, at)?;
+        for ((read, _), seen) in glimpse.layers.iter().zip(&mut seen) {
+            add(seen, read);
+        }
+    }
+    if counts {
+        seen.iter_mut().for_each(|s| s.histogram = vec![0; BINS]);
+        for at in 0..calls.len() {
+            let glimpse = observed.call(model, at)?;
+            for ((read, _), seen) in glimpse.layers.iter().zip(&mut seen) {
+                for x in read.to_f32().into_iter().filter(|x| x.is_finite()) {
+                    let bin = seen.bin(x);
+                    seen.histogram[bin] += 1;
+                }
+            }
+        }
+    }
+    Ok(seen)
+}
+
+/// Adds a tensor `[batch, channels, ...]` or `[rows, channels]` to what was seen.
+fn add(seen: &mut Seen, tensor: &TensorData) {
+    let values = tensor.to_f32();
+    for &x in values.iter().filter(|x| x.is_finite()) {
+        seen.low = seen.low.min(x);
+        seen.high = seen.high.max(x);
+    }
+    let channels = seen.channel_sums.len();
+    let inner = kiln_support::tensor::count(&tensor.shape[2.min(tensor.shape.len())..]);
+    for (i, block) in values.chunks(inner.max(1)).enumerate() {
+        seen.channel_sums[i % channels.max(1)] += block.iter().map(|&x| f64::from(x)).sum::<f64>();
+    }
+    seen.per_channel += (values.len() / channels.max(1)) as u64;
+}
+
+/// Power of a signal and of its error.
+#[derive(Clone, Copy, Default, Debug)]
+struct Error {
+    signal: f64,
+    noise: f64,
+}
+
+impl Error {
+    fn add(&mut self, wanted: &[f32], found: &[f32]) {
+        for (w, f) in wanted.iter().zip(found) {
+            self.signal += f64::from(*w).powi(2);
+            self.noise += f64::from(w - f).powi(2);
+        }
+    }
+
+    /// Root of the mean squares of the error, over that of the signal.
+    fn relative(self) -> f64 {
+        if self.noise == 0.0 { 0.0 } else { (self.noise / self.signal.max(f64::MIN_POSITIVE)).sqrt() }
+    }
+}
+
+/// The quantized model beside the other one.
+struct Compared {
+    read: Vec<Error>,
+    given: Vec<Error>,
+    result: Error,
+    same: u64,
+    rows: u64,
+}
+
+impl Compared {
+    /// What a layer itself adds to the error: in squares, as errors add up.
+    fn loss(&self, layer: usize) -> f64 {
+        self.given[layer].relative().powi(2) - self.read[layer].relative().powi(2)
+    }
+
+    fn agreement(&self) -> Option<f64> {
+        (self.rows > 0).then(|| self.same as f64 / self.rows as f64)
+    }
+}
+
+fn compare(model: &mut Model, calls: &[Call], recipe: &Recipe, layers: usize) -> Result<Compared> {
+    let mut plain = Observed::open(model, calls, &Recipe::default())?;
+    let mut quantized = Observed::open(model, calls, recipe)?;
+    let none = vec![Error::default(); layers];
+    let mut all = Compared { read: none.clone(), given: none, result: Error::default(), same: 0, rows: 0 };
+    for at in 0..calls.len() {
+        let (wanted, found): (Glimpse, Glimpse) = (plain.call(model, at)?, quantized.call(model, at)?);
+        for (i, (w, f)) in wanted.layers.iter().zip(&found.layers).enumerate() {
+            all.read[i].add(&w.0.to_f32(), &f.0.to_f32());
+            all.given[i].add(&w.1.to_f32(), &f.1.to_f32());
+        }
+        compare_results(&wanted.result, &found.result, &mut all);
+    }
+    Ok(all)
+}
+
+fn compare_results(wanted: &InputValue, found: &InputValue, all: &mut Compared) {
+    match (wanted, found) {
+        (InputValue::Tensor(w), InputValue::Tensor(f)) if w.dtype.is_float() && w.shape == f.shape => {
+            let (a, b) = (w.to_f32(), f.to_f32());
+            all.result.add(&a, &b);
+            if let [_, scores] = w.shape[..]
+                && scores > 1
+            {
+                for (a, b) in a.chunks(scores as usize).zip(b.chunks(scores as usize)) {
+                    all.rows += 1;
+                    all.same += u64::from(largest(a) == largest(b));
+                }
+            }
+        }
+        (InputValue::List(w) | InputValue::Tuple(w), InputValue::List(f) | InputValue::Tuple(f)) => {
+            w.iter().zip(f).for_each(|(w, f)| compare_results(w, f, all));
+        }
+        (InputValue::Dict(w), InputValue::Dict(f)) => {
+            w.iter().zip(f).for_each(|((_, w), (_, f))| compare_results(w, f, all));
+        }
+        (InputValue::NamedTuple { fields: w, .. }, InputValue::NamedTuple { fields: f, .. }) => {
+            w.iter().zip(f).for_each(|((_, w), (_, f))| compare_results(w, f, all));
+        }
+        _ => {}
+    }
+}
+
+fn largest(scores: &[f32]) -> Option<usize> {
+    (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
+}

@@ -1,0 +1,112 @@
+//! The layers that can compute with bytes: products of an activation with constant weights.
+
+use kiln_graph::{Graph, Literal, Node, Op, Value};
+use kiln_ops::table;
+use kiln_support::{DType, TensorData};
+
+/// A layer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Site {
+    /// Its node.
+    pub node: Node,
+    /// What is computed there.
+    pub kind: Kind,
+    /// The activation.
+    pub input: Value,
+    /// The result.
+    pub output: Value,
+    /// Sizes of the weights, output channels first.
+    pub weight: Vec<i64>,
+    /// A hash of the weights.
+    pub hash: u64,
+}
+
+/// What a layer computes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A convolution of images.
+    Convolution,
+    /// A convolution of images, channel by channel.
+    Depthwise,
+    /// A product with a matrix.
+    Linear,
+}
+
+impl Kind {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Convolution => "convolution",
+            Kind::Depthwise => "depthwise",
+            Kind::Linear => "linear",
+        }
+    }
+}
+
+/// The layers of a method, in the order of execution. Those in loops and branches are left out: what they see cannot be
+/// observed from outside.
+pub fn sites(graph: &Graph) -> Vec<Site> {
+    graph.blocks[graph.entry].nodes.iter().filter_map(|&node| site(graph, node)).collect()
+}
+
+fn site(graph: &Graph, node: Node) -> Option<Site> {
+    let data = &graph.nodes[node];
+    let Op::Table(op) = data.op else { return None };
+    let weights = |at: usize| match graph.as_const(*data.args.get(at)?)? {
+        Literal::Tensor(data) if data.dtype == DType::F32 => Some(data.clone()),
+        _ => None,
+    };
+    let activation = graph.ty(*data.args.first()?).as_tensor()?;
+    if activation.dtype != DType::F32 {
+        return None;
+    }
+    let (kind, weight) = match table().key(op) {
+        "aten::convolution" => {
+            let weights = weights(1)?;
+            (convolution_kind(graph, &data.args, &weights)?, weights)
+        }
+        "aten::mm" => (Kind::Linear, transposed(&weights(1)?)),
+        _ => return None,
+    };
+    // Kernels take four bytes at a time.
+    let fits = kind != Kind::Linear || weight.shape[1] % 4 == 0;
+    let hash = hash(&weight);
+    fits.then(|| Site { node, kind, input: data.args[0], output: data.results[0], weight: weight.shape.clone(), hash })
+}
+
+fn convolution_kind(graph: &Graph, args: &[Value], weights: &TensorData) -> Option<Kind> {
+    let (Literal::Bool(false), Literal::Int(groups)) = (graph.as_const(args[6])?, graph.as_const(args[8])?) else { return None };
+    let is_constant_bias = matches!(graph.as_const(args[2])?, Literal::None | Literal::Tensor(_));
+    if weights.shape.len() != 4 || !is_constant_bias {
+        return None;
+    }
+    match *groups {
+        1 => Some(Kind::Convolution),
+        n if n == weights.shape[0] && weights.shape[1] == 1 => Some(Kind::Depthwise),
+        _ => None,
+    }
+}
+
+/// The weights of a layer in binary32, output channels first.
+pub fn site_weights(graph: &Graph, site: &Site) -> TensorData {
+    let data = &graph.nodes[site.node];
+    match graph.as_const(data.args[1]) {
+        Some(Literal::Tensor(weights)) if site.kind == Kind::Linear => transposed(weights),
+        Some(Literal::Tensor(weights)) => weights.clone(),
+        _ => unreachable!("the weights of a layer are constant"),
+    }
+}
+
+/// A matrix `[in, out]` as `[out, in]`.
+pub fn transposed(matrix: &TensorData) -> TensorData {
+    let [rows, columns] = [matrix.shape[0] as usize, matrix.shape[1] as usize];
+    let values = matrix.to_f32();
+    let turned: Vec<f32> =
+        (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c))).map(|(r, c)| values[r * columns + c]).collect();
+    TensorData::from_f32(&[columns as i64, rows as i64], &turned)
+}
+
+/// FNV-1a of the elements: the same on every machine.
+fn hash(weights: &TensorData) -> u64 {
+    weights.bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &b| (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
