@@ -218,7 +218,7 @@ fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u
     let ([h, w], [kh, kw], [oh, ow]) = (window.image, window.kernel, window.output);
     let x = Bytes::new(&bytes(&mut rng, h * w * channels, true));
     let f = weights(&mut rng, channels * kh * kw, true);
-    let packed = d.pack(&f.iter().map(|&w| f32::from(w)).collect::<Vec<f32>>()).unwrap();
+    let packed = Bytes::new(&d.pack(&f).unwrap().iter().map(|&w| w as u8).collect::<Vec<u8>>());
     let (bias, scale) = per_channel(&mut rng, channels, kh * kw);
     let y = Bytes::new(&vec![GUARD; oh * ow * channels]);
     let r = ready(&KernelDesc::Window(d), target);
@@ -226,7 +226,7 @@ fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u
     let inputs = [bias.as_ptr() as u64, scale.as_ptr() as u64];
     let args = Call {
         input: x.addr(),
-        weights: packed.as_ptr() as u64,
+        weights: packed.addr(),
         output: y.addr(),
         inputs: &inputs,
         scratch: (scratch.as_ptr() as u64).next_multiple_of(64),

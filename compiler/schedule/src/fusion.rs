@@ -45,7 +45,7 @@ impl Fusion {
             fusion: Fusion::default(),
             profiles: HashMap::new(),
             memory: SecondaryMap::default(),
-            has_heavy: HashSet::new(),
+            taken: HashMap::new(),
             clusters: find_clusters(graph, structure),
         };
         planner.find_flat_views(graph.entry);
@@ -90,8 +90,8 @@ struct Planner<'a> {
     profiles: HashMap<Node, Rc<Profile>>,
     /// Tensors that somebody needs as memory.
     memory: SecondaryMap<Value, bool>,
-    /// Nodes that have taken a reduction in already.
-    has_heavy: HashSet<Node>,
+    /// Nodes that take a reduction in, and which of their operands that is.
+    taken: HashMap<Node, Value>,
     clusters: Clusters,
 }
 
@@ -226,7 +226,8 @@ impl Planner<'_> {
             Cost::Light if readers.len() > 1 && inputs(&own) > 1 => false,
             Cost::Light => readers.len() <= LIGHT_READERS && readers.iter().all(|&(n, _)| self.reads_once(n, value, false)),
             Cost::Medium => readers.len() == 1 && self.reads_once(readers[0].0, value, false),
-            Cost::Heavy => readers.len() == 1 && self.takes_reduction(readers[0].0, value),
+            Cost::Heavy if readers.len() != 1 || self.widens(value) => false,
+            Cost::Heavy => self.takes_reduction(readers[0].0, value),
         }
     }
 
@@ -258,18 +259,46 @@ impl Planner<'_> {
     }
 
     fn takes_reduction(&mut self, reader: Node, value: Value) -> bool {
-        let is_taken = self.has_heavy.contains(&reader) || self.clusters.nodes.contains(&reader);
+        let fits = self.may_take_reduction(reader, value);
+        if fits {
+            self.taken.insert(reader, value);
+        }
+        fits
+    }
+
+    fn may_take_reduction(&mut self, reader: Node, value: Value) -> bool {
+        let is_taken = self.taken.get(&reader).is_some_and(|&by| by != value) || self.clusters.nodes.contains(&reader);
         if !has_one_element_fn(self.graph, reader) || is_taken {
             return false;
         }
         // A matrix product writes its result as it comes: what reorders it would make it a loop nest.
         let profile = self.own_profile(reader);
         let in_order = profile.reads.iter().filter(|r| r.value == value).all(|r| r.in_order);
-        let fits = in_order && profile.cost < Cost::Heavy && self.reads_once(reader, value, true);
-        if fits {
-            self.has_heavy.insert(reader);
+        in_order && profile.cost < Cost::Heavy && self.reads_once(reader, value, true)
+    }
+
+    /// Whether bytes that are no memory themselves would be memory further on, as wider numbers: four times as much. The
+    /// numbers that leave a method are wanted as they are. Where bytes follow, all operators before them take the reduction in.
+    fn widens(&mut self, bytes: Value) -> bool {
+        let is_byte = |graph: &Graph, value| tensor_type(graph, value).is_some_and(|ty| ty.dtype.size() == 1);
+        if !is_byte(self.graph, bytes) {
+            return false;
         }
-        fits
+        let (mut value, mut chain) = (bytes, Vec::new());
+        loop {
+            match self.readers(value)[..] {
+                [] => return false,
+                [(reader, _)] if self.may_take_reduction(reader, value) => {
+                    chain.push((reader, value));
+                    value = self.graph.result(reader);
+                }
+                _ => return !is_byte(self.graph, value),
+            }
+            if is_byte(self.graph, value) {
+                self.taken.extend(chain);
+                return false;
+            }
+        }
     }
 
     /// Whether a node reads several tensors inside a reduction: the operands of a matrix product are memory, or

@@ -90,7 +90,7 @@ impl WindowDesc {
     ///
     /// # Errors
     /// If there are not `channels * kh * kw`.
-    pub fn pack(&self, weights: &[f32]) -> Result<Vec<f32>, EmitError> {
+    pub fn pack<T: Copy>(&self, weights: &[T]) -> Result<Vec<T>, EmitError> {
         let taps = self.window.kernel[0] * self.window.kernel[1];
         if weights.len() != taps * self.channels {
             return Err(EmitError::Unsupported(format!("{} depthwise weights", weights.len())));
@@ -101,6 +101,11 @@ impl WindowDesc {
     /// Bytes of an element of the input.
     fn size(&self) -> usize {
         self.numbers.element().bytes()
+    }
+
+    /// The elements of the weights of a depthwise convolution.
+    fn weight(&self) -> Element {
+        if self.numbers.is_integer() { Element::I8 } else { Element::F32 }
     }
 
     /// What is taken from every element.
@@ -251,10 +256,10 @@ impl<'a> WindowEmitter<'a> {
         isa.mov_if(Cond::Eq, t, Src::Imm(self.last_channel(isa)), u, Gpr(2));
         isa.store_slot(self.vectors, u);
         self.all_rows(isa);
-        let step = self.blocks.vectors as i64 * i64::from(isa.info().bytes());
-        for slot in [self.weights, self.channel] {
+        let step = (self.blocks.vectors * isa.info().lanes) as i64;
+        for (slot, bytes) in [(self.weights, self.desc.weight().bytes()), (self.channel, 4)] {
             isa.load_slot(t, slot);
-            isa.add(t, t, Src::Imm(step));
+            isa.add(t, t, Src::Imm(step * bytes as i64));
             isa.store_slot(slot, t);
         }
         isa.branch(Cond::Le, t, Src::Imm(self.last_channel(isa)), top);
@@ -438,7 +443,8 @@ impl<'a> WindowEmitter<'a> {
         let inputs =
             regs.extra.iter().zip(&self.desc.epilogue.inputs).filter(|(_, i)| !i.splat).map(|(&r, i)| (r, i.element.bytes()));
         let rows = regs.rows.iter().map(|&r| (r, self.desc.size()));
-        let moving = rows.chain([(regs.weights, 4), (regs.out, self.desc.epilogue.out.bytes())]).chain(inputs);
+        let moving =
+            rows.chain([(regs.weights, self.desc.weight().bytes()), (regs.out, self.desc.epilogue.out.bytes())]).chain(inputs);
         moving.for_each(|(r, bytes)| isa.add(r, r, Src::Imm((lanes * bytes) as i64)));
     }
 
@@ -503,7 +509,7 @@ impl<'a> WindowEmitter<'a> {
 
     /// One vector of channels for all pixels of the tile.
     fn vector(&mut self, isa: &mut dyn VectorIsa, taps: &[Vec<usize>], regs: &TileRegs, tail: Option<&Tail>) {
-        let w = self.desc.window;
+        let (w, element) = (self.desc.window, self.desc.weight());
         // The first product of a sum needs nothing to be added to.
         let mut is_begun = vec![self.desc.op != WindowOp::Depthwise || self.bias.is_some(); regs.acc.len()];
         match (self.desc.op, self.bias) {
@@ -516,8 +522,8 @@ impl<'a> WindowEmitter<'a> {
         }
         for ky in 0..w.kernel[0] {
             for (kx, &tap) in regs.taps.iter().enumerate() {
-                let at = 4 * ((ky * w.kernel[1] + kx) * self.desc.channels) as i32;
-                load(isa, tap, Mem::new(regs.weights, at), tail);
+                let at = (element.bytes() * (ky * w.kernel[1] + kx) * self.desc.channels) as i32;
+                numbers::load(isa, element, tap, Mem::new(regs.weights, at), tail);
             }
             for x in 0..w.span(1, taps.len()) {
                 let users: Vec<(usize, usize)> = users(&w, taps, x).collect();
@@ -620,13 +626,6 @@ impl<'a> WindowEmitter<'a> {
         let out = plan.emit(isa, &all, &self.spills, &mut fetch)[0];
         let element = self.desc.epilogue.out;
         numbers::store(isa, element, Mem::new(regs.out, (element.bytes() * pixel * self.desc.out_pitch) as i32), out, tail);
-    }
-}
-
-fn load(isa: &mut dyn VectorIsa, d: V, m: Mem, tail: Option<&Tail>) {
-    match tail {
-        None => isa.load(d, m),
-        Some(t) => isa.load_tail(d, m, t),
     }
 }
 

@@ -52,20 +52,16 @@ pub fn sites(graph: &Graph) -> Vec<Site> {
 fn site(graph: &Graph, node: Node) -> Option<Site> {
     let data = &graph.nodes[node];
     let Op::Table(op) = data.op else { return None };
-    let weights = |at: usize| match graph.as_const(*data.args.get(at)?)? {
-        Literal::Tensor(data) if data.dtype == DType::F32 => Some(data.clone()),
-        _ => None,
-    };
     let activation = graph.ty(*data.args.first()?).as_tensor()?;
     if activation.dtype != DType::F32 {
         return None;
     }
     let (kind, weight) = match table().key(op) {
         "aten::convolution" => {
-            let weights = weights(1)?;
+            let weights = constant(graph, *data.args.get(1)?)?;
             (convolution_kind(graph, &data.args, &weights)?, weights)
         }
-        "aten::mm" => (Kind::Linear, transposed(&weights(1)?)),
+        "aten::mm" => (Kind::Linear, matrix(graph, *data.args.get(1)?)?),
         _ => return None,
     };
     // Kernels take four bytes at a time.
@@ -89,12 +85,34 @@ fn convolution_kind(graph: &Graph, args: &[Value], weights: &TensorData) -> Opti
 
 /// The weights of a layer in binary32, output channels first.
 pub fn site_weights(graph: &Graph, site: &Site) -> TensorData {
-    let data = &graph.nodes[site.node];
-    match graph.as_const(data.args[1]) {
-        Some(Literal::Tensor(weights)) if site.kind == Kind::Linear => transposed(weights),
-        Some(Literal::Tensor(weights)) => weights.clone(),
-        _ => unreachable!("the weights of a layer are constant"),
+    let weights = graph.nodes[site.node].args[1];
+    let found = if site.kind == Kind::Linear { matrix(graph, weights) } else { constant(graph, weights) };
+    found.expect("the weights of a layer are constant")
+}
+
+fn constant(graph: &Graph, value: Value) -> Option<TensorData> {
+    match graph.as_const(value)? {
+        Literal::Tensor(data) if data.dtype == DType::F32 => Some(data.clone()),
+        _ => None,
     }
+}
+
+/// The constant matrix `[in, out]` of a product as `[out, in]`: often it is the transposition of one, too large to be folded.
+fn matrix(graph: &Graph, value: Value) -> Option<TensorData> {
+    if let Some(folded) = constant(graph, value) {
+        return Some(transposed(&folded));
+    }
+    let node = &graph.nodes[graph.def_node(value)?];
+    let Op::Table(op) = node.op else { return None };
+    let source = constant(graph, *node.args.first()?).filter(|source| source.shape.len() == 2)?;
+    let ints =
+        |at: usize| node.args[at..].iter().map(|&v| graph.as_const(v).and_then(Literal::as_int)).collect::<Option<Vec<_>>>();
+    let swaps = match table().key(op) {
+        "aten::t" => true,
+        "aten::transpose.int" => ints(1)?.iter().map(|axis| axis.rem_euclid(2)).sum::<i64>() == 1,
+        _ => false,
+    };
+    swaps.then_some(source)
 }
 
 /// A matrix `[in, out]` as `[out, in]`.

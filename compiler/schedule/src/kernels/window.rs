@@ -249,7 +249,10 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
             epilogue,
         };
         // Bytes, too, are multiplied as f32, which holds sums of so few products exactly.
-        let packed = desc.pack(&of_taps(&data.to_f32(), slide.window.kernel, &taps)).map(floats);
+        let packed = match numbers {
+            Numbers::F32 => desc.pack(&of_taps(&data.to_f32(), slide.window.kernel, &taps)).map(floats),
+            Numbers::Int8 { .. } => desc.pack(&of_taps(&data.bytes, slide.window.kernel, &taps)),
+        };
         (KernelDesc::Window(desc), packed)
     } else {
         let desc =
@@ -260,7 +263,9 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
             Numbers::Int8 { .. } => {
                 let weights: Vec<i8> = data.bytes.iter().map(|&b| b as i8).collect();
                 let packed = desc.pack_bytes(&target, &of_taps(&weights, slide.window.kernel, &taps));
-                (KernelDesc::Conv(desc), packed)
+                // Without a border the zero point is in the weights alone, and kernels that differ in nothing else are one.
+                let numbers = if window.is_padded() { numbers } else { Numbers::Int8 { zero_point: 0 } };
+                (KernelDesc::Conv(ConvDesc { numbers, ..desc }), packed)
             }
         }
     };
