@@ -402,6 +402,8 @@ pub trait VectorIsa {
     fn fill_tail(&mut self, d: V, fill: V, tail: &Tail);
     /// Loads `lanes` bytes, each widened to a 32-bit integer lane.
     fn load_bytes(&mut self, d: V, m: Mem, signed: bool);
+    /// Loads `lanes` numbers of binary16, each widened to f32.
+    fn load_f16(&mut self, d: V, m: Mem);
     /// Stores the low byte of each 32-bit lane; every lane must be in the range of the byte. `s` is clobbered.
     fn store_bytes(&mut self, m: Mem, s: V, signed: bool);
     /// As [`Self::load_bytes`] for the lanes of a tail of constant length; the others become zero.

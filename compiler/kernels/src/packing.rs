@@ -4,6 +4,7 @@
 //! not exist being zero. It wants 64-byte alignment; nothing depends on it but speed.
 
 use crate::isa::{DotLayout, IsaInfo};
+use crate::kernels::numbers::INT4_GROUP;
 use crate::select::TilePlan;
 
 /// Where the elements of B lie in the source: element `(k, n)` at `k * row + n * col`.
@@ -31,19 +32,49 @@ pub fn pack_b(plan: &TilePlan, k: usize, source: &[f32], strides: Strides) -> Ve
 /// Packs `B[k, n] = at(k, n)`.
 pub fn pack_by(plan: &TilePlan, k: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
     let mut packed = Vec::with_capacity(packed_len(plan, k));
+    each_panel(plan, &mut |columns| {
+        (0..k).for_each(|kk| packed.extend(columns.iter().map(|n| n.map_or(0.0, |n| at(kk, n)))));
+    });
+    packed
+}
+
+/// Packs numbers of binary16, given as bits.
+pub fn pack_f16(plan: &TilePlan, k: usize, at: impl Fn(usize, usize) -> u16) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(2 * packed_len(plan, k));
+    each_panel(plan, &mut |columns| {
+        (0..k).for_each(|kk| packed.extend(columns.iter().flat_map(|n| n.map_or(0, |n| at(kk, n)).to_le_bytes())));
+    });
+    packed
+}
+
+/// Packs weights of four bits: for each group along K a row of scales, then a row of bytes for every two steps, the first in the low
+/// halves; each half is signed.
+pub fn pack_int4(plan: &TilePlan, k: usize, bits: impl Fn(usize, usize) -> u8, scale: impl Fn(usize, usize) -> f32) -> Vec<u8> {
+    let mut packed = Vec::new();
+    let signed = |kk: usize, n: usize| (bits(kk, n) ^ 8) & 15;
+    each_panel(plan, &mut |columns| {
+        for group in 0..k / INT4_GROUP {
+            packed.extend(columns.iter().flat_map(|n| n.map_or(0.0, |n| scale(group, n)).to_le_bytes()));
+            for kk in (group * INT4_GROUP..(group + 1) * INT4_GROUP).step_by(2) {
+                packed.extend(columns.iter().map(|n| n.map_or(0, |n| signed(kk, n) | signed(kk + 1, n) << 4)));
+            }
+        }
+    });
+    packed
+}
+
+/// Gives the columns of each panel, in order; none where a panel is wider than what is left.
+fn each_panel(plan: &TilePlan, body: &mut dyn FnMut(&[Option<usize>])) {
     let mut first = 0;
     for group in &plan.groups {
         let width = group.nv * plan.lanes;
         for panel in 0..group.panels {
             let cols = width.min(group.cols - panel * width);
-            for kk in 0..k {
-                packed.extend((0..cols).map(|j| at(kk, first + j)));
-                packed.extend(std::iter::repeat_n(0.0, width - cols));
-            }
+            let columns: Vec<Option<usize>> = (0..width).map(|j| (j < cols).then_some(first + j)).collect();
+            body(&columns);
             first += cols;
         }
     }
-    packed
 }
 
 /// Packs bytes `B[k, n] = at(k, n)`, `4 k` of them (0 where there is none) for each column: rows of four bytes for each lane, after a row of what sums begin with,

@@ -6,7 +6,7 @@ use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::gemm::GemmDesc;
-use kiln_kernels::kernels::numbers::Numbers;
+use kiln_kernels::kernels::numbers::{INT4_GROUP, Numbers};
 use kiln_kernels::packing::{Strides, pack_b};
 use kiln_kernels::target::TargetDesc;
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
@@ -39,13 +39,42 @@ struct Case {
     dynamic: bool,
 }
 
+/// B, and as the kernel reads it.
+fn weights(d: &GemmDesc, target: &TargetDesc, rng: &mut Rng) -> (Vec<f32>, Vec<u8>) {
+    let size = d.k * d.n;
+    let at = |k: usize, n: usize| k * d.n + n;
+    match d.numbers {
+        Numbers::F32 => {
+            let b = rng.floats(size);
+            let packed = pack_b(&d.plan(target).unwrap(), d.k, &b, Strides { k: d.n, n: 1 });
+            (b, packed.iter().flat_map(|w| w.to_le_bytes()).collect())
+        }
+        Numbers::F16 => {
+            // Exponents around that of 1.
+            let bits: Vec<u16> =
+                (0..size).map(|_| (rng.below(2) << 15 | (12 + rng.below(4)) << 10 | rng.below(1024)) as u16).collect();
+            let value = |b: u16| {
+                let size = (1.0 + f32::from(b & 1023) / 1024.0) * 2f32.powi(i32::from(b >> 10 & 31) - 15);
+                if b >> 15 == 1 { -size } else { size }
+            };
+            (bits.iter().map(|&b| value(b)).collect(), d.pack_f16(target, |k, n| bits[at(k, n)]).unwrap())
+        }
+        Numbers::Int4 => {
+            let bits: Vec<u8> = (0..size).map(|_| rng.below(16) as u8).collect();
+            let scales = rng.floats(size / INT4_GROUP);
+            let b = (0..size).map(|i| (f32::from(bits[i]) - 8.0) * scales[i / d.n / INT4_GROUP * d.n + i % d.n]);
+            (b.collect(), d.pack_int4(target, |k, n| bits[at(k, n)], |g, n| scales[at(g, n)]).unwrap())
+        }
+        Numbers::Int8 { .. } => unreachable!("products of bytes are tested as integers"),
+    }
+}
+
 fn run(target: &TargetDesc, case: &Case, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f32>) {
     let mut d = case.desc.clone();
     d.m = (!case.dynamic).then_some(case.m);
     let mut rng = Rng(0x1234_5678_9abc + case.m as u64 * 31 + d.n as u64);
     let a = Guarded::from(&rng.floats((case.m - 1) * d.lda + d.k));
-    let b = rng.floats(d.k * d.n);
-    let packed = pack_b(&d.plan(target).unwrap(), d.k, &b, Strides { k: d.n, n: 1 });
+    let (b, packed) = weights(&d, target, &mut rng);
     let c = Guarded::poison((case.m - 1) * d.ldc + d.n);
     let r = ready(&KernelDesc::Gemm(d.clone()), target);
     let units = r.kernel.units.count(case.m) as u64;
@@ -105,6 +134,27 @@ fn larger_sizes_static_dynamic_and_split() {
                 assert_close(&format!("{m}x{n}x{k} {dynamic} {parts}"), &got, &want, 1e-4, 1e-4);
             }
         }
+    }
+}
+
+/// Weights of binary16 and of four bits, of few and many rows and of panels of every width.
+#[test]
+fn narrow_weights() {
+    for target in &runnable() {
+        for numbers in [Numbers::F16, Numbers::Int4] {
+            for (m, n, k) in [(1, 1, 32), (1, 100, 64), (2, 33, 96), (5, 16, 32), (7, 65, 160), (40, 131, 64), (300, 24, 32)] {
+                for (dynamic, parts) in [(false, 1), (false, 3), (true, 2)] {
+                    let mut c = Case { dynamic, parts, ..case(m, n, k, 1) };
+                    c.desc.numbers = numbers;
+                    let (got, want) = run(target, &c, &[]);
+                    assert_close(&format!("{numbers:?} {m}x{n}x{k} {dynamic} {parts}"), &got, &want, 1e-4, 1e-4);
+                }
+            }
+        }
+        let mut odd = case(3, 17, 33, 0);
+        odd.desc.numbers = Numbers::F16;
+        let (got, want) = run(target, &odd, &[]);
+        assert_close("an odd number of steps", &got, &want, 1e-4, 1e-4);
     }
 }
 

@@ -116,11 +116,22 @@ pub struct Parsed {
     pub archive: Archive,
     /// How long it took.
     pub timings: Timings,
+    /// How it is quantized.
+    pub quantization: Quantization,
 }
 
 impl Parsed {
-    /// Reads an archive, or makes the module of a source file.
+    /// Reads an archive, or makes the module of a source file, and reads how it is quantized.
     pub fn open(origin: &Origin) -> Result<Parsed> {
+        let mut parsed = Self::read(origin)?;
+        if let Some(path) = &origin.quantization {
+            parsed.quantization = Quantization::By(crate::quantization::read(path)?);
+            parsed.files.push(path.clone());
+        }
+        Ok(parsed)
+    }
+
+    fn read(origin: &Origin) -> Result<Parsed> {
         let path = &origin.path;
         if path.extension().is_some_and(|ending| ending == "py") {
             return crate::python_source::open(origin);
@@ -136,7 +147,7 @@ impl Parsed {
         let (mut sources, mut timings) = (SourceMap::default(), Timings::default());
         let archive = timings.stage("read", || kiln_frontend::archive::read_archive(&bytes, &name, &mut sources));
         let archive = archive.map_err(|error| Error::new(vec![error], &sources))?;
-        Ok(Parsed { files: vec![path.clone()], sources, archive, timings })
+        Ok(Parsed { files: vec![path.clone()], sources, archive, timings, quantization: Quantization::None })
     }
 
     /// The names of the root module's methods.
@@ -160,23 +171,18 @@ impl Parsed {
 
     /// Types it: what `methods` of the root module reach (`forward` where there are none).
     pub fn typed(self, methods: &[String]) -> Result<Model> {
-        let Parsed { files, mut sources, archive, mut timings } = self;
+        let Parsed { files, mut sources, archive, mut timings, quantization } = self;
         let program = timings.stage("type", || kiln_typing::load_archive(&archive, methods));
         let program = program.map_err(|errors| Error::new(errors, &sources))?;
         let prelude = prelude::register(&mut sources);
-        Ok(Model { files, sources, archive, program, timings, quantization: Quantization::None, prelude })
+        Ok(Model { files, sources, archive, program, timings, quantization, prelude })
     }
 }
 
 impl Model {
     /// Reads and types a model.
     pub fn open(origin: &Origin, methods: &[String]) -> Result<Model> {
-        let mut model = Parsed::open(origin)?.typed(methods)?;
-        if let Some(path) = &origin.quantization {
-            model.quantization = Quantization::By(crate::quantization::read(path)?);
-            model.files.push(path.clone());
-        }
-        Ok(model)
+        Parsed::open(origin)?.typed(methods)
     }
 
     /// An error of this model.

@@ -13,6 +13,7 @@ use kiln_frontend::model::{Archive, CodeFile, HeapItem, Item, ObjectState, Stora
 use kiln_frontend::python::{Dialect, parse_expression, parse_source};
 use kiln_frontend::tensors_file::{InputValue, SafeTensors};
 use kiln_graph::{Dim, Graph, HeapObject, Literal, Op, Program, Type, Value};
+use kiln_passes::pipeline::Quantization;
 use kiln_passes::specialise::{Method, specialise};
 use kiln_source::{Computed, Host, Request, TensorValue, Weights};
 use kiln_support::tensor::contiguous_strides;
@@ -38,7 +39,7 @@ pub fn open(origin: &Origin) -> Result<Parsed> {
     let archive = timings.stage("read", || kiln_source::evaluate(&request, &mut sources, &mut host));
     let archive = archive.map_err(|errors| Error::new(errors, &sources))?;
     let files = [Some(path.clone()), origin.weights.clone()].into_iter().flatten().chain(host.files).collect();
-    Ok(Parsed { files, sources, archive, timings })
+    Ok(Parsed { files, sources, archive, timings, quantization: Quantization::None })
 }
 
 /// Weights: a safetensors file, or a state_dict that PyTorch saved.
@@ -160,6 +161,7 @@ impl Compiler {
             sources: self.sources.clone(),
             archive: archive(file, module, tensors),
             timings: Timings::default(),
+            quantization: Quantization::None,
         };
         let model = parsed.typed(&[]).map_err(said)?;
         let method = method(&model.program, &[]).ok_or("the computation has no function")?;

@@ -213,7 +213,7 @@ impl Target {
         let isa = match self.is_x86() {
             false => Isa::Neon,
             true if ["avx512f", "avx512vl", "avx512bw", "avx512dq"].iter().all(|f| self.has(f)) => Isa::Avx512,
-            true if self.has("avx2") && self.has("fma") => Isa::Avx2,
+            true if ["avx2", "fma", "f16c"].iter().all(|f| self.has(f)) => Isa::Avx2,
             true => return None,
         };
         let call_conv = match (self.is_x86(), self.triple.operating_system) {

@@ -18,7 +18,7 @@ pub mod schema;
 pub mod table;
 
 pub use element::{Element, ElementSource};
-pub use entries::entry;
+pub use entries::{INT4_GROUP, entry};
 pub use entry::{Body, Entry, ExternCall, ExternOperand};
 pub use infer::{DimMath, Fact, Infer, OpError};
 pub use schema::{Alias, Arg, Schema, SchemaType};

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use kiln_graph::Value;
-use kiln_support::TensorData;
+use kiln_support::{DType, TensorData};
 
 /// Numbers of both signs without pattern, the same on every run.
 fn numbers(count: i64, seed: u64) -> Vec<f32> {
@@ -385,5 +385,72 @@ fn resizing_finds_its_rows_by_tables() {
         let (sizes, none) = (b.ints(&[8, 15]), b.none());
         let big = b.op("aten::upsample_nearest2d", &[image, sizes, none, none], f32_tensor(&[1, 70, 8, 15]));
         permute(b, big, &[0, 2, 3, 1], &[1, 8, 15, 70])
+    });
+}
+
+/// Bytes of no pattern.
+fn some_bytes(count: i64) -> Vec<u8> {
+    (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+}
+
+#[test]
+fn narrow_weights() {
+    for (m, k, n) in [(5, 64, 9), (1, 32, 40), (33, 160, 16)] {
+        check(&[&[m, k]], &["f32_by_int4_gemm"], |b, x| {
+            let bits = b.tensor(TensorData::new(DType::U8, vec![k / 2, n], some_bytes(k / 2 * n)));
+            let scales: Vec<f32> = numbers(k / 32 * n, 7).iter().map(|scale| scale / 32.0).collect();
+            let scales = b.tensor(TensorData::from_f32(&[k / 32, n], &scales));
+            b.op("kiln::mm_int4", &[x[0], bits, scales], f32_tensor(&[m, n]))
+        });
+        check(&[&[m, k]], &["f32_by_f16_gemm_add"], |b, x| {
+            // Small numbers, down to subnormal ones.
+            let halves: Vec<u8> = some_bytes(k * n).iter().flat_map(|&byte| [byte, byte & 0xab]).collect();
+            let weights = b.tensor(TensorData::new(DType::F16, vec![k, n], halves));
+            let product = b.op("kiln::mm_f16", &[x[0], weights], f32_tensor(&[m, n]));
+            let bias = b.tensor(data(&[n], 3));
+            b.add(product, bias)
+        });
+    }
+}
+
+/// Rows of a table in four bits and in bytes. There is no kernel for these.
+#[test]
+fn rows_of_narrow_tables() {
+    let mut b = Builder::new();
+    let bits = b.tensor(TensorData::new(DType::U8, vec![3, 32], some_bytes(96)));
+    let scales = b.tensor(TensorData::from_f32(&[3, 2], &[0.5, -0.25, 1.0, 2.0, -1.0, 0.125]));
+    let indices: Vec<u8> = [2i64, 0, 1, 2].iter().flat_map(|i| i.to_le_bytes()).collect();
+    let indices = b.tensor(TensorData::new(DType::I64, vec![4], indices));
+    let rows = b.op("kiln::embedding_int4", &[bits, scales, indices], f32_tensor(&[4, 64]));
+    let bytes = b.tensor(TensorData::new(DType::I8, vec![3, 64], some_bytes(192)));
+    let scales = b.tensor(TensorData::from_f32(&[3], &[0.5, -0.25, 1.0]));
+    let more = b.op("kiln::embedding_int8", &[bytes, scales, indices], f32_tensor(&[4, 64]));
+    let sum = b.add(rows, more);
+    let ty = b.graph.ty(sum).clone();
+    let object = b.boxed(sum);
+    let got = compile(&b.model(object, ty)).call(&[]).expect("the model runs");
+    let (bits, bytes) = (some_bytes(96), some_bytes(192));
+    let scale4 = [[0.5, -0.25], [1.0, 2.0], [-1.0, 0.125]];
+    let want: Vec<f32> = [2usize, 0, 1, 2]
+        .iter()
+        .flat_map(|&row| (0..64).map(move |column| (row, column)))
+        .map(|(row, column)| {
+            let four = bits[row * 32 + column / 2] >> (column % 2 * 4) & 15;
+            let eight = f32::from(bytes[row * 64 + column] as i8) * [0.5, -0.25, 1.0][row];
+            (f32::from(four) - 8.0) * scale4[row][column / 32] + eight
+        })
+        .collect();
+    assert_eq!(got, tensor(&[4, 64], &want));
+}
+
+/// Columns that become two axes behind the product, as the heads of attention.
+#[test]
+fn columns_in_two_axes() {
+    check(&[&[4, 64]], &["f32_by_int4_gemm"], |b, x| {
+        let bits = b.tensor(TensorData::new(DType::U8, vec![32, 24], some_bytes(32 * 24)));
+        let scales = b.tensor(data(&[2, 24], 7));
+        let product = b.op("kiln::mm_int4", &[x[0], bits, scales], f32_tensor(&[4, 24]));
+        let sizes = b.ints(&[4, 3, 8]);
+        b.op("aten::reshape", &[product, sizes], f32_tensor(&[4, 3, 8]))
     });
 }

@@ -4,9 +4,9 @@
 //! around contiguous runs ([`Walk`]). A matrix is one run of K elements; an image window is `kh` runs of `kw * C` elements,
 //! or `kh * kw` runs of C. B is read strictly in sequence.
 
-use crate::isa::{BinOp, Cond, Gpr, Mem, Slot, Src, V, VectorIsa};
+use crate::isa::{BinOp, Cond, Gpr, Mem, Slot, Src, UnOp, V, VectorIsa};
 use crate::kernels::epilogue::{EpilogueEmitter, Position, TileCols};
-use crate::kernels::numbers::Numbers;
+use crate::kernels::numbers::{INT4_GROUP, Numbers};
 use crate::kernels::registers::Gprs;
 use crate::select::{Tile, panel_registers};
 
@@ -97,6 +97,7 @@ struct Regs {
     acc: Vec<Vec<Vec<V>>>,
     b: Vec<V>,
     scalars: Vec<V>,
+    /// Temporaries of dot products, or the scales of the present group of weights.
     tmp: Vec<V>,
     free: Vec<V>,
     k: Gpr,
@@ -147,7 +148,7 @@ impl TileEmitter {
         let registers = self.numbers.registers(&info);
         let b = some(panel_registers(&info, tile.mr, tile.nv) * registers.parts);
         let scalars = some(if info.k_step > 1 { tile.mr } else { 1 } * registers.parts);
-        let tmp = some(registers.temps);
+        let tmp = some(registers.others(tile.nv));
         let acc = (0..tile.kacc).map(|_| (0..tile.mr).map(|_| some(tile.nv)).collect()).collect();
         let free = some(info.vregs);
         let (k, panel) = (gprs.take(), gprs.take());
@@ -234,6 +235,12 @@ impl TileEmitter {
             // Two groups a turn: in-order cores wait for the first loads of each.
             by_element => 2 * by_element,
         };
+        if self.numbers == Numbers::Int4 {
+            return repeat(isa, gprs, run / INT4_GROUP, |isa, gprs, _| {
+                self.load_scales(isa, regs);
+                repeat(isa, gprs, INT4_GROUP / step, |isa, _, _| self.body(isa, rows, regs, step));
+            });
+        }
         let (turns, rest) = (run / step, run % step);
         repeat(isa, gprs, turns, |isa, _, _| {
             self.body(isa, rows, regs, step);
@@ -245,20 +252,25 @@ impl TileEmitter {
 
     /// `n` steps of K, then the pointers are moved on.
     fn body(&self, isa: &mut dyn VectorIsa, rows: &RowBases, regs: &Regs, n: usize) {
-        let info = isa.info();
-        let row_bytes = regs.acc[0][0].len() as i32 * info.bytes();
-        let group = info.k_step;
+        let (width, group) = (regs.acc[0][0].len() * isa.info().lanes, isa.info().k_step);
         for first in (0..n).step_by(group) {
             let steps = group.min(n - first);
             self.load_all_scalars(isa, rows, regs, first, steps);
             for lane in 0..steps {
                 let u = first + lane;
                 let acc = &regs.acc[u % regs.acc.len()];
-                self.step(isa, rows, regs, acc, u, lane, row_bytes);
+                self.step(isa, rows, regs, acc, u, lane);
             }
         }
         isa.add(regs.k, regs.k, Src::Imm(4 * n as i64));
-        isa.add(regs.panel, regs.panel, Src::Imm(n as i64 * i64::from(row_bytes)));
+        isa.add(regs.panel, regs.panel, Src::Imm(self.numbers.step_at(n, width) as i64));
+    }
+
+    /// The scales of the next group of weights; the panel moves on to the weights.
+    fn load_scales(&self, isa: &mut dyn VectorIsa, regs: &Regs) {
+        let bytes = isa.info().bytes();
+        regs.tmp.iter().enumerate().for_each(|(j, &scale)| isa.load(scale, Mem::new(regs.panel, j as i32 * bytes)));
+        isa.add(regs.panel, regs.panel, Src::Imm(regs.tmp.len() as i64 * i64::from(bytes)));
     }
 
     /// By-element ISAs keep the scalars of all rows.
@@ -272,15 +284,17 @@ impl TileEmitter {
     }
 
     /// One step of K: all rows against one row of the panel.
-    #[expect(clippy::too_many_arguments, reason = "the coordinates of one step")]
-    fn step(&self, isa: &mut dyn VectorIsa, rows: &RowBases, regs: &Regs, acc: &[Vec<V>], u: usize, lane: usize, row_bytes: i32) {
-        let (vector, broadcast) = (isa.info().bytes(), isa.info().k_step == 1);
-        let at = |j: usize| Mem::new(regs.panel, u as i32 * row_bytes + j as i32 * vector);
+    fn step(&self, isa: &mut dyn VectorIsa, rows: &RowBases, regs: &Regs, acc: &[Vec<V>], u: usize, lane: usize) {
+        let (lanes, broadcast) = (isa.info().lanes, isa.info().k_step == 1);
+        let row_at = self.numbers.step_at(u, acc[0].len() * lanes);
+        let vector = if self.numbers == Numbers::Int4 { lanes } else { self.numbers.step_at(1, lanes) };
+        let at = |j: usize| Mem::new(regs.panel, (row_at + j * vector) as i32);
+        let scale = |j: usize| regs.tmp.get(j).copied();
         let parts = self.numbers.registers(&isa.info()).parts;
         let panel: Vec<&[V]> = regs.b.chunks(parts).collect();
         let one_by_one = panel.len() < acc[0].len();
         if !one_by_one {
-            panel.iter().enumerate().for_each(|(j, b)| self.load_panel(isa, b, at(j)));
+            panel.iter().enumerate().for_each(|(j, b)| self.load_panel(isa, b, at(j), u, scale(j)));
         }
         for (r, sums) in acc.iter().enumerate() {
             let s = self.scalars(isa, regs, r);
@@ -290,10 +304,10 @@ impl TileEmitter {
             for (j, &sum) in sums.iter().enumerate() {
                 let b = if one_by_one { panel[0] } else { panel[j] };
                 if one_by_one {
-                    self.load_panel(isa, b, at(j));
+                    self.load_panel(isa, b, at(j), u, scale(j));
                 }
                 match self.numbers {
-                    Numbers::F32 => isa.fma_scalar(sum, b[0], s[0], lane),
+                    Numbers::F32 | Numbers::F16 | Numbers::Int4 => isa.fma_scalar(sum, b[0], s[0], lane),
                     Numbers::Int8 { .. } => isa.dot(sum, b, s, lane, regs.tmp.first().copied().unwrap_or(sum)),
                 }
             }
@@ -309,15 +323,27 @@ impl TileEmitter {
 
     fn load_scalars(&self, isa: &mut dyn VectorIsa, d: &[V], m: Mem, n: usize) {
         match self.numbers {
-            Numbers::F32 => isa.load_scalars(d[0], m, n),
+            Numbers::F32 | Numbers::F16 | Numbers::Int4 => isa.load_scalars(d[0], m, n),
             Numbers::Int8 { .. } => isa.load_dot_groups(d, m, n),
         }
     }
 
-    fn load_panel(&self, isa: &mut dyn VectorIsa, d: &[V], m: Mem) {
-        match self.numbers {
-            Numbers::F32 => isa.load(d[0], m),
-            Numbers::Int8 { .. } => isa.load_dot_weights(d, m),
+    /// A vector of step `u` of the panel; weights of four bits are those of two steps in a byte, the even one in its low half, signed.
+    fn load_panel(&self, isa: &mut dyn VectorIsa, d: &[V], m: Mem, u: usize, scale: Option<V>) {
+        match (self.numbers, scale) {
+            (Numbers::F32, _) => isa.load(d[0], m),
+            (Numbers::Int8 { .. }, _) => isa.load_dot_weights(d, m),
+            (Numbers::F16, _) => isa.load_f16(d[0], m),
+            (Numbers::Int4, scale) => {
+                let d = d[0];
+                isa.load_bytes(d, m, true);
+                if u.is_multiple_of(2) {
+                    isa.unary(UnOp::Shl(28), d, d);
+                }
+                isa.unary(UnOp::Sar(if u.is_multiple_of(2) { 28 } else { 4 }), d, d);
+                isa.unary(UnOp::ToFloat, d, d);
+                isa.binary(BinOp::Mul, d, d, scale.expect("groups of weights have scales"));
+            }
         }
     }
 }

@@ -104,6 +104,9 @@ impl ConvDesc {
         if bad || !self.in_c.is_multiple_of(g) || !self.out_c.is_multiple_of(g) || self.out_pitch < self.out_c {
             return Err(EmitError::Unsupported(format!("convolution of {} to {} channels in {g} groups", self.in_c, self.out_c)));
         }
+        if matches!(self.numbers, Numbers::F16 | Numbers::Int4) {
+            return Err(EmitError::Unsupported("a convolution with narrow weights".into()));
+        }
         if self.numbers.is_integer() && g != 1 {
             return Err(EmitError::Unsupported("a grouped convolution of bytes".into()));
         }

@@ -7,11 +7,11 @@
 use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
-use crate::kernels::numbers::Numbers;
+use crate::kernels::numbers::{INT4_GROUP, Numbers};
 use crate::kernels::strips::Strips;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
-use crate::packing::pack_bytes;
+use crate::packing::{pack_bytes, pack_f16, pack_int4};
 use crate::select::{TilePlan, plan_tiles, rows_without_conflict};
 use crate::target::TargetDesc;
 
@@ -53,6 +53,28 @@ impl GemmDesc {
         Ok(pack_bytes(&plan(self, &info), &info, self.numbers.steps(self.k), zero_point, at))
     }
 
+    /// Numbers of binary16 (as bits) in the order the kernel reads them, for `B[k, n] = at(k, n)`.
+    ///
+    /// # Errors
+    /// As [`GemmDesc::plan`].
+    pub fn pack_f16(&self, target: &TargetDesc, at: impl Fn(usize, usize) -> u16) -> Result<Vec<u8>, EmitError> {
+        Ok(pack_f16(&self.plan(target)?, self.k, at))
+    }
+
+    /// Weights of four bits in the order the kernel reads them: `B[k, n] = (bits(k, n) - 8) * scale(k / INT4_GROUP, n)`.
+    ///
+    /// # Errors
+    /// As [`GemmDesc::plan`].
+    pub fn pack_int4(
+        &self,
+        target: &TargetDesc,
+        bits: impl Fn(usize, usize) -> u8,
+        scale: impl Fn(usize, usize) -> f32,
+    ) -> Result<Vec<u8>, EmitError> {
+        self.check()?;
+        Ok(pack_int4(&self.plan(target)?, self.k, bits, scale))
+    }
+
     /// The tiles for this product, on which the packing of B depends.
     pub fn plan(&self, target: &TargetDesc) -> Result<TilePlan, EmitError> {
         Ok(plan(self, &target.assembler()?.info()))
@@ -64,6 +86,9 @@ impl GemmDesc {
         }
         if self.numbers.is_integer() && !self.k.is_multiple_of(4) {
             return Err(EmitError::Unsupported(format!("sums of {} products of bytes", self.k)));
+        }
+        if self.numbers == Numbers::Int4 && !self.k.is_multiple_of(INT4_GROUP) {
+            return Err(EmitError::Unsupported(format!("groups of {INT4_GROUP} weights among {}", self.k)));
         }
         check_size("columns", &[self.n])?;
         check_size("rows", &[self.m.unwrap_or(1)])?;

@@ -1,4 +1,4 @@
-//! What is multiplied: binary32, or bytes.
+//! What is multiplied: binary32, bytes, or binary32 by weights that take less memory.
 //!
 //! Elements of A are walked in steps of four bytes: one f32, or four bytes that [`VectorIsa::dot`] multiplies by four weights of each column. So both kinds share
 //! tiles, loops and addresses; what differs is one load and one instruction of the innermost loop, and where sums begin.
@@ -16,7 +16,15 @@ pub enum Numbers {
         /// The byte that stands for 0; also what lies outside of an image.
         zero_point: u8,
     },
+    /// binary32 by weights of binary16, widened as they are loaded; of matrix products only.
+    F16,
+    /// binary32 by weights of four bits, widened as they are loaded: `(bits - 8) * scale`, with a scale for every
+    /// [`INT4_GROUP`] weights of a column; of matrix products only.
+    Int4,
 }
+
+/// Weights of four bits along K that have one scale.
+pub const INT4_GROUP: usize = 32;
 
 /// Registers that the operands of one step take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,20 +33,29 @@ pub struct StepRegisters {
     pub parts: usize,
     /// Temporaries.
     pub temps: usize,
+    /// Whether each vector of columns has scales.
+    pub scales: bool,
+}
+
+impl StepRegisters {
+    /// Registers beside the operands for panels of `nv` vectors.
+    pub fn others(self, nv: usize) -> usize {
+        self.temps + if self.scales { nv } else { 0 }
+    }
 }
 
 impl Numbers {
     /// The type of the elements of A.
     pub fn element(self) -> Element {
         match self {
-            Numbers::F32 => Element::F32,
+            Numbers::F32 | Numbers::F16 | Numbers::Int4 => Element::F32,
             Numbers::Int8 { .. } => Element::U8,
         }
     }
 
     /// Whether sums are integers.
     pub fn is_integer(self) -> bool {
-        self != Numbers::F32
+        matches!(self, Numbers::Int8 { .. })
     }
 
     /// Steps of four bytes that `elements` elements of A take.
@@ -49,29 +66,53 @@ impl Numbers {
     /// Four bytes that stand for zeros.
     pub fn zeros(self) -> u32 {
         match self {
-            Numbers::F32 => 0,
+            Numbers::F32 | Numbers::F16 | Numbers::Int4 => 0,
             Numbers::Int8 { zero_point } => u32::from_le_bytes([zero_point; 4]),
         }
     }
 
-    /// Rows at the head of a panel of B: what the sums begin with.
-    pub fn head_rows(self) -> usize {
-        usize::from(self.is_integer())
+    /// Bytes of a panel of B for each of its columns. Bytes have a row at the head: what the sums begin with.
+    pub fn column_bytes(self, steps: usize) -> usize {
+        match self {
+            Numbers::F32 => 4 * steps,
+            Numbers::Int8 { .. } => 4 * (steps + 1),
+            Numbers::F16 => 2 * steps,
+            Numbers::Int4 => steps / 2 + 4 * (steps / INT4_GROUP),
+        }
+    }
+
+    /// Where in a panel of `width` columns, counted from an even step (and behind the scales), step `u` is.
+    pub fn step_at(self, u: usize, width: usize) -> usize {
+        match self {
+            Numbers::F32 | Numbers::Int8 { .. } => 4 * u * width,
+            Numbers::F16 => 2 * u * width,
+            Numbers::Int4 => u / 2 * width,
+        }
     }
 
     /// Registers of one step.
     pub fn registers(self, info: &IsaInfo) -> StepRegisters {
         match self {
-            Numbers::F32 => StepRegisters { parts: 1, temps: 0 },
-            Numbers::Int8 { .. } => StepRegisters { parts: info.dot.parts, temps: info.dot.temps },
+            Numbers::F32 | Numbers::F16 => StepRegisters { parts: 1, temps: 0, scales: false },
+            Numbers::Int4 => StepRegisters { parts: 1, temps: 0, scales: true },
+            Numbers::Int8 { .. } => StepRegisters { parts: info.dot.parts, temps: info.dot.temps, scales: false },
         }
     }
 
     /// What one step costs, in fused multiply-adds of one vector.
     pub fn cost(self, info: &IsaInfo) -> usize {
         match self {
-            Numbers::F32 => 1,
+            Numbers::F32 | Numbers::F16 | Numbers::Int4 => 1,
             Numbers::Int8 { .. } => info.dot.cost,
+        }
+    }
+
+    /// What it costs to load a vector of B, in loads.
+    pub fn load_cost(self) -> usize {
+        match self {
+            Numbers::F32 | Numbers::Int8 { .. } => 1,
+            Numbers::F16 => 2,
+            Numbers::Int4 => 5,
         }
     }
 
@@ -80,6 +121,8 @@ impl Numbers {
         match self {
             Numbers::F32 => "f32",
             Numbers::Int8 { .. } => "u8",
+            Numbers::F16 => "f32_by_f16",
+            Numbers::Int4 => "f32_by_int4",
         }
     }
 }

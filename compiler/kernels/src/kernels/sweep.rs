@@ -204,10 +204,13 @@ impl Sweep<'_> {
         isa.store_slot(self.state.panel, t);
     }
 
-    /// `d *= rows of a panel`; `t` is clobbered.
+    /// `d`, which are bytes of a row of f32, becomes the bytes of all rows of a panel; `t` is clobbered.
     fn times_depth(&self, isa: &mut dyn VectorIsa, d: Gpr, t: Gpr) {
         match self.tile.depth {
-            Depth::Known(walk) => isa.mul(d, d, Src::Imm((walk.steps() + self.tile.numbers.head_rows()) as i64)),
+            Depth::Known(walk) => {
+                isa.mul(d, d, Src::Imm(self.tile.numbers.column_bytes(walk.steps()) as i64));
+                isa.shr(d, d, 2);
+            }
             Depth::Taps(taps) => isa.mul(d, d, Src::Imm(taps.steps() as i64)),
             Depth::Runtime(k) => {
                 isa.load_slot(t, k);

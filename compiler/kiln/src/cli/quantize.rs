@@ -9,13 +9,19 @@ use crate::quantization::{Observer, Options, Outcome, Sizes, calibrate, page, ta
 use crate::target::Target;
 use kiln_frontend::tensors_file::{Call, read_inputs};
 use kiln_passes::pipeline::Quantization;
+use kiln_passes::quantize::recipe::Narrow;
 use kiln_support::Diagnostic;
 
 /// Runs the command.
 pub fn quantize(flags: &QuantizeFlags) -> Result<()> {
-    if flags.weight_type != WeightType::Int8 {
-        let message = "kiln does not support weights of other types than int8 yet";
-        return Err(Diagnostic::unsupported("weight-type", message).help("use --weight-type int8").into());
+    let narrow = match flags.weight_type {
+        WeightType::Int8 => None,
+        WeightType::Int4 => Some(Narrow::Int4),
+        WeightType::Fp16 => Some(Narrow::F16),
+    };
+    if flags.dynamic && narrow.is_some() {
+        let message = "`--dynamic` quantizes activations, which `--weight-type int4` and `fp16` leave as they are";
+        return Err(Diagnostic::usage("quantization", message).into());
     }
     let mut calls: Vec<Call> = Vec::new();
     for path in &flags.calibrate {
@@ -33,7 +39,7 @@ pub fn quantize(flags: &QuantizeFlags) -> Result<()> {
         ObserverFlag::Percentile => Observer::Percentile,
         ObserverFlag::Entropy => Observer::Entropy,
     };
-    let options = Options { observer, dynamic: flags.dynamic, max_error: flags.max_error };
+    let options = Options { observer, dynamic: flags.dynamic, narrow, max_error: flags.max_error };
     let outcome = calibrate(&mut model, &calls, &options)?;
     write_file(&flags.output, write(&outcome).as_bytes())?;
     let sizes = sizes(&mut model, &calls, &outcome)?;

@@ -1,15 +1,16 @@
 //! From calibration data to a recipe.
 
 use super::observe::{Glimpse, Observed};
-use super::observers::{BINS, Observer, Seen};
+use super::observers::{Observer, Seen};
 use crate::driver::Model;
 use crate::error::Result;
 use kiln_frontend::tensors_file::{Call, InputValue};
 use kiln_graph::{Graph, ResidualModel};
-use kiln_passes::quantize::recipe::{LayerRecipe, MethodRecipe, Precision, Recipe};
+use kiln_ops::INT4_GROUP;
+use kiln_passes::quantize::recipe::{LayerRecipe, MethodRecipe, Narrow, Precision, Recipe};
 use kiln_passes::quantize::sites::{Kind, Site, sites};
 use kiln_passes::quantize::weight_errors;
-use kiln_support::{Diagnostic, TensorData};
+use kiln_support::Diagnostic;
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,8 @@ pub struct Options {
     pub observer: Observer,
     /// Whether activations of linear layers are quantized when the model runs, and nothing else.
     pub dynamic: bool,
+    /// How weights are stored whose layers do not compute with bytes; none where layers do.
+    pub narrow: Option<Narrow>,
     /// The largest error of the results, relative to their size.
     pub max_error: f64,
 }
@@ -79,7 +82,11 @@ pub fn calibrate(model: &mut Model, calls: &[Call], options: &Options) -> Result
             .max_by(|&a, &b| compared.loss(a).total_cmp(&compared.loss(b)));
         match worst {
             Some(worst) if compared.result.relative() > options.max_error => {
-                layers[worst] = LayerRecipe { precision: Precision::Float, correction: Vec::new(), ..layers[worst].clone() };
+                let precision = match layers[worst].precision {
+                    Precision::Weights(Narrow::Int4) => Precision::Weights(Narrow::F16),
+                    _ => Precision::Float,
+                };
+                layers[worst] = planned(graph, &found[worst], &seen[worst], precision, options);
             }
             _ => {
                 let reports = found.iter().zip(&layers).enumerate().map(|(i, (site, layer))| LayerReport {
@@ -115,19 +122,32 @@ fn layers_of(model: &Model, calls: &[Call]) -> Result<ResidualModel> {
 }
 
 /// How a layer is to compute.
-fn plan(graph: &Graph, site: &Site, seen: &Seen, options: &Options) -> LayerRecipe {
-    let precision = match (options.dynamic, site.kind) {
-        (true, Kind::Linear) => Precision::Dynamic,
-        (true, _) => Precision::Float,
-        (false, _) => Precision::Int8(seen.affine(options.observer)),
+fn plan(graph: &Graph, site: &Site, seen: &Watched, options: &Options) -> LayerRecipe {
+    let precision = match (options.narrow, site.kind) {
+        (Some(_), Kind::Convolution | Kind::Depthwise) => Precision::Float,
+        // Rows that are no whole groups keep more bits.
+        (Some(Narrow::Int4), _) if site.weight[1] % INT4_GROUP != 0 => Precision::Weights(Narrow::F16),
+        (Some(narrow), _) => Precision::Weights(narrow),
+        (None, Kind::Embedding) => Precision::Weights(Narrow::Int8),
+        (None, Kind::Linear) if options.dynamic => Precision::Dynamic,
+        (None, _) if options.dynamic => Precision::Float,
+        (None, _) => Precision::Int8(seen.read.affine(options.observer)),
     };
-    let correction = if precision == Precision::Float { Vec::new() } else { correction(graph, site, seen) };
-    LayerRecipe { weights: site.hash, precision, correction }
+    planned(graph, site, seen, precision, options)
+}
+
+/// A layer with the correction that its precision needs.
+fn planned(graph: &Graph, site: &Site, seen: &Watched, precision: Precision, options: &Options) -> LayerRecipe {
+    let corrected = precision != Precision::Float && site.kind != Kind::Embedding;
+    let correction = if corrected { correction(graph, site, &seen.read, precision) } else { Vec::new() };
+    let is_rounded = site.is_summed && matches!(precision, Precision::Int8(_));
+    let output = is_rounded.then(|| seen.given.affine(options.observer));
+    LayerRecipe { weights: site.hash, precision, output, correction }
 }
 
 /// What the rounding of the weights takes from each output channel on average.
-fn correction(graph: &Graph, site: &Site, seen: &Seen) -> Vec<f32> {
-    let errors = weight_errors(graph, site);
+fn correction(graph: &Graph, site: &Site, seen: &Seen, precision: Precision) -> Vec<f32> {
+    let errors = weight_errors(graph, site, precision);
     let channels = site.weight[0] as usize;
     let row = errors.len() / channels.max(1);
     let taps: usize = site.weight[2.min(site.weight.len())..].iter().product::<i64>() as usize;
@@ -144,44 +164,34 @@ fn channels(site: &Site) -> usize {
     (if site.kind == Kind::Depthwise { site.weight[0] } else { site.weight[1] }) as usize
 }
 
-/// What each layer reads, over all calls.
-fn see(model: &mut Model, calls: &[Call], found: &[Site], counts: bool) -> Result<Vec<Seen>> {
-    let mut seen: Vec<Seen> = found.iter().map(|site| Seen::new(channels(site))).collect();
+/// What was seen of a layer.
+struct Watched {
+    read: Seen,
+    given: Seen,
+}
+
+/// What each layer reads and gives, over all calls.
+fn see(model: &mut Model, calls: &[Call], found: &[Site], counts: bool) -> Result<Vec<Watched>> {
+    let watched = |site: &Site| Watched { read: Seen::new(channels(site)), given: Seen::new(1) };
+    let mut seen: Vec<Watched> = found.iter().map(watched).collect();
     let mut observed = Observed::open(model, calls, &Recipe::default())?;
     for at in 0..calls.len() {
         let glimpse = observed.call(model, at)?;
-        for ((read, _), seen) in glimpse.layers.iter().zip(&mut seen) {
-            add(seen, read);
+        for ((read, given), seen) in glimpse.layers.iter().zip(&mut seen) {
+            seen.read.add(read);
+            seen.given.add(given);
         }
     }
     if counts {
-        seen.iter_mut().for_each(|s| s.histogram = vec![0; BINS]);
         for at in 0..calls.len() {
             let glimpse = observed.call(model, at)?;
-            for ((read, _), seen) in glimpse.layers.iter().zip(&mut seen) {
-                for x in read.to_f32().into_iter().filter(|x| x.is_finite()) {
-                    let bin = seen.bin(x);
-                    seen.histogram[bin] += 1;
-                }
+            for ((read, given), seen) in glimpse.layers.iter().zip(&mut seen) {
+                seen.read.count(read);
+                seen.given.count(given);
             }
         }
     }
     Ok(seen)
-}
-
-/// Adds a tensor `[batch, channels, ...]` or `[rows, channels]` to what was seen.
-fn add(seen: &mut Seen, tensor: &TensorData) {
-    let values = tensor.to_f32();
-    for &x in values.iter().filter(|x| x.is_finite()) {
-        seen.low = seen.low.min(x);
-        seen.high = seen.high.max(x);
-    }
-    let channels = seen.channel_sums.len();
-    let inner = kiln_support::tensor::count(&tensor.shape[2.min(tensor.shape.len())..]);
-    for (i, block) in values.chunks(inner.max(1)).enumerate() {
-        seen.channel_sums[i % channels.max(1)] += block.iter().map(|&x| f64::from(x)).sum::<f64>();
-    }
-    seen.per_channel += (values.len() / channels.max(1)) as u64;
 }
 
 /// Power of a signal and of its error.

@@ -2,7 +2,7 @@
 
 use super::calibrate::Outcome;
 use crate::error::Result;
-use kiln_passes::quantize::recipe::{Affine, LayerRecipe, MethodRecipe, Precision, Recipe};
+use kiln_passes::quantize::recipe::{Affine, LayerRecipe, MethodRecipe, Narrow, Precision, Recipe};
 use kiln_support::Diagnostic;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -29,12 +29,16 @@ pub fn write(outcome: &Outcome) -> String {
             match layer.precision {
                 Precision::Float => entry.insert("precision".into(), "float".into()),
                 Precision::Dynamic => entry.insert("precision".into(), "dynamic".into()),
+                Precision::Weights(narrow) => entry.insert("precision".into(), narrow_name(narrow).into()),
                 Precision::Int8(affine) => {
                     entry.insert("precision".into(), "int8".into());
                     entry.insert("scale".into(), json!(affine.scale));
                     entry.insert("zero_point".into(), affine.zero_point.into())
                 }
             };
+            if let Some(affine) = layer.output {
+                entry.insert("output".into(), json!({ "scale": affine.scale, "zero_point": affine.zero_point }));
+            }
             if !layer.correction.is_empty() {
                 entry.insert("correction".into(), json!(layer.correction));
             }
@@ -83,18 +87,25 @@ fn method(value: &Value) -> std::result::Result<MethodRecipe, String> {
     Ok(MethodRecipe { layers: layers.iter().enumerate().map(at).collect::<std::result::Result<_, String>>()?, name })
 }
 
+const NARROW: [Narrow; 3] = [Narrow::F16, Narrow::Int8, Narrow::Int4];
+
+/// The name of a way to store weights.
+pub fn narrow_name(narrow: Narrow) -> &'static str {
+    match narrow {
+        Narrow::F16 => "fp16 weights",
+        Narrow::Int8 => "int8 weights",
+        Narrow::Int4 => "int4 weights",
+    }
+}
+
 fn layer(value: &Value) -> std::result::Result<LayerRecipe, String> {
     let weights = value["weights"].as_str().and_then(|text| u64::from_str_radix(text, 16).ok()).ok_or("no hash of weights")?;
     let precision = match value["precision"].as_str() {
         Some("float") => Precision::Float,
         Some("dynamic") => Precision::Dynamic,
-        Some("int8") => {
-            let scale = value["scale"].as_f64().map(|s| s as f32).filter(|s| s.is_finite() && *s > 0.0);
-            let zero_point = value["zero_point"].as_u64().and_then(|z| u8::try_from(z).ok());
-            let zero_point = zero_point.ok_or("its zero point is no byte")?;
-            Precision::Int8(Affine { scale: scale.ok_or("its scale is not a positive number")?, zero_point })
-        }
-        _ => return Err("its precision is none of float, int8 and dynamic".into()),
+        Some(name) if let Some(&narrow) = NARROW.iter().find(|&&n| narrow_name(n) == name) => Precision::Weights(narrow),
+        Some("int8") => Precision::Int8(affine(value)?),
+        _ => return Err("its precision is none of float, int8, dynamic, fp16 weights, int8 weights and int4 weights".into()),
     };
     let correction = match &value["correction"] {
         Value::Null => Vec::new(),
@@ -104,7 +115,15 @@ fn layer(value: &Value) -> std::result::Result<LayerRecipe, String> {
         }
         _ => return Err("its correction is no list".into()),
     };
-    Ok(LayerRecipe { weights, precision, correction })
+    let output = if value["output"].is_null() { None } else { Some(affine(&value["output"])?) };
+    Ok(LayerRecipe { weights, precision, output, correction })
+}
+
+fn affine(value: &Value) -> std::result::Result<Affine, String> {
+    let scale = value["scale"].as_f64().map(|s| s as f32).filter(|s| s.is_finite() && *s > 0.0);
+    let zero_point = value["zero_point"].as_u64().and_then(|z| u8::try_from(z).ok());
+    let zero_point = zero_point.ok_or("its zero point is no byte")?;
+    Ok(Affine { scale: scale.ok_or("its scale is not a positive number")?, zero_point })
 }
 
 #[cfg(test)]
@@ -115,9 +134,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let layer = |precision| LayerRecipe { weights: 0xfedc_ba98_7654_3210, precision, correction: vec![0.1, -3.5e-8] };
         let affine = Affine { scale: 0.012_345_678, zero_point: 131 };
-        let layers = vec![layer(Precision::Float), layer(Precision::Dynamic), layer(Precision::Int8(affine))];
+        let layer = |precision| LayerRecipe {
+            weights: 0xfedc_ba98_7654_3210,
+            precision,
+            output: (precision == Precision::Dynamic).then_some(affine),
+            correction: vec![0.1, -3.5e-8],
+        };
+        let mut layers = vec![layer(Precision::Float), layer(Precision::Dynamic), layer(Precision::Int8(affine))];
+        layers.extend(NARROW.map(|narrow| layer(Precision::Weights(narrow))));
         let report = |precision| LayerReport {
             kind: Kind::Linear,
             weight: vec![2, 4],

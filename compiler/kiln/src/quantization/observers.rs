@@ -1,6 +1,7 @@
 //! From what was seen of an activation to the range that its bytes cover.
 
 use kiln_passes::quantize::recipe::Affine;
+use kiln_support::TensorData;
 
 /// How the range of an activation is found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -16,7 +17,7 @@ pub enum Observer {
 }
 
 /// Bins of a histogram.
-pub const BINS: usize = 2048;
+const BINS: usize = 2048;
 /// The share of numbers that [`Observer::Percentile`] cuts off, both ends together.
 const CUT: f64 = 1e-4;
 
@@ -41,8 +42,32 @@ impl Seen {
         Seen { low: f32::MAX, high: f32::MIN, histogram: Vec::new(), channel_sums: vec![0.0; channels], per_channel: 0 }
     }
 
+    /// Adds a tensor `[batch, channels, ...]` or `[rows, channels]`.
+    pub fn add(&mut self, tensor: &TensorData) {
+        let values = tensor.to_f32();
+        for &x in values.iter().filter(|x| x.is_finite()) {
+            self.low = self.low.min(x);
+            self.high = self.high.max(x);
+        }
+        let channels = self.channel_sums.len().max(1);
+        let inner = kiln_support::tensor::count(&tensor.shape[2.min(tensor.shape.len())..]);
+        for (i, block) in values.chunks(inner.max(1)).enumerate() {
+            self.channel_sums[i % channels] += block.iter().map(|&x| f64::from(x)).sum::<f64>();
+        }
+        self.per_channel += (values.len() / channels) as u64;
+    }
+
+    /// Counts the numbers of a tensor whose range was added before.
+    pub fn count(&mut self, tensor: &TensorData) {
+        self.histogram.resize(BINS, 0);
+        for x in tensor.to_f32().into_iter().filter(|x| x.is_finite()) {
+            let bin = self.bin(x);
+            self.histogram[bin] += 1;
+        }
+    }
+
     /// The part of the range that a number falls into.
-    pub fn bin(&self, x: f32) -> usize {
+    fn bin(&self, x: f32) -> usize {
         let width = (self.high - self.low) / BINS as f32;
         if width > 0.0 { (((x - self.low) / width) as usize).min(BINS - 1) } else { 0 }
     }

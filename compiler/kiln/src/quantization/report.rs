@@ -1,6 +1,7 @@
 //! The report of a quantization: a table for the terminal, and a page with a plot of what each layer loses.
 
 use super::calibrate::{LayerReport, Outcome};
+use super::file::narrow_name;
 use kiln_passes::quantize::recipe::Precision;
 use std::fmt::Write;
 
@@ -17,6 +18,7 @@ fn precision(layer: &LayerReport) -> String {
     match layer.precision {
         Precision::Float => "float".into(),
         Precision::Dynamic => "int8, dynamic".into(),
+        Precision::Weights(narrow) => narrow_name(narrow).into(),
         Precision::Int8(affine) => format!("int8, scale {:.3e}, zero {}", affine.scale, affine.zero_point),
     }
 }
@@ -36,7 +38,7 @@ fn megabytes(bytes: u64) -> String {
 /// The sentences above the table.
 fn summary(outcome: &Outcome, sizes: &Sizes) -> Vec<String> {
     let quantized = outcome.layers.iter().filter(|l| l.precision != Precision::Float).count();
-    let mut lines = vec![format!("{quantized} of {} layers compute with bytes", outcome.layers.len())];
+    let mut lines = vec![format!("{quantized} of {} layers are quantized", outcome.layers.len())];
     let change = |what: &str, at: usize| {
         let (before, after) = (sizes.float[at], sizes.quantized[at]);
         format!("{what}: {} instead of {} ({:.2}x)", megabytes(after), megabytes(before), after as f64 / before.max(1) as f64)

@@ -11,6 +11,7 @@ mod index;
 mod linalg;
 mod linear;
 mod movement;
+mod narrow_weights;
 mod order;
 mod pointwise;
 mod pooling;
@@ -22,6 +23,8 @@ mod sampling;
 mod scalars;
 mod scatters;
 mod views;
+
+pub use narrow_weights::INT4_GROUP;
 
 use crate::entry::Entry;
 use std::collections::HashMap;
@@ -57,6 +60,7 @@ const FAMILIES: &[&[Entry]] = &[
     binary::INTS,
     binary::OTHER,
     binary::CHOICES,
+    narrow_weights::ENTRIES,
     views::ENTRIES,
     movement::ENTRIES,
     create::FILLED,

@@ -11,6 +11,7 @@
 //! ```
 
 mod dynamic;
+mod narrow;
 pub mod recipe;
 pub mod sites;
 
@@ -34,7 +35,12 @@ pub fn quantize(method: &mut ResidualMethod, recipe: &MethodRecipe, observe: boo
     let mut points = HashMap::new();
     for (site, layer) in found.iter().zip(&recipe.layers) {
         if let Precision::Int8(affine) = layer.precision {
-            points.entry(site.input).or_insert(affine);
+            for value in moved_from(&method.graph, site.input) {
+                points.entry(value).or_insert(affine);
+            }
+        }
+        if let Some(affine) = layer.output {
+            points.entry(site.output).or_insert(affine);
         }
     }
     let mut rule =
@@ -95,6 +101,26 @@ struct Quantize<'a> {
 /// Operators that only move or choose elements, the same bytes for the same numbers.
 const MOVING: &[&str] = &["aten::max_pool2d"];
 
+/// A value, and what it is moved from: bytes are made before numbers are moved.
+fn moved_from(graph: &Graph, value: Value) -> Vec<Value> {
+    let mut chain = vec![value];
+    let mut last = value;
+    while let Some(node) = graph.def_node(last).map(|node| &graph.nodes[node])
+        && is_moving(&node.op)
+        && graph.ty(node.args[0]).as_tensor().is_some_and(|ty| ty.dtype == DType::F32)
+    {
+        last = node.args[0];
+        chain.push(last);
+    }
+    chain
+}
+
+fn is_moving(op: &Op) -> bool {
+    let Op::Table(op) = op else { return false };
+    let key = table().key(*op);
+    MOVING.contains(&key) || matches!(entry(key).map(|e| e.body), Some(Body::View { .. }))
+}
+
 impl Rule for Quantize<'_> {
     fn apply(&mut self, rw: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Vec<Value>> {
         let at = node.results.first().and_then(|r| self.sites.iter().position(|s| s.output == *r));
@@ -108,7 +134,7 @@ impl Rule for Quantize<'_> {
             None => return None,
         };
         if let Some(at) = at {
-            self.seen[at] = Some((self.raw(rw, args[0]), value));
+            self.seen[at] = Some((self.raw(rw, args[self.sites[at].kind.operands()[0]]), value));
         }
         match self.points.get(result) {
             Some(&affine) => Some(vec![self.rounded(rw, value, affine, node)]),
@@ -129,6 +155,8 @@ impl Quantize<'_> {
         let bytes = self.bytes.get(&args[0]).copied();
         let (Precision::Int8(_), Some((input, affine))) = (layer.precision, bytes) else {
             return match (layer.precision, site.kind) {
+                (Precision::Weights(narrow), Kind::Linear) => narrow::linear(rw, self.old, site, layer, narrow, node, args),
+                (Precision::Weights(narrow), Kind::Embedding) => narrow::embedding(rw, self.old, site, narrow, node, args),
                 (Precision::Dynamic, Kind::Linear) => dynamic::linear(rw, self.old, site, layer, node, args),
                 _ => rw.copied(node, args)[0],
             };
@@ -149,6 +177,7 @@ impl Quantize<'_> {
                 operands[..3].copy_from_slice(&[input, weights, zero_point]);
                 rw.table("kiln::conv_int8", operands, sums, node)
             }
+            Kind::Embedding => unreachable!("rows of a table are no product"),
         };
         let float = rw.constant(Literal::Int(DType::F32.code()), Type::Int);
         let sums = rw.table("kiln::convert", vec![sums, float], tensor_type(DType::F32, &out), node);
@@ -198,16 +227,14 @@ impl Quantize<'_> {
     /// An operator that moves elements, on the bytes of its operand, if those are there.
     fn moved(&mut self, rw: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Value> {
         let Op::Table(op) = node.op else { return None };
-        let key = table().key(op);
-        let is_view = matches!(entry(key).map(|e| e.body), Some(Body::View { .. }));
         let (bytes, affine) = self.bytes.get(args.first()?).copied()?;
-        if !is_view && !MOVING.contains(&key) {
+        if !is_moving(&node.op) {
             return None;
         }
         let mut operands = args.to_vec();
         operands[0] = bytes;
         let out = rw.result_facts(node)?;
-        let moved = rw.table(key, operands, tensor_type(DType::U8, &out), node);
+        let moved = rw.table(table().key(op), operands, tensor_type(DType::U8, &out), node);
         let numbers = self.numbers(rw, moved, affine, node);
         Some(numbers)
     }
@@ -221,7 +248,7 @@ fn tensor_type(dtype: DType, like: &TensorType) -> Type {
 /// Sizes under which one value for each output channel is broadcast.
 fn channel_shape(kind: Kind, channels: usize) -> Vec<i64> {
     match kind {
-        Kind::Linear => vec![channels as i64],
+        Kind::Linear | Kind::Embedding => vec![channels as i64],
         Kind::Convolution | Kind::Depthwise => vec![channels as i64, 1, 1],
     }
 }
@@ -261,15 +288,21 @@ fn transposed_bytes(matrix: &TensorData) -> TensorData {
 }
 
 /// What is lost of the weights of a layer: `w - quantized w` for each, output channels first.
-pub fn weight_errors(graph: &Graph, site: &Site) -> Vec<f32> {
-    let (bytes, scales) = quantized_weights(graph, site);
+pub fn weight_errors(graph: &Graph, site: &Site, precision: Precision) -> Vec<f32> {
     let weights = sites::site_weights(graph, site).to_f32();
+    match precision {
+        Precision::Float => return vec![0.0; weights.len()],
+        Precision::Weights(narrow) => return narrow::errors(narrow, &weights, *site.weight.last().unwrap_or(&1) as usize),
+        Precision::Int8(_) | Precision::Dynamic => {}
+    }
+    let (bytes, scales) = quantized_weights(graph, site);
     let row = weights.len() / scales.len().max(1);
     weights.iter().enumerate().map(|(i, w)| w - f32::from(bytes.bytes[i] as i8) * scales[i / row.max(1)]).collect()
 }
 
 /// A recipe under which every layer computes in binary32: for observing it.
 pub fn all_float(method: &ResidualMethod) -> MethodRecipe {
-    let layer = |site: &Site| LayerRecipe { weights: site.hash, precision: Precision::Float, correction: Vec::new() };
+    let layer =
+        |site: &Site| LayerRecipe { weights: site.hash, precision: Precision::Float, output: None, correction: Vec::new() };
     MethodRecipe { name: method.name.clone(), layers: sites(&method.graph).iter().map(layer).collect() }
 }

@@ -32,6 +32,8 @@ pub struct LayerRecipe {
     pub weights: u64,
     /// How.
     pub precision: Precision,
+    /// Which bytes the result becomes, if it does although no layer reads it ([`super::sites::Site::is_summed`]).
+    pub output: Option<Affine>,
     /// What is added to each output channel for the rounding of the weights; may be empty.
     pub correction: Vec<f32>,
 }
@@ -45,6 +47,19 @@ pub enum Precision {
     Int8(Affine),
     /// Bytes by bytes; the input is quantized by its own range, when the model runs. For linear layers.
     Dynamic,
+    /// In binary32; the weights take less memory.
+    Weights(Narrow),
+}
+
+/// How weights are stored that take less memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Narrow {
+    /// As binary16.
+    F16,
+    /// As signed bytes, with a scale for each row. For embeddings: linear layers compute with bytes.
+    Int8,
+    /// In four bits, with a scale for every 32 of a row.
+    Int4,
 }
 
 /// Which numbers unsigned bytes stand for: `(q - zero_point) * scale`.

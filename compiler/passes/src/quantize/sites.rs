@@ -1,4 +1,4 @@
-//! The layers that can compute with bytes: products of an activation with constant weights.
+//! The layers that can be quantized: products of an activation with constant weights, and tables of rows.
 
 use kiln_graph::{Graph, Literal, Node, Op, Value};
 use kiln_ops::table;
@@ -19,6 +19,8 @@ pub struct Site {
     pub weight: Vec<i64>,
     /// A hash of the weights.
     pub hash: u64,
+    /// Whether the result is in memory although no layer reads it: it is added to what a layer before it gives.
+    pub is_summed: bool,
 }
 
 /// What a layer computes.
@@ -30,6 +32,8 @@ pub enum Kind {
     Depthwise,
     /// A product with a matrix.
     Linear,
+    /// Rows of a table.
+    Embedding,
 }
 
 impl Kind {
@@ -39,24 +43,39 @@ impl Kind {
             Kind::Convolution => "convolution",
             Kind::Depthwise => "depthwise",
             Kind::Linear => "linear",
+            Kind::Embedding => "embedding",
         }
+    }
+
+    /// Where among the operands what is read is, and where the weights are.
+    pub fn operands(self) -> [usize; 2] {
+        if self == Kind::Embedding { [1, 0] } else { [0, 1] }
     }
 }
 
 /// The layers of a method, in the order of execution. Those in loops and branches are left out: what they see cannot be
 /// observed from outside.
 pub fn sites(graph: &Graph) -> Vec<Site> {
-    graph.blocks[graph.entry].nodes.iter().filter_map(|&node| site(graph, node)).collect()
+    let nodes = &graph.blocks[graph.entry].nodes;
+    let mut found: Vec<Site> = nodes.iter().filter_map(|&node| site(graph, node)).collect();
+    let place = |found: &[Site], value: Value| found.iter().position(|site| site.output == value);
+    for &node in nodes {
+        let data = &graph.nodes[node];
+        let is_sum = matches!(data.op, Op::Table(op) if table().key(op) == "aten::add.Tensor");
+        if is_sum && let (Some(a), Some(b)) = (place(&found, data.args[0]), place(&found, data.args[1])) {
+            found[a.max(b)].is_summed = true;
+        }
+    }
+    found
 }
 
 fn site(graph: &Graph, node: Node) -> Option<Site> {
     let data = &graph.nodes[node];
     let Op::Table(op) = data.op else { return None };
-    let activation = graph.ty(*data.args.first()?).as_tensor()?;
-    if activation.dtype != DType::F32 {
-        return None;
-    }
+    let is_float = |at: usize| graph.ty(data.args[at]).as_tensor().is_some_and(|ty| ty.dtype == DType::F32);
     let (kind, weight) = match table().key(op) {
+        "aten::embedding" => (Kind::Embedding, constant(graph, data.args[0])?),
+        _ if data.args.is_empty() || !is_float(0) => return None,
         "aten::convolution" => {
             let weights = constant(graph, *data.args.get(1)?)?;
             (convolution_kind(graph, &data.args, &weights)?, weights)
@@ -67,7 +86,15 @@ fn site(graph: &Graph, node: Node) -> Option<Site> {
     // Kernels take four bytes at a time.
     let fits = kind != Kind::Linear || weight.shape[1] % 4 == 0;
     let hash = hash(&weight);
-    fits.then(|| Site { node, kind, input: data.args[0], output: data.results[0], weight: weight.shape.clone(), hash })
+    fits.then(|| Site {
+        node,
+        kind,
+        input: data.args[kind.operands()[0]],
+        output: data.results[0],
+        weight: weight.shape.clone(),
+        hash,
+        is_summed: false,
+    })
 }
 
 fn convolution_kind(graph: &Graph, args: &[Value], weights: &TensorData) -> Option<Kind> {
@@ -85,7 +112,7 @@ fn convolution_kind(graph: &Graph, args: &[Value], weights: &TensorData) -> Opti
 
 /// The weights of a layer in binary32, output channels first.
 pub fn site_weights(graph: &Graph, site: &Site) -> TensorData {
-    let weights = graph.nodes[site.node].args[1];
+    let weights = graph.nodes[site.node].args[site.kind.operands()[1]];
     let found = if site.kind == Kind::Linear { matrix(graph, weights) } else { constant(graph, weights) };
     found.expect("the weights of a layer are constant")
 }

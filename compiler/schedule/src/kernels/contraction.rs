@@ -4,7 +4,7 @@
 //! axis. The axes along which B alone moves are N, those of A alone M, those of both the batch, which becomes loops
 //! around the kernel. A constant B is packed when compiling, any other by a kernel before the product.
 
-use super::affine::{Affine, address, collapses, extent, innermost_stride, output_strides};
+use super::affine::{Affine, address, affine, collapses, extent, innermost_stride, output_strides};
 use super::call::{Call, Stream, call};
 use super::map::count;
 use super::streams::{Streams, stream};
@@ -16,12 +16,12 @@ use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::gemm::GemmDesc;
-use kiln_kernels::kernels::numbers::Numbers;
+use kiln_kernels::kernels::numbers::{INT4_GROUP, Numbers};
 use kiln_kernels::kernels::pack::PackDesc;
-use kiln_kernels::packing::{pack_by, packed_len};
+use kiln_kernels::packing::pack_by;
 use kiln_kernels::vexpr::VExpr;
 use kiln_loops::plan::Operand;
-use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Input, Output, ReduceOp};
+use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Extent, Input, Output, ReduceOp};
 use kiln_support::{DType, TensorData};
 
 /// A load in a product.
@@ -31,6 +31,8 @@ struct Factor {
     address: Affine,
     /// What is taken from it.
     zero_point: i64,
+    /// The scales of weights of four bits.
+    scales: Option<u32>,
 }
 
 /// A sum of products.
@@ -66,7 +68,11 @@ fn find_product(compute: &Compute) -> Option<Product> {
     let [Output { value, .. }] = compute.outputs.as_slice() else { return None };
     let (sum, k, body) = only_sum(compute, *value)?;
     let ExprData::Binary(BinaryOp::Mul, x, y) = compute.exprs.get(body) else { return None };
-    let (x, y) = (factor(compute, *x)?, factor(compute, *y)?);
+    let (x, y) = match (int4_factor(compute, *x, &k), int4_factor(compute, *y, &k)) {
+        (Some(x), _) => (x, factor(compute, *y)?),
+        (_, Some(y)) => (factor(compute, *x)?, y),
+        _ => (factor(compute, *x)?, factor(compute, *y)?),
+    };
     let last = (0..compute.rank).rev().find(|&a| extent(compute, a) != Some(1));
     let moves = |f: &Factor| last.is_some_and(|axis| f.address.strides[axis] != 0);
     let (a, b) = match (moves(&x), moves(&y)) {
@@ -90,7 +96,10 @@ fn find_product(compute: &Compute) -> Option<Product> {
 /// What is multiplied, if kernels know it.
 fn numbers(a: &Factor, b: &Factor) -> Option<Numbers> {
     match (a.dtype, b.dtype) {
+        (DType::F32, DType::U8) if b.scales.is_some() => Some(Numbers::Int4),
+        _ if a.scales.is_some() || b.scales.is_some() => None,
         (DType::F32, DType::F32) => Some(Numbers::F32),
+        (DType::F32, DType::F16) => Some(Numbers::F16),
         (DType::U8, DType::I8) if b.zero_point == 0 => Some(Numbers::Int8 { zero_point: u8::try_from(a.zero_point).ok()? }),
         _ => None,
     }
@@ -118,7 +127,50 @@ fn factor(compute: &Compute, expr: Expr) -> Option<Factor> {
     let (load, zero_point) = without_zero_point(compute, expr);
     let ExprData::Load { input, index } = compute.exprs.get(load) else { return None };
     let dtype = compute.inputs[*input as usize].dtype;
-    Some(Factor { input: *input, dtype, address: address(compute, *input, index)?, zero_point })
+    Some(Factor { input: *input, dtype, address: address(compute, *input, index)?, zero_point, scales: None })
+}
+
+const _: () = assert!(kiln_ops::INT4_GROUP == INT4_GROUP as i64);
+
+/// The factor `((bytes[k / 2, n] >> k % 2 * 4 & 15) - 8) * scales[k / group, n]`, addressed as if it were a matrix `[k, n]`.
+fn int4_factor(compute: &Compute, expr: Expr, k: &[usize]) -> Option<Factor> {
+    let exprs = &compute.exprs;
+    let ([k], ExprData::Binary(BinaryOp::Mul, bits, scale)) = (k, exprs.get(expr)) else { return None };
+    let (bits, scale) = if matches!(exprs.get(*bits), ExprData::Load { .. }) { (*scale, *bits) } else { (*bits, *scale) };
+    let ExprData::Cast(DType::F32, bits) = exprs.get(bits) else { return None };
+    let (bits, offset) = without_zero_point(compute, *bits);
+    let ExprData::Binary(BinaryOp::And, bits, mask) = exprs.get(bits) else { return None };
+    let ExprData::Binary(BinaryOp::Shr, byte, _) = exprs.get(*bits) else { return None };
+    if offset != 8 || exprs.as_int(*mask) != Some(15) {
+        return None;
+    }
+    let (input, column) = step_of(compute, *byte, *k, 2)?;
+    let (scales, same) = step_of(compute, scale, *k, INT4_GROUP as i64)?;
+    let mut address = affine(exprs, compute.axes.len(), column)?;
+    let Extent::Const(columns) = compute.inputs[input as usize].dims[1] else { return None };
+    address.strides[*k] = columns;
+    (column == same).then_some(Factor {
+        input,
+        dtype: compute.inputs[input as usize].dtype,
+        address,
+        zero_point: 0,
+        scales: Some(scales),
+    })
+}
+
+/// The input and the column of a load `input[k / step, column]`.
+fn step_of(compute: &Compute, load: Expr, k: usize, step: i64) -> Option<(u32, Expr)> {
+    let exprs = &compute.exprs;
+    let ExprData::Load { input, index } = exprs.get(load) else { return None };
+    let [row, column] = index[..] else { return None };
+    let by_step = match exprs.get(row) {
+        ExprData::Binary(BinaryOp::FloorDiv, axis, by) => {
+            *exprs.get(*axis) == ExprData::Axis(k as u32) && exprs.as_int(*by) == Some(step)
+        }
+        // There is one group only.
+        _ => exprs.as_int(row) == Some(0) && extent(compute, k).is_some_and(|size| size <= step),
+    };
+    by_step.then_some((*input, column))
 }
 
 /// `x` and `z` of an integer `x - z`.
@@ -208,7 +260,8 @@ fn emit(cx: &mut Lowering, built: &Built, product: &Product, desc: GemmDesc, epi
         return Ok(false);
     }
     let Some(target) = cx.shared.target.vector else { return Ok(false) };
-    if product.numbers.is_integer() && (b.is_none() || row_step(compute, product).is_none()) {
+    let is_in_place = row_step(compute, product).is_some();
+    if product.numbers != Numbers::F32 && b.is_none() || product.numbers.is_integer() && !is_in_place {
         return Ok(false);
     }
     if kiln_kernels::kernels::emit(&KernelDesc::Gemm(desc.clone()), &target).is_err() {
@@ -219,7 +272,7 @@ fn emit(cx: &mut Lowering, built: &Built, product: &Product, desc: GemmDesc, epi
         return Ok(false);
     }
     let weights = match b {
-        Some(data) => packed_weights(cx, compute, product, &desc, data),
+        Some(data) => packed_weights(cx, built, product, &desc, data),
         None => pack_at_run_time(cx, built, product, &desc)?,
     };
     let Some(weights) = weights else { return Ok(false) };
@@ -245,7 +298,7 @@ fn emit(cx: &mut Lowering, built: &Built, product: &Product, desc: GemmDesc, epi
     call(cx, KernelDesc::Gemm(desc), call_desc)
 }
 
-/// The batch axes along which B moves, and the step of a packed B of `len` elements along each axis.
+/// The batch axes along which B moves, and the step of a packed B of `len` elements (or bytes) along each axis.
 fn packed_steps(compute: &Compute, product: &Product, len: usize) -> (Vec<usize>, Vec<i64>) {
     let moving: Vec<usize> = product.batch.iter().copied().filter(|&a| product.b.address.strides[a] != 0).collect();
     let mut steps = vec![0i64; compute.axes.len()];
@@ -258,26 +311,39 @@ fn packed_steps(compute: &Compute, product: &Product, len: usize) -> (Vec<usize>
 }
 
 /// A constant B, packed for each index of its batch.
-fn packed_weights(cx: &mut Lowering, compute: &Compute, product: &Product, desc: &GemmDesc, data: &TensorData) -> Option<Stream> {
+fn packed_weights(cx: &mut Lowering, built: &Built, product: &Product, desc: &GemmDesc, data: &TensorData) -> Option<Stream> {
+    let compute = &built.compute;
     let target = cx.shared.target.vector?;
     let plan = desc.plan(&target).ok()?;
     let address = &product.b.address;
-    let rows = desc.numbers.steps(desc.k) + desc.numbers.head_rows();
-    let (moving, steps) = packed_steps(compute, product, packed_len(&plan, rows));
+    let bytes = plan.packed_cols() * desc.numbers.column_bytes(desc.numbers.steps(desc.k));
+    let (moving, steps) = packed_steps(compute, product, bytes);
     size(compute, &moving)?;
     let offsets = |axes: &[usize]| offsets(compute, axes, &address.strides);
     let (k, n) = (offsets(&product.k), offsets(&product.n));
     let mut bytes = Vec::new();
-    let floats = if desc.numbers.is_integer() { Vec::new() } else { data.to_f32() };
+    let floats = if desc.numbers == Numbers::F32 { data.to_f32() } else { Vec::new() };
+    let scales = product.b.scales.and_then(|input| const_tensor(cx.graph, built.inputs[input as usize])).map(TensorData::to_f32);
     for batch in offsets(&moving) {
         let at = |i: usize, j: usize| (address.offset + batch + k[i] + n[j]) as usize;
         match desc.numbers {
             Numbers::F32 => bytes.extend(pack_by(&plan, desc.k, |i, j| floats[at(i, j)]).iter().flat_map(|v| v.to_le_bytes())),
             Numbers::Int8 { .. } => bytes.extend(desc.pack_bytes(&target, |i, j| data.bytes[at(i, j)] as i8).ok()?),
+            Numbers::F16 => {
+                let element = |i, j| u16::from_le_bytes([data.bytes[2 * at(i, j)], data.bytes[2 * at(i, j) + 1]]);
+                bytes.extend(desc.pack_f16(&target, element).ok()?);
+            }
+            Numbers::Int4 => {
+                let scales = scales.as_ref()?;
+                let columns = data.shape[1] as usize;
+                let column = |j: usize| at(0, j) % columns;
+                let bits = |i: usize, j: usize| data.bytes[i / 2 * columns + column(j)] >> (i % 2 * 4) & 15;
+                bytes.extend(desc.pack_int4(&target, bits, |group, j| scales[group * columns + column(j)]).ok()?);
+            }
         }
     }
     let id = cx.shared.data.add("weights", bytes.into(), 64, Vec::new());
-    Some(Stream { base: Operand::Data(id, 0), size: 4, offset: 0, outer: product.batch.iter().map(|&a| steps[a]).collect() })
+    Some(Stream { base: Operand::Data(id, 0), size: 1, offset: 0, outer: product.batch.iter().map(|&a| steps[a]).collect() })
 }
 
 /// Offsets of all indices of axes of constant extents, in row-major order.

@@ -250,6 +250,7 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
         };
         // Bytes, too, are multiplied as f32, which holds sums of so few products exactly.
         let packed = match numbers {
+            Numbers::F16 | Numbers::Int4 => return Ok(false),
             Numbers::F32 => desc.pack(&of_taps(&data.to_f32(), slide.window.kernel, &taps)).map(floats),
             Numbers::Int8 { .. } => desc.pack(&of_taps(&data.bytes, slide.window.kernel, &taps)),
         };
@@ -258,6 +259,7 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
         let desc =
             ConvDesc { numbers, batch: batch(compute), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups, epilogue };
         match numbers {
+            Numbers::F16 | Numbers::Int4 => return Ok(false),
             Numbers::F32 => dense_convolution(cx, desc, &target, &of_taps(&data.to_f32(), slide.window.kernel, &taps)),
             Numbers::Int8 { .. } if in_c * window.kernel[0] * window.kernel[1] >= MOST_INT8_PRODUCTS => return Ok(false),
             Numbers::Int8 { .. } => {

@@ -291,6 +291,11 @@ impl VectorIsa for X64 {
     fn load_bytes(&mut self, d: V, m: Mem, signed: bool) {
         self.widen_bytes(d, m, signed);
     }
+    fn load_f16(&mut self, d: V, m: Mem) {
+        let code = self.pick(Code::VEX_Vcvtph2ps_ymm_xmmm128, Code::EVEX_Vcvtph2ps_zmm_k1z_ymmm256_sae);
+        let (d, m) = (self.v(d), self.mem(m));
+        self.push(Instruction::with2(code, d, m));
+    }
     fn store_bytes(&mut self, m: Mem, s: V, signed: bool) {
         self.narrow_to_bytes(m, s, signed);
     }

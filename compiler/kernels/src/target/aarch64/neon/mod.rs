@@ -359,6 +359,12 @@ impl VectorIsa for Neon {
         self.widen_bytes(d, m, signed, 4);
     }
 
+    fn load_f16(&mut self, d: V, m: Mem) {
+        let (d, m) = (self.v(d), self.address(m, Size::D));
+        self.asm.ldr_v(Size::D, d, m);
+        self.asm.fcvtl(Arr::H4, d, d);
+    }
+
     fn store_bytes(&mut self, m: Mem, s: V, _signed: bool) {
         self.narrow_to_bytes(m, s, 4);
     }

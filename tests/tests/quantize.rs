@@ -1,0 +1,208 @@
+//! `kiln quantize` on two small trained networks (handwritten digits; tones and chirps): what is lost on data that calibration
+//! did not see, for every way to quantize, and what a quantization says and refuses.
+
+use assert_cmd::Command;
+use kiln_tests::fixture;
+use std::io::Read;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn kiln() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_kiln-under-test"))
+}
+
+/// Runs a command that must succeed, and gives what it printed.
+fn printed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Quantizes a fixture with its calibration data; gives the report.
+fn quantize(name: &str, flags: &[&str], out: &Path) -> String {
+    let file = |ending: &str| fixture(&format!("{name}/{name}.{ending}"));
+    printed(kiln().arg("quantize").arg(file("pt")).arg("--calibrate").arg(file("calibration.npz")).args(flags).arg("-o").arg(out))
+}
+
+/// The only array of an `.npz` file of binary32.
+fn floats(path: &Path) -> Vec<f32> {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+    let mut bytes = Vec::new();
+    archive.by_index(0).unwrap().read_to_end(&mut bytes).unwrap();
+    // The text of the header ends in a line break.
+    let header = 1 + bytes.iter().position(|&b| b == b'\n').unwrap();
+    bytes[header..].chunks(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+}
+
+/// The share of the fixture's test data that is classified as its labels say.
+fn accuracy(name: &str, quantization: Option<&Path>) -> f64 {
+    let file = |ending: &str| fixture(&format!("{name}/{name}.{ending}"));
+    let folder = TempDir::new().unwrap();
+    let scores = folder.path().join("scores.npz");
+    let mut run = kiln();
+    run.arg("run").arg(file("pt")).arg("--inputs").arg(file("test.npz")).arg("--outputs").arg(&scores);
+    if let Some(path) = quantization {
+        run.arg("--quantization").arg(path);
+    }
+    printed(&mut run);
+    let labels: Vec<usize> = serde_json::from_str(&std::fs::read_to_string(file("labels.json")).unwrap()).unwrap();
+    let scores = floats(&scores);
+    let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+    let right = scores.chunks(scores.len() / labels.len()).zip(&labels).filter(|(row, label)| best(row) == **label).count();
+    right as f64 / labels.len() as f64
+}
+
+/// At most so much accuracy is lost, in points.
+fn loses_at_most(points: f64, flags: &[&str]) {
+    let folder = TempDir::new().unwrap();
+    for name in ["digits", "keywords"] {
+        let out = folder.path().join(format!("{name}.json"));
+        quantize(name, flags, &out);
+        let (float, quantized) = (accuracy(name, None), accuracy(name, Some(&out)));
+        assert!(float > 0.9, "{name} is right in {float} of the cases");
+        assert!(100.0 * (float - quantized) <= points, "{name} {flags:?}: {float} becomes {quantized}");
+    }
+}
+
+#[test]
+fn static_int8_keeps_the_accuracy() {
+    loses_at_most(0.5, &[]);
+    loses_at_most(0.5, &["--observer", "percentile"]);
+    loses_at_most(0.5, &["--observer", "entropy"]);
+}
+
+#[test]
+fn dynamic_int8_keeps_the_accuracy() {
+    loses_at_most(0.5, &["--dynamic"]);
+}
+
+#[test]
+fn narrow_weights_keep_the_accuracy() {
+    loses_at_most(1.0, &["--weight-type", "int4"]);
+    loses_at_most(0.5, &["--weight-type", "fp16"]);
+}
+
+/// The line of a report that begins so, behind its colon.
+fn line<'a>(report: &'a str, beginning: &str) -> &'a str {
+    let found = report.lines().find_map(|l| l.strip_prefix(beginning));
+    found.unwrap_or_else(|| panic!("no line `{beginning}` in\n{report}")).trim_start_matches(": ")
+}
+
+fn ratio(line: &str) -> f64 {
+    line.rsplit_once('(').and_then(|(_, ratio)| ratio.trim_end_matches("x)").parse().ok()).unwrap()
+}
+
+#[test]
+fn a_quantized_network_takes_a_quarter_of_the_memory() {
+    let folder = TempDir::new().unwrap();
+    let report = quantize("keywords", &[], &folder.path().join("q.json"));
+    assert!(ratio(line(&report, "memory for activations")) <= 0.27, "{report}");
+    assert!(line(&report, "8 of 8").ends_with("layers are quantized"), "{report}");
+}
+
+/// Pools and residual sums are no reason to keep numbers in binary32.
+#[test]
+fn convolutions_store_bytes() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("q.json");
+    let (model, recording) = (fixture("resnet18/resnet18.pt"), fixture("resnet18/resnet18.json"));
+    let mut command = kiln();
+    command.arg("quantize").arg(&model).arg("--calibrate").arg(&recording).args(["--max-error", "1", "-o"]).arg(&out);
+    let report = printed(&mut command);
+    assert!(ratio(line(&report, "weights")) <= 0.3, "{report}");
+    let mut inspect = kiln();
+    inspect.arg("inspect").arg(model).arg("--inputs").arg(recording).args(["--stage", "loops", "--quantization"]).arg(out);
+    let plan = printed(&mut inspect);
+    let convolutions: Vec<&str> = plan.lines().filter(|l| l.contains(" Conv(ConvDesc")).collect();
+    assert!(convolutions.len() > 5, "{plan}");
+    assert!(convolutions.iter().all(|kernel| kernel.contains("numbers: Int8")), "{plan}");
+    // The last one is read by the mean over all pixels, which is taken in binary32.
+    let wide = convolutions.iter().filter(|kernel| kernel.contains("out: F32"));
+    assert_eq!(wide.count(), 1, "{plan}");
+}
+
+/// Embeddings are tables, of which rows are read.
+#[test]
+fn embeddings_are_quantized_with_linear_layers() {
+    let folder = TempDir::new().unwrap();
+    let (out, model, recording) = (folder.path().join("q.json"), fixture("bert/bert.pt"), fixture("bert/bert.json"));
+    // Its rows of 48 are no whole groups of 32: there four bits become binary16.
+    for (flags, names, most) in [
+        (&[][..], ["int8 weights", "int8, scale"], 0.05),
+        (&["--weight-type", "int4"], ["fp16 weights", "int4 weights"], 0.2),
+        (&["--weight-type", "fp16"], ["fp16 weights", "fp16 weights"], 0.001),
+    ] {
+        let mut command = kiln();
+        command
+            .arg("quantize")
+            .arg(&model)
+            .arg("--calibrate")
+            .arg(&recording)
+            .args(flags)
+            .args(["--max-error", "1", "-o"])
+            .arg(&out);
+        let report = printed(&mut command);
+        for (kind, name) in ["embedding", "linear"].iter().zip(names) {
+            assert!(report.lines().any(|l| l.contains(kind) && l.contains(name)), "{report}");
+        }
+        let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
+        let error = file["error"].as_f64().unwrap();
+        assert!(error > 0.0 && error < most, "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn layers_that_lose_too_much_stay_in_float() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("q.json");
+    let report = quantize("keywords", &["--max-error", "0.0001"], &out);
+    assert!(report.lines().any(|l| l.contains("  float ")), "{report}");
+    let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&out).unwrap()).unwrap();
+    assert!(file["error"].as_f64().unwrap() <= 0.0001);
+}
+
+#[test]
+fn the_report_is_a_page_with_a_plot() {
+    let folder = TempDir::new().unwrap();
+    let page = folder.path().join("report.html");
+    quantize("digits", &["--report", page.to_str().unwrap()], &folder.path().join("q.json"));
+    let page = std::fs::read_to_string(page).unwrap();
+    assert_eq!(page.matches("<tr><td>").count(), 4, "{page}");
+    assert!(page.contains("<svg") && page.matches("<rect").count() == 8, "{page}");
+}
+
+/// The error text of a command that must fail with this status.
+fn refused(command: &mut Command, status: i32) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_quantization_of_another_model_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("q.json");
+    quantize("digits", &[], &out);
+    let other = fixture("keywords/keywords.pt");
+    let mut run = kiln();
+    run.arg("run").arg(other).arg("--inputs").arg(fixture("keywords/keywords.test.npz")).arg("--quantization").arg(&out);
+    let error = refused(&mut run, 1);
+    assert!(error.contains("it is for 4 layers, and `forward` has 8"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_quantized_is_said() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("q.json");
+    let loops = fixture("rnn_loop/rnn_loop.pt");
+    let mut command = kiln();
+    command.arg("quantize").arg(loops).arg("--calibrate").arg(fixture("rnn_loop/rnn_loop.json")).arg("-o").arg(&out);
+    let error = refused(&mut command, 3);
+    assert!(error.contains("no layer that could be quantized") && error.contains("outside of loops"), "{error}");
+    assert!(!out.exists());
+    let digits = fixture("digits/digits.pt");
+    let mut command = kiln();
+    command.arg("quantize").arg(digits).arg("--calibrate").arg(fixture("digits/digits.calibration.npz"));
+    let error = refused(command.args(["--dynamic", "--weight-type", "int4", "-o"]).arg(&out), 2);
+    assert!(error.contains("`--dynamic` quantizes activations"), "{error}");
+}
