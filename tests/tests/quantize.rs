@@ -45,7 +45,8 @@ fn accuracy(name: &str, quantization: Option<&Path>) -> f64 {
         run.arg("--quantization").arg(path);
     }
     printed(&mut run);
-    let labels: Vec<usize> = serde_json::from_str(&std::fs::read_to_string(file("labels.json")).unwrap()).unwrap();
+    let labels = std::fs::read_to_string(file("labels.txt")).unwrap();
+    let labels: Vec<usize> = labels.lines().map(|label| label.parse().unwrap()).collect();
     let scores = floats(&scores);
     let best = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
     let right = scores.chunks(scores.len() / labels.len()).zip(&labels).filter(|(row, label)| best(row) == **label).count();

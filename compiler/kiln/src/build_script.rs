@@ -15,7 +15,10 @@
 use crate::driver::{Listings, Model, Origin, Timings, operators};
 use crate::error::{Error, Result};
 use crate::input_types::{InputType, Size, method, parse_input};
+use crate::quantization::{Options, calibrate};
 use crate::target::Target;
+use kiln_frontend::tensors_file::read_inputs;
+use kiln_passes::pipeline::Quantization;
 use kiln_schedule::kernels::Settings;
 use kiln_support::{DType, Diagnostic};
 use std::path::{Path, PathBuf};
@@ -30,6 +33,7 @@ pub struct Build {
     methods: Vec<String>,
     cpu: Option<String>,
     settings: Settings,
+    quantize: Option<(PathBuf, Options)>,
     target: Option<String>,
     out_dir: Option<PathBuf>,
 }
@@ -44,6 +48,7 @@ impl Build {
             methods: Vec::new(),
             cpu: None,
             settings: Settings::default(),
+            quantize: None,
             target: None,
             out_dir: None,
         }
@@ -102,6 +107,19 @@ impl Build {
         self
     }
 
+    /// Quantizes the model as a file says that `kiln quantize` wrote.
+    pub fn quantization(mut self, file: impl AsRef<Path>) -> Build {
+        self.model.quantization = Some(file.as_ref().into());
+        self
+    }
+
+    /// Quantizes the model after calibrating it on the calls of a file, which this machine runs, in every build. It takes less time, and
+    /// the result is looked at once, to let `kiln quantize` do this and give its file to [`Self::quantization`].
+    pub fn quantize(mut self, calls: impl AsRef<Path>, options: Options) -> Build {
+        self.quantize = Some((calls.as_ref().into(), options));
+        self
+    }
+
     /// The target, where it is not cargo's `TARGET`.
     pub fn target(mut self, triple: &str) -> Build {
         self.target = Some(triple.into());
@@ -146,6 +164,11 @@ impl Build {
 
     fn build(&self, name: &str, target: &Target, methods: &[String]) -> Result<Built> {
         let mut model = Model::open(&self.model, methods)?;
+        if let Some((path, options)) = &self.quantize {
+            let outcome = calibrate(&mut model, &read_inputs(path)?.calls, options)?;
+            model.quantization = Quantization::By(outcome.recipe);
+            model.files.push(path.clone());
+        }
         let mut exports = Vec::new();
         for name in methods {
             let signature = model.signature(name)?;
@@ -212,5 +235,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let build = Build::new("missing.pt").target(&crate::target::host_name()).out_dir(folder.path());
         assert!(build.compile("m").unwrap_err().to_string().contains("missing.pt"));
+    }
+
+    #[test]
+    fn a_quantized_model_takes_less() {
+        let folder = tempfile::tempdir().unwrap();
+        let fixture = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/digits").join(name);
+        let size = |name: &str, change: &dyn Fn(Build) -> Build| {
+            let build = Build::new(fixture("digits.pt")).input("image", DType::F32, [1, 1, 8, 8]);
+            let build = build.target("aarch64-linux-android").out_dir(folder.path());
+            change(build).compile(name).unwrap();
+            std::fs::metadata(folder.path().join(format!("lib{name}.a"))).unwrap().len()
+        };
+        let float = size("float", &|build| build);
+        let quantized = size("quantized", &|build| build.quantize(fixture("digits.calibration.npz"), Options::default()));
+        assert!(quantized + 30_000 < float, "{quantized} bytes instead of {float}");
+        let missing = Build::new(fixture("digits.pt")).quantization("missing.json").target("aarch64-linux-android");
+        assert!(missing.out_dir(folder.path()).compile("m").unwrap_err().to_string().contains("missing.json"));
     }
 }

@@ -182,10 +182,6 @@ pub const CODES: &[(&str, &str)] = &[
         "A quantization does not fit the model, cannot be read, or asks for what kiln does not quantize. The file that kiln quantize writes belongs to the weights \
         it was made for: it holds a hash of the weights of each layer.\n\nRun kiln quantize again on the model as it is now.",
     ),
-    (
-        "quantize",
-        "kiln cannot quantize models yet. Models that PyTorch has quantized can be compiled as far as their operators are supported (`kiln check`).",
-    ),
     ("raised", "The model raised an exception while it ran. The message is the model's own."),
     (
         "recursion",

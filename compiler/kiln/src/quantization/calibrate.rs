@@ -25,6 +25,13 @@ pub struct Options {
     pub max_error: f64,
 }
 
+impl Default for Options {
+    /// Static int8, ranges from the smallest to the largest number seen, results within a tenth of their size.
+    fn default() -> Options {
+        Options { observer: Observer::MinMax, dynamic: false, narrow: None, max_error: 0.1 }
+    }
+}
+
 /// A layer in the report.
 #[derive(Clone, Debug)]
 pub struct LayerReport {

@@ -16,5 +16,6 @@ mod report;
 
 pub use calibrate::{Options, Outcome, calibrate};
 pub use file::{read, write};
+pub use kiln_passes::quantize::recipe::Narrow;
 pub use observers::Observer;
 pub use report::{Sizes, page, table};

@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn four_bits_keep_the_largest_and_zero() {
-        let weights: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 - if i < 32 { 20.0 } else { 43.0 }) / 7.0).collect();
+        let weights: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 - if i < 32 { 20.0 } else { 8.0 }) / 7.0).collect();
         let lost = errors(Narrow::Int4, &weights, 64);
         for group in [0..32, 32..64] {
             let (w, e) = (&weights[group.clone()], &lost[group]);
