@@ -127,10 +127,9 @@ fn convolutions_store_bytes() {
 fn embeddings_are_quantized_with_linear_layers() {
     let folder = TempDir::new().unwrap();
     let (out, model, recording) = (folder.path().join("q.json"), fixture("bert/bert.pt"), fixture("bert/bert.json"));
-    // Its rows of 48 are no whole groups of 32: there four bits become binary16.
     for (flags, names, most) in [
         (&[][..], ["int8 weights", "int8, scale"], 0.05),
-        (&["--weight-type", "int4"], ["fp16 weights", "int4 weights"], 0.2),
+        (&["--weight-type", "int4"], ["int4 weights", "int4 weights"], 0.2),
         (&["--weight-type", "fp16"], ["fp16 weights", "fp16 weights"], 0.001),
     ] {
         let mut command = kiln();

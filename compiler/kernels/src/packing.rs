@@ -53,9 +53,9 @@ pub fn pack_int4(plan: &TilePlan, k: usize, bits: impl Fn(usize, usize) -> u8, s
     let mut packed = Vec::new();
     let signed = |kk: usize, n: usize| (bits(kk, n) ^ 8) & 15;
     each_panel(plan, &mut |columns| {
-        for group in 0..k / INT4_GROUP {
+        for group in 0..k.div_ceil(INT4_GROUP) {
             packed.extend(columns.iter().flat_map(|n| n.map_or(0.0, |n| scale(group, n)).to_le_bytes()));
-            for kk in (group * INT4_GROUP..(group + 1) * INT4_GROUP).step_by(2) {
+            for kk in (group * INT4_GROUP..k.min((group + 1) * INT4_GROUP)).step_by(2) {
                 packed.extend(columns.iter().map(|n| n.map_or(0, |n| signed(kk, n) | signed(kk + 1, n) << 4)));
             }
         }

@@ -61,7 +61,7 @@ fn weights(d: &GemmDesc, target: &TargetDesc, rng: &mut Rng) -> (Vec<f32>, Vec<u
         }
         Numbers::Int4 => {
             let bits: Vec<u8> = (0..size).map(|_| rng.below(16) as u8).collect();
-            let scales = rng.floats(size / INT4_GROUP);
+            let scales = rng.floats(d.k.div_ceil(INT4_GROUP) * d.n);
             let b = (0..size).map(|i| (f32::from(bits[i]) - 8.0) * scales[i / d.n / INT4_GROUP * d.n + i % d.n]);
             (b.collect(), d.pack_int4(target, |k, n| bits[at(k, n)], |g, n| scales[at(g, n)]).unwrap())
         }
@@ -142,7 +142,18 @@ fn larger_sizes_static_dynamic_and_split() {
 fn narrow_weights() {
     for target in &runnable() {
         for numbers in [Numbers::F16, Numbers::Int4] {
-            for (m, n, k) in [(1, 1, 32), (1, 100, 64), (2, 33, 96), (5, 16, 32), (7, 65, 160), (40, 131, 64), (300, 24, 32)] {
+            for (m, n, k) in [
+                (1, 1, 32),
+                (1, 100, 64),
+                (2, 33, 96),
+                (5, 16, 32),
+                (7, 65, 160),
+                (3, 9, 48),
+                (9, 20, 4),
+                (2, 40, 102),
+                (40, 131, 64),
+                (300, 24, 32),
+            ] {
                 for (dynamic, parts) in [(false, 1), (false, 3), (true, 2)] {
                     let mut c = Case { dynamic, parts, ..case(m, n, k, 1) };
                     c.desc.numbers = numbers;

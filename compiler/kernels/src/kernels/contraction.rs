@@ -236,12 +236,22 @@ impl TileEmitter {
             by_element => 2 * by_element,
         };
         if self.numbers == Numbers::Int4 {
-            return repeat(isa, gprs, run / INT4_GROUP, |isa, gprs, _| {
+            repeat(isa, gprs, run / INT4_GROUP, |isa, gprs, _| {
                 self.load_scales(isa, regs);
-                repeat(isa, gprs, INT4_GROUP / step, |isa, _, _| self.body(isa, rows, regs, step));
+                self.turns(isa, gprs, [INT4_GROUP, step], rows, regs);
             });
+            if run.is_multiple_of(INT4_GROUP) {
+                return;
+            }
+            self.load_scales(isa, regs);
+            return self.turns(isa, gprs, [run % INT4_GROUP, step], rows, regs);
         }
-        let (turns, rest) = (run / step, run % step);
+        self.turns(isa, gprs, [run, step], rows, regs);
+    }
+
+    /// So many steps of K, a number of them a turn.
+    fn turns(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, [steps, step]: [usize; 2], rows: &RowBases, regs: &Regs) {
+        let (turns, rest) = (steps / step, steps % step);
         repeat(isa, gprs, turns, |isa, _, _| {
             self.body(isa, rows, regs, step);
         });

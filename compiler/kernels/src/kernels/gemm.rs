@@ -7,7 +7,7 @@
 use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
-use crate::kernels::numbers::{INT4_GROUP, Numbers};
+use crate::kernels::numbers::Numbers;
 use crate::kernels::strips::Strips;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
@@ -87,8 +87,8 @@ impl GemmDesc {
         if self.numbers.is_integer() && !self.k.is_multiple_of(4) {
             return Err(EmitError::Unsupported(format!("sums of {} products of bytes", self.k)));
         }
-        if self.numbers == Numbers::Int4 && !self.k.is_multiple_of(INT4_GROUP) {
-            return Err(EmitError::Unsupported(format!("groups of {INT4_GROUP} weights among {}", self.k)));
+        if self.numbers == Numbers::Int4 && !self.k.is_multiple_of(2) {
+            return Err(EmitError::Unsupported(format!("pairs of weights among {}", self.k)));
         }
         check_size("columns", &[self.n])?;
         check_size("rows", &[self.m.unwrap_or(1)])?;

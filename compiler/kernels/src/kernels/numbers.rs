@@ -23,7 +23,7 @@ pub enum Numbers {
     Int4,
 }
 
-/// Weights of four bits along K that have one scale.
+/// Weights of four bits along K that have one scale; the last group may have fewer.
 pub const INT4_GROUP: usize = 32;
 
 /// Registers that the operands of one step take.
@@ -77,7 +77,7 @@ impl Numbers {
             Numbers::F32 => 4 * steps,
             Numbers::Int8 { .. } => 4 * (steps + 1),
             Numbers::F16 => 2 * steps,
-            Numbers::Int4 => steps / 2 + 4 * (steps / INT4_GROUP),
+            Numbers::Int4 => steps / 2 + 4 * steps.div_ceil(INT4_GROUP),
         }
     }
 

@@ -6,7 +6,6 @@ use crate::driver::Model;
 use crate::error::Result;
 use kiln_frontend::tensors_file::{Call, InputValue};
 use kiln_graph::{Graph, ResidualModel};
-use kiln_ops::INT4_GROUP;
 use kiln_passes::quantize::recipe::{LayerRecipe, MethodRecipe, Narrow, Precision, Recipe};
 use kiln_passes::quantize::sites::{Kind, Site, sites};
 use kiln_passes::quantize::weight_errors;
@@ -132,8 +131,8 @@ fn layers_of(model: &Model, calls: &[Call]) -> Result<ResidualModel> {
 fn plan(graph: &Graph, site: &Site, seen: &Watched, options: &Options) -> LayerRecipe {
     let precision = match (options.narrow, site.kind) {
         (Some(_), Kind::Convolution | Kind::Depthwise) => Precision::Float,
-        // Rows that are no whole groups keep more bits.
-        (Some(Narrow::Int4), _) if site.weight[1] % INT4_GROUP != 0 => Precision::Weights(Narrow::F16),
+        // A byte holds two.
+        (Some(Narrow::Int4), _) if site.weight[1] % 2 != 0 => Precision::Weights(Narrow::F16),
         (Some(narrow), _) => Precision::Weights(narrow),
         (None, Kind::Embedding) => Precision::Weights(Narrow::Int8),
         (None, Kind::Linear) if options.dynamic => Precision::Dynamic,

@@ -8,7 +8,7 @@ use kiln_graph::Dim;
 use kiln_loops::{BinaryOp, Expr, Kind, ReduceOp};
 use kiln_support::DType;
 
-/// Weights of four bits that have one scale.
+/// Weights of four bits of a column (of a row, in a table) that have one scale; the last group may have fewer.
 pub const INT4_GROUP: i64 = 32;
 
 /// The operators of this family.

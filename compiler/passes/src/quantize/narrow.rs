@@ -16,15 +16,15 @@ use kiln_ops::INT4_GROUP;
 use kiln_support::half::{f16_to_f32, f32_to_f16};
 use kiln_support::{DType, TensorData};
 
-/// Rows of weights in four bits: one value per byte, and the scales.
+/// Rows of weights in four bits: one value per byte, and the scales of each row, the last for what is left of it.
 struct Int4 {
     bits: Vec<u8>,
     scales: Vec<f32>,
 }
 
-fn int4(weights: &[f32]) -> Int4 {
+fn int4(weights: &[f32], row: usize) -> Int4 {
     let (mut bits, mut scales) = (Vec::with_capacity(weights.len()), Vec::new());
-    for group in weights.chunks(INT4_GROUP as usize) {
+    for group in weights.chunks(row.max(1)).flat_map(|row| row.chunks(INT4_GROUP as usize)) {
         let largest = group.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(0.0);
         let scale = if largest == 0.0 { 1.0 } else { largest / -8.0 };
         scales.push(scale);
@@ -39,8 +39,8 @@ pub(super) fn errors(narrow: Narrow, weights: &[f32], row: usize) -> Vec<f32> {
         Narrow::F16 => weights.iter().map(|&w| w - f16_to_f32(f32_to_f16(w))).collect(),
         Narrow::Int8 => weights.chunks(row.max(1)).flat_map(int8_errors).collect(),
         Narrow::Int4 => {
-            let Int4 { bits, scales } = int4(weights);
-            let number = |i: usize| (f32::from(bits[i]) - 8.0) * scales[i / INT4_GROUP as usize];
+            let (Int4 { bits, scales }, groups) = (int4(weights, row), row.div_ceil(INT4_GROUP as usize));
+            let number = |i: usize| (f32::from(bits[i]) - 8.0) * scales[i / row * groups + i % row / INT4_GROUP as usize];
             weights.iter().enumerate().map(|(i, w)| w - number(i)).collect()
         }
     }
@@ -74,11 +74,11 @@ pub(super) fn linear(
             rw.table("kiln::mm_f16", vec![args[0], weights], out.clone(), node)
         }
         Narrow::Int4 => {
-            let Int4 { bits, scales } = int4(&weights.to_f32());
             let (columns, depth, group) = (weights.shape[0] as usize, weights.shape[1] as usize, INT4_GROUP as usize);
+            let Int4 { bits, scales } = int4(&weights.to_f32(), depth);
             let pairs = (0..depth / 2).flat_map(|k| (0..columns).map(move |n| n * depth + 2 * k));
             let bytes: Vec<u8> = pairs.map(|at| bits[at] | bits[at + 1] << 4).collect();
-            let groups = depth / group;
+            let groups = depth.div_ceil(group);
             let by_group: Vec<f32> =
                 (0..groups).flat_map(|g| (0..columns).map(move |n| n * groups + g)).map(|at| scales[at]).collect();
             let bytes = rw.tensor(TensorData::new(DType::U8, vec![depth as i64 / 2, columns as i64], bytes));
@@ -114,11 +114,11 @@ pub(super) fn embedding(rw: &mut Rewriter, old: &Graph, site: &Site, narrow: Nar
             (bytes, TensorData::from_f32(&[rows], &scales))
         }
         Narrow::Int4 => {
-            let Int4 { bits, scales } = int4(&weights.to_f32());
+            let Int4 { bits, scales } = int4(&weights.to_f32(), columns as usize);
             let bytes: Vec<u8> = bits.chunks(2).map(|pair| pair[0] | pair[1] << 4).collect();
             (
                 TensorData::new(DType::U8, vec![rows, columns / 2], bytes),
-                TensorData::from_f32(&[rows, columns / INT4_GROUP], &scales),
+                TensorData::from_f32(&[rows, scales.len() as i64 / rows.max(1)], &scales),
             )
         }
     };
@@ -142,6 +142,10 @@ mod tests {
             let is_exact = |value: f32| w.iter().zip(e).any(|(w, e)| w.abs() == value && e.abs() < 1e-6);
             assert!(is_exact(most) && is_exact(0.0));
         }
+        // Rows of 24 have groups of 24.
+        let lost = errors(Narrow::Int4, &weights[..48], 24);
+        let most = |of: &[f32]| of.iter().fold(0f32, |m, w| m.max(w.abs()));
+        assert!(lost.chunks(24).zip(weights.chunks(24)).all(|(e, w)| most(e) <= most(w) / 8.0 * 1.001));
         assert!(errors(Narrow::Int4, &[0.0; 32], 32).iter().all(|&e| e == 0.0));
     }
 }
