@@ -165,7 +165,7 @@ impl Build {
     fn build(&self, name: &str, target: &Target, methods: &[String]) -> Result<Built> {
         let mut model = Model::open(&self.model, methods)?;
         if let Some((path, options)) = &self.quantize {
-            let outcome = calibrate(&mut model, &read_inputs(path)?.calls, options)?;
+            let outcome = calibrate(&mut model, &read_inputs(path)?.calls, options, &mut Timings::default())?;
             model.quantization = Quantization::By(outcome.recipe);
             model.files.push(path.clone());
         }

@@ -40,7 +40,7 @@ pub fn quantize(flags: &QuantizeFlags) -> Result<()> {
         ObserverFlag::Entropy => Observer::Entropy,
     };
     let options = Options { observer, dynamic: flags.dynamic, narrow, max_error: flags.max_error };
-    let outcome = calibrate(&mut model, &calls, &options)?;
+    let outcome = calibrate(&mut model, &calls, &options, &mut super::progress::timings())?;
     write_file(&flags.output, write(&outcome).as_bytes())?;
     let sizes = sizes(&mut model, &calls, &outcome)?;
     if let Some(path) = &flags.report {

@@ -1,10 +1,12 @@
 //! From calibration data to a recipe.
 
-use super::observe::{Glimpse, Observed};
+use super::budget::within;
+use super::compared::Trial;
+use super::observe::Observed;
 use super::observers::{Observer, Seen};
-use crate::driver::Model;
+use crate::driver::{Model, Timings};
 use crate::error::Result;
-use kiln_frontend::tensors_file::{Call, InputValue};
+use kiln_frontend::tensors_file::Call;
 use kiln_graph::{Graph, ResidualModel};
 use kiln_passes::quantize::recipe::{LayerRecipe, MethodRecipe, Narrow, Precision, Recipe};
 use kiln_passes::quantize::sites::{Kind, Site, sites};
@@ -65,7 +67,7 @@ pub struct Outcome {
 }
 
 /// Makes the recipe of the method that `calls` call.
-pub fn calibrate(model: &mut Model, calls: &[Call], options: &Options) -> Result<Outcome> {
+pub fn calibrate(model: &mut Model, calls: &[Call], options: &Options, timings: &mut Timings) -> Result<Outcome> {
     let Some(method) = calls.first().map(|call| call.method.clone()) else {
         return Err(Diagnostic::usage("calibrate", "the calibration files hold no call").into());
     };
@@ -77,41 +79,39 @@ pub fn calibrate(model: &mut Model, calls: &[Call], options: &Options) -> Result
         let help = "layers are convolutions of images and linear layers with constant weights, outside of loops and branches";
         return Err(Diagnostic::unsupported("quantization", message).help(help).into());
     }
-    let seen = see(model, calls, &found, options.observer != Observer::MinMax)?;
-    let recipe = |layers: Vec<LayerRecipe>| Recipe { methods: vec![MethodRecipe { name: method.clone(), layers }] };
-    let mut layers: Vec<LayerRecipe> = found.iter().zip(&seen).map(|(site, seen)| plan(graph, site, seen, options)).collect();
-    loop {
-        let made = recipe(layers.clone());
-        let compared = compare(model, calls, &made, found.len())?;
-        let worst = (0..layers.len())
-            .filter(|&i| layers[i].precision != Precision::Float)
-            .max_by(|&a, &b| compared.loss(a).total_cmp(&compared.loss(b)));
-        match worst {
-            Some(worst) if compared.result.relative() > options.max_error => {
-                let precision = match layers[worst].precision {
-                    Precision::Weights(Narrow::Int4) => Precision::Weights(Narrow::F16),
-                    _ => Precision::Float,
-                };
-                layers[worst] = planned(graph, &found[worst], &seen[worst], precision, options);
-            }
-            _ => {
-                let reports = found.iter().zip(&layers).enumerate().map(|(i, (site, layer))| LayerReport {
-                    kind: site.kind,
-                    weight: site.weight.clone(),
-                    place: model.describe(graph.nodes[site.node].span),
-                    precision: layer.precision,
-                    error: compared.given[i].relative(),
-                    inherited: compared.read[i].relative(),
-                });
-                return Ok(Outcome {
-                    recipe: made,
-                    layers: reports.collect(),
-                    error: compared.result.relative(),
-                    agreement: compared.agreement(),
-                    calls: calls.len(),
-                });
-            }
-        }
+    let counts = options.observer != Observer::MinMax;
+    let seen = timings.stage("calibrate", || see(model, calls, &found, counts))?;
+    let planned: Vec<LayerRecipe> = found.iter().zip(&seen).map(|(site, seen)| plan(graph, site, seen, options)).collect();
+    let with = |precision: &dyn Fn(Precision) -> Precision| -> Vec<LayerRecipe> {
+        let layers = found.iter().zip(&seen).zip(&planned);
+        layers.map(|((site, seen), own)| made(graph, site, seen, precision(own.precision), options)).collect()
+    };
+    let (finer, float) = (with(&finer), with(&|_| Precision::Float));
+    let mut trial = Trial::new(model, calls)?;
+    let layers = within(&mut trial, [&planned, &finer, &float], options.max_error, timings)?;
+    let compared = trial.compare(&layers, true)?;
+    let reports = found.iter().zip(&layers).enumerate().map(|(i, (site, layer))| LayerReport {
+        kind: site.kind,
+        weight: site.weight.clone(),
+        place: model.describe(graph.nodes[site.node].span),
+        precision: layer.precision,
+        error: compared.given[i].relative(),
+        inherited: compared.read[i].relative(),
+    });
+    Ok(Outcome {
+        layers: reports.collect(),
+        recipe: Recipe { methods: vec![MethodRecipe { name: method, layers }] },
+        error: compared.result.relative(),
+        agreement: compared.agreement(),
+        calls: calls.len(),
+    })
+}
+
+/// What a layer computes with where its own precision would lose too much.
+fn finer(precision: Precision) -> Precision {
+    match precision {
+        Precision::Weights(Narrow::Int4) => Precision::Weights(Narrow::F16),
+        _ => Precision::Float,
     }
 }
 
@@ -139,11 +139,11 @@ fn plan(graph: &Graph, site: &Site, seen: &Watched, options: &Options) -> LayerR
         (None, _) if options.dynamic => Precision::Float,
         (None, _) => Precision::Int8(seen.read.affine(options.observer)),
     };
-    planned(graph, site, seen, precision, options)
+    made(graph, site, seen, precision, options)
 }
 
 /// A layer with the correction that its precision needs.
-fn planned(graph: &Graph, site: &Site, seen: &Watched, precision: Precision, options: &Options) -> LayerRecipe {
+fn made(graph: &Graph, site: &Site, seen: &Watched, precision: Precision, options: &Options) -> LayerRecipe {
     let corrected = precision != Precision::Float && site.kind != Kind::Embedding;
     let correction = if corrected { correction(graph, site, &seen.read, precision) } else { Vec::new() };
     let is_rounded = site.is_summed && matches!(precision, Precision::Int8(_));
@@ -198,92 +198,4 @@ fn see(model: &mut Model, calls: &[Call], found: &[Site], counts: bool) -> Resul
         }
     }
     Ok(seen)
-}
-
-/// Power of a signal and of its error.
-#[derive(Clone, Copy, Default, Debug)]
-struct Error {
-    signal: f64,
-    noise: f64,
-}
-
-impl Error {
-    fn add(&mut self, wanted: &[f32], found: &[f32]) {
-        for (w, f) in wanted.iter().zip(found) {
-            self.signal += f64::from(*w).powi(2);
-            self.noise += f64::from(w - f).powi(2);
-        }
-    }
-
-    /// Root of the mean squares of the error, over that of the signal.
-    fn relative(self) -> f64 {
-        if self.noise == 0.0 { 0.0 } else { (self.noise / self.signal.max(f64::MIN_POSITIVE)).sqrt() }
-    }
-}
-
-/// The quantized model beside the other one.
-struct Compared {
-    read: Vec<Error>,
-    given: Vec<Error>,
-    result: Error,
-    same: u64,
-    rows: u64,
-}
-
-impl Compared {
-    /// What a layer itself adds to the error: in squares, as errors add up.
-    fn loss(&self, layer: usize) -> f64 {
-        self.given[layer].relative().powi(2) - self.read[layer].relative().powi(2)
-    }
-
-    fn agreement(&self) -> Option<f64> {
-        (self.rows > 0).then(|| self.same as f64 / self.rows as f64)
-    }
-}
-
-fn compare(model: &mut Model, calls: &[Call], recipe: &Recipe, layers: usize) -> Result<Compared> {
-    let mut plain = Observed::open(model, calls, &Recipe::default())?;
-    let mut quantized = Observed::open(model, calls, recipe)?;
-    let none = vec![Error::default(); layers];
-    let mut all = Compared { read: none.clone(), given: none, result: Error::default(), same: 0, rows: 0 };
-    for at in 0..calls.len() {
-        let (wanted, found): (Glimpse, Glimpse) = (plain.call(model, at)?, quantized.call(model, at)?);
-        for (i, (w, f)) in wanted.layers.iter().zip(&found.layers).enumerate() {
-            all.read[i].add(&w.0.to_f32(), &f.0.to_f32());
-            all.given[i].add(&w.1.to_f32(), &f.1.to_f32());
-        }
-        compare_results(&wanted.result, &found.result, &mut all);
-    }
-    Ok(all)
-}
-
-fn compare_results(wanted: &InputValue, found: &InputValue, all: &mut Compared) {
-    match (wanted, found) {
-        (InputValue::Tensor(w), InputValue::Tensor(f)) if w.dtype.is_float() && w.shape == f.shape => {
-            let (a, b) = (w.to_f32(), f.to_f32());
-            all.result.add(&a, &b);
-            if let [_, scores] = w.shape[..]
-                && scores > 1
-            {
-                for (a, b) in a.chunks(scores as usize).zip(b.chunks(scores as usize)) {
-                    all.rows += 1;
-                    all.same += u64::from(largest(a) == largest(b));
-                }
-            }
-        }
-        (InputValue::List(w) | InputValue::Tuple(w), InputValue::List(f) | InputValue::Tuple(f)) => {
-            w.iter().zip(f).for_each(|(w, f)| compare_results(w, f, all));
-        }
-        (InputValue::Dict(w), InputValue::Dict(f)) => {
-            w.iter().zip(f).for_each(|((_, w), (_, f))| compare_results(w, f, all));
-        }
-        (InputValue::NamedTuple { fields: w, .. }, InputValue::NamedTuple { fields: f, .. }) => {
-            w.iter().zip(f).for_each(|((_, w), (_, f))| compare_results(w, f, all));
-        }
-        _ => {}
-    }
-}
-
-fn largest(scores: &[f32]) -> Option<usize> {
-    (0..scores.len()).max_by(|&a, &b| scores[a].total_cmp(&scores[b]))
 }
