@@ -76,18 +76,19 @@ fn calls(model: &mut Model, given: &Given, method: &str) -> Result<Prepared> {
 }
 
 /// Times of calls: the first one, then those that count, in order of length.
-struct Times {
+pub(super) struct Times {
     first: Duration,
     sorted: Vec<Duration>,
 }
 
 impl Times {
-    fn median(&self) -> Duration {
+    pub(super) fn median(&self) -> Duration {
         self.sorted[self.sorted.len() / 2]
     }
 }
 
-fn measure(session: &mut Session, model: &Model, call: &BoundCall, seconds: f64) -> Result<Times> {
+/// Makes a call again and again for some seconds.
+pub(super) fn measure(session: &mut Session, model: &Model, call: &BoundCall, seconds: f64) -> Result<Times> {
     match session {
         Session::Loaded(loaded) => measure_loaded(loaded, model, call, seconds),
         Session::Emulated(emulated) => {

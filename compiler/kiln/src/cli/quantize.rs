@@ -1,11 +1,12 @@
 //! `kiln quantize`: calibrates a model, writes how it is quantized, and reports what that costs and saves.
 
+use super::bench::measure;
 use super::flags::{Observer as ObserverFlag, QuantizeFlags, WeightType};
 use super::output::write_file;
 use crate::driver::{Listings, Model, Timings};
 use crate::error::Result;
-use crate::execute::{PREFIX, prepare};
-use crate::quantization::{Observer, Options, Outcome, Sizes, calibrate, page, table, write};
+use crate::execute::{PREFIX, open, prepare};
+use crate::quantization::{Cost, Costs, Observer, Options, Outcome, calibrate, page, table, write};
 use crate::target::Target;
 use kiln_frontend::tensors_file::{Call, read_inputs};
 use kiln_passes::pipeline::Quantization;
@@ -42,23 +43,34 @@ pub fn quantize(flags: &QuantizeFlags) -> Result<()> {
     let options = Options { observer, dynamic: flags.dynamic, narrow, max_error: flags.max_error };
     let outcome = calibrate(&mut model, &calls, &options, &mut super::progress::timings())?;
     write_file(&flags.output, write(&outcome).as_bytes())?;
-    let sizes = sizes(&mut model, &calls, &outcome)?;
+    let costs = costs(&mut model, &calls, &outcome)?;
     if let Some(path) = &flags.report {
         let name = flags.model.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        write_file(path, page(&outcome, &sizes, &format!("Quantization of {name}")).as_bytes())?;
+        write_file(path, page(&outcome, &costs, &format!("Quantization of {name}")).as_bytes())?;
     }
-    super::print(&table(&outcome, &sizes));
+    super::print(&table(&outcome, &costs));
     Ok(())
 }
 
-/// Bytes of weights and of memory for activations, before and after.
-fn sizes(model: &mut Model, calls: &[Call], outcome: &Outcome) -> Result<Sizes> {
-    let methods = prepare(model, &calls[..1], false)?.methods;
-    let mut measure = |quantization| {
+/// How long each of the two models is measured, in seconds.
+const SECONDS: f64 = 0.5;
+
+/// What the model takes, before and after.
+fn costs(model: &mut Model, calls: &[Call], outcome: &Outcome) -> Result<Costs> {
+    let mut of = |quantization| {
         model.quantization = quantization;
-        let compiled = model.compile(&methods, &Target::native(), &Listings::none(PREFIX), &mut Timings::default());
+        let cost = cost(model, &calls[..1]);
         model.quantization = Quantization::None;
-        compiled.map(|compiled| [compiled.description.data_bytes, compiled.description.arena_bytes])
+        cost
     };
-    Ok(Sizes { float: measure(Quantization::None)?, quantized: measure(Quantization::By(outcome.recipe.clone()))? })
+    Ok(Costs { float: of(Quantization::None)?, quantized: of(Quantization::By(outcome.recipe.clone()))? })
+}
+
+/// What the model takes for a call.
+fn cost(model: &mut Model, call: &[Call]) -> Result<Cost> {
+    let mut prepared = prepare(model, call, false)?;
+    let mut opened = open(model, &mut prepared, &Target::native(), &Listings::none(PREFIX), &mut Timings::default())?;
+    let time = measure(&mut opened.session, model, &prepared.calls[0], SECONDS)?.median();
+    let description = &opened.compiled.description;
+    Ok(Cost { weights: description.data_bytes, arena: description.arena_bytes, time })
 }

@@ -20,4 +20,4 @@ pub use calibrate::{Options, Outcome, calibrate};
 pub use file::{read, write};
 pub use kiln_passes::quantize::recipe::Narrow;
 pub use observers::Observer;
-pub use report::{Sizes, page, table};
+pub use report::{Cost, Costs, page, table};

@@ -4,14 +4,26 @@ use super::calibrate::{LayerReport, Outcome};
 use super::file::narrow_name;
 use kiln_passes::quantize::recipe::Precision;
 use std::fmt::Write;
+use std::time::Duration;
 
-/// Sizes of what the model becomes.
+/// What a compiled model takes.
 #[derive(Clone, Copy, Debug)]
-pub struct Sizes {
-    /// Bytes of weights and of memory for activations, as they are.
-    pub float: [u64; 2],
-    /// The same, quantized.
-    pub quantized: [u64; 2],
+pub struct Cost {
+    /// Bytes of weights.
+    pub weights: u64,
+    /// Bytes of memory for activations.
+    pub arena: u64,
+    /// Time of a call.
+    pub time: Duration,
+}
+
+/// What the model takes as it is, and quantized.
+#[derive(Clone, Copy, Debug)]
+pub struct Costs {
+    /// As it is.
+    pub float: Cost,
+    /// Quantized.
+    pub quantized: Cost,
 }
 
 fn precision(layer: &LayerReport) -> String {
@@ -36,15 +48,20 @@ fn megabytes(bytes: u64) -> String {
 }
 
 /// The sentences above the table.
-fn summary(outcome: &Outcome, sizes: &Sizes) -> Vec<String> {
+fn summary(outcome: &Outcome, costs: &Costs) -> Vec<String> {
     let quantized = outcome.layers.iter().filter(|l| l.precision != Precision::Float).count();
     let mut lines = vec![format!("{quantized} of {} layers are quantized", outcome.layers.len())];
-    let change = |what: &str, at: usize| {
-        let (before, after) = (sizes.float[at], sizes.quantized[at]);
+    let change = |what: &str, size: fn(&Cost) -> u64| {
+        let (before, after) = (size(&costs.float), size(&costs.quantized));
         format!("{what}: {} instead of {} ({:.2}x)", megabytes(after), megabytes(before), after as f64 / before.max(1) as f64)
     };
-    lines.push(change("weights", 0));
-    lines.push(change("memory for activations", 1));
+    lines.push(change("weights", |cost| cost.weights));
+    lines.push(change("memory for activations", |cost| cost.arena));
+    let [before, after] = [costs.float, costs.quantized].map(|cost| cost.time.as_secs_f64() * 1e3);
+    lines.push(format!(
+        "time of a call on this machine: {after:.2} ms instead of {before:.2} ms ({:.2}x)",
+        after / before
+    ));
     lines.push(format!("error of the results on {} calls: {}", outcome.calls, percent(outcome.error)));
     if let Some(agreement) = outcome.agreement {
         lines.push(format!("the largest score is the same in {} of the rows", percent(agreement)));
@@ -53,8 +70,8 @@ fn summary(outcome: &Outcome, sizes: &Sizes) -> Vec<String> {
 }
 
 /// The report as text.
-pub fn table(outcome: &Outcome, bytes: &Sizes) -> String {
-    let mut out = summary(outcome, bytes).join("\n");
+pub fn table(outcome: &Outcome, costs: &Costs) -> String {
+    let mut out = summary(outcome, costs).join("\n");
     out.push_str("\n\n layer  kind         weight            error  of which read  precision\n");
     for (i, layer) in outcome.layers.iter().enumerate() {
         let (kind, weight) = (layer.kind.name(), sizes(&layer.weight));
@@ -65,7 +82,7 @@ pub fn table(outcome: &Outcome, bytes: &Sizes) -> String {
 }
 
 /// The report as a page.
-pub fn page(outcome: &Outcome, bytes: &Sizes, title: &str) -> String {
+pub fn page(outcome: &Outcome, costs: &Costs, title: &str) -> String {
     let mut rows = String::new();
     for (i, layer) in outcome.layers.iter().enumerate() {
         let _ = writeln!(
@@ -79,7 +96,7 @@ pub fn page(outcome: &Outcome, bytes: &Sizes, title: &str) -> String {
             escaped(&layer.place)
         );
     }
-    let lines: String = summary(outcome, bytes).iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
+    let lines: String = summary(outcome, costs).iter().map(|line| format!("<li>{}</li>", escaped(line))).collect();
     format!(
         "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n<ul>{lines}</ul>\n\
          <h2>Error by layer</h2>\n{}\n<p>The whole bar is the error of what the layer gives, the dark part the error of what it reads. Grey \
@@ -113,21 +130,30 @@ fn plot(layers: &[LayerReport]) -> String {
             );
         }
     }
+    let right = LEFT + step * layers.len() as f64;
     let mut axis = String::new();
-    for part in 0..=4 {
-        let value = most * f64::from(part) / 4.0;
-        let at = y(value);
-        let _ = write!(
-            axis,
-            "<text x=\"{:.0}\" y=\"{:.1}\" font-size=\"12\" text-anchor=\"end\">{}</text><path d=\"M{LEFT} {at:.1}H{:.0}\" stroke=\"#ddd\"/>",
-            LEFT - 6.0,
-            at + 4.0,
-            percent(value),
-            LEFT + step * layers.len() as f64
-        );
+    let line = tick(most);
+    for part in 0..=(most / line) as u32 {
+        let (value, at) = (line * f64::from(part), y(line * f64::from(part)));
+        let (x, baseline) = (LEFT - 6.0, at + 4.0);
+        let _ = write!(axis, "<text x=\"{x:.0}\" y=\"{baseline:.1}\" text-anchor=\"end\">{}</text>", percent(value));
+        let _ = write!(axis, "<path d=\"M{LEFT} {at:.1}H{right:.0}\" stroke=\"#ddd\"/>");
     }
-    let width = LEFT + step * layers.len() as f64 + 10.0;
-    format!("<svg viewBox=\"0 -10 {width:.0} {:.0}\" width=\"{width:.0}\">{axis}{bars}</svg>", HEIGHT + 20.0)
+    for layer in (0..layers.len()).step_by((24.0 / step).ceil() as usize) {
+        let (x, baseline) = (LEFT + step * (layer as f64 + 0.4), HEIGHT + 16.0);
+        let _ = write!(axis, "<text x=\"{x:.0}\" y=\"{baseline:.0}\" text-anchor=\"middle\">{layer}</text>");
+    }
+    let (width, height) = (right + 10.0, HEIGHT + 32.0);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"12\" viewBox=\"0 -10 {width:.0} {height:.0}\" \
+         width=\"{width:.0}\">{axis}{bars}</svg>"
+    )
+}
+
+/// The distance of about four lines up to `most`: 1, 2 or 5 times a power of ten.
+fn tick(most: f64) -> f64 {
+    let power = 10f64.powf((most / 4.0).log10().floor());
+    [1.0, 2.0, 5.0].iter().map(|digit| digit * power).find(|line| most / line <= 5.0).unwrap_or(10.0 * power)
 }
 
 fn escaped(text: &str) -> String {
