@@ -190,6 +190,44 @@ fn a_quantization_of_another_model_is_refused() {
     assert!(error.contains("it is for 4 layers, and `forward` has 8"), "{error}");
 }
 
+/// The file may be changed by hand.
+#[test]
+fn a_quantization_that_was_changed_is_checked() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("q.json");
+    quantize("digits", &[], &out);
+    let text = std::fs::read_to_string(&out).unwrap();
+    let run_with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+        change(&mut file["methods"][0]["layers"]);
+        std::fs::write(&out, file.to_string()).unwrap();
+        let mut run = kiln();
+        run.arg("run").arg(fixture("digits/digits.pt")).arg("--inputs").arg(fixture("digits/digits.test.npz"));
+        run.arg("--quantization").arg(&out);
+        run
+    };
+    // A layer in binary32 whose result becomes bytes.
+    printed(&mut run_with(&|layers: &mut serde_json::Value| {
+        layers[1] = serde_json::json!({ "precision": "float", "weights": layers[1]["weights"] });
+    }));
+    assert!(accuracy("digits", Some(&folder.path().join("q.json"))) > 0.99);
+    type Change = fn(&mut serde_json::Value);
+    let changes: [(Change, &str); 8] = [
+        (|layers| layers[3]["precision"] = "int8 weights".into(), "has no such precision"),
+        (|layers| layers[0]["precision"] = "dynamic".into(), "is of a kind (convolution)"),
+        (|layers| layers[2]["correction"] = serde_json::json!([1.0]), "correction for another number of channels"),
+        (|layers| layers[2]["output"] = serde_json::json!({"scale": 1.0, "zero_point": 3}), "no number of a residual sum"),
+        (|layers| layers[2]["scale"] = 0.0.into(), "its scale is not a positive number"),
+        (|layers| layers[2]["zero_point"] = 256.into(), "its zero point is no byte"),
+        (|layers| layers[2]["weights"] = "77".into(), "layer 2 of `forward` has other weights"),
+        (|layers| *layers = serde_json::Value::Null, "`forward` has no layers"),
+    ];
+    for (change, message) in changes {
+        let error = refused(&mut run_with(&change), 1);
+        assert!(error.contains(message), "{message}: {error}");
+    }
+}
+
 #[test]
 fn what_cannot_be_quantized_is_said() {
     let folder = TempDir::new().unwrap();

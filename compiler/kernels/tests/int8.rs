@@ -11,6 +11,7 @@ use kiln_kernels::kernels::gemm::GemmDesc;
 use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::rows::{Dim, Operand, RowsDesc, Stride};
 use kiln_kernels::kernels::window::{WindowDesc, WindowOp};
+use kiln_kernels::kernels::winograd::WinogradDesc;
 use kiln_kernels::target::{Features, Isa, TargetDesc};
 use kiln_kernels::vexpr::{Binary, NodeId, Unary, VExpr};
 
@@ -314,4 +315,56 @@ fn avx_vnni_multiplies_by_its_own_instruction() {
     let codes: Vec<Code> = Decoder::new(64, &kernel.code, DecoderOptions::NONE).iter().map(|i| i.code()).collect();
     assert!(codes.iter().filter(|c| **c == Code::VEX_Vpdpbusd_ymm_ymm_ymmm256).count() >= 8);
     assert!(!codes.contains(&Code::VEX_Vpmaddwd_ymm_ymm_ymmm256));
+}
+
+/// Products of binary32 whose results become bytes: a convolution stores them; the algorithms that would write four bytes each refuse.
+#[test]
+fn convolutions_of_f32_give_bytes() {
+    for target in &runnable_with_extensions() {
+        let window = Window::new([6, 7], [3, 3], [1, 1], [1, 1], [1, 1]);
+        let (in_c, out_c) = (5, 19);
+        let d = ConvDesc {
+            numbers: Numbers::F32,
+            batch: Some(1),
+            window,
+            in_c,
+            in_pitch: in_c,
+            out_c,
+            out_pitch: out_c,
+            groups: 1,
+            epilogue: requantise(9.0),
+        };
+        assert!(!WinogradDesc::fits(&d));
+        let mut rng = Rng(0xf32);
+        let (x, w) = (rng.floats(6 * 7 * in_c), rng.floats(out_c * in_c * 9));
+        let (bias, scale) = (rng.floats(out_c), vec![20f32; out_c]);
+        let packed = d.pack(target, &w).unwrap();
+        let y = Bytes::new(&vec![GUARD; 6 * 7 * out_c]);
+        let r = ready(&KernelDesc::Conv(d), target);
+        let scratch = vec![0u8; r.kernel.scratch_bytes + 64];
+        let inputs = [bias.as_ptr() as u64, scale.as_ptr() as u64];
+        let args = Call {
+            input: x.as_ptr() as u64,
+            weights: packed.as_ptr() as u64,
+            output: y.addr(),
+            inputs: &inputs,
+            scratch: (scratch.as_ptr() as u64).next_multiple_of(64),
+            ..Call::default()
+        };
+        call(&r, r.kernel.units.count(1) as u64, 2, &args);
+        for at in 0..6 * 7 * out_c {
+            let (o, ox, oy) = (at % out_c, at / out_c % 7, at / out_c / 7);
+            let mut acc = 0f64;
+            for (ky, kx) in (0..3).flat_map(|ky| (0..3).map(move |kx| (ky, kx))) {
+                let (row, col) = ((oy + ky).wrapping_sub(1), (ox + kx).wrapping_sub(1));
+                if row < 6 && col < 7 {
+                    let products = (0..in_c).map(|c| x[(row * 7 + col) * in_c + c] * w[((o * in_c + c) * 3 + ky) * 3 + kx]);
+                    acc += products.map(f64::from).sum::<f64>();
+                }
+            }
+            let want = ((acc + f64::from(bias[o])) * 20.0).round_ties_even() + 9.0;
+            let got = f64::from(y.values()[at]);
+            assert!((got - want.clamp(0.0, 255.0)).abs() <= 1.0, "{}: element {at}: {got} instead of {want}", r.kernel.name);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! B is packed first, by the kernel of [`MatmulPackDesc`], into panels of one width that depends on the target only; the last panel
 //! is filled up with zeros. Products with constant N and K are better served by [`super::gemm`], whose tiles fit the shape.
 
-use crate::isa::{Cond, EmitError, Gpr, IsaInfo, Mem, Slot, Src, V, VectorIsa};
+use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Mem, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep, TileCols};
 use crate::kernels::numbers::Numbers;
@@ -149,6 +149,9 @@ fn slot_of(slots: &[(Arg, Slot)], arg: Arg) -> Slot {
 pub fn emit(desc: &MatmulDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     check_dims(&desc.dims, &[desc.lda, desc.ldc])?;
     desc.epilogue.check()?;
+    if desc.epilogue.out != Element::F32 {
+        return Err(EmitError::Unsupported("a product of two activations that gives bytes".into()));
+    }
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Begin, Arg::End];
     if !desc.epilogue.inputs.is_empty() {
         args.push(Arg::Inputs);

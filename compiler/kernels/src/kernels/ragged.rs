@@ -7,7 +7,7 @@
 //!
 //! Weights are packed as for [`super::conv`].
 
-use crate::isa::{Cond, EmitError, Gpr, Slot, Src, V, VectorIsa};
+use crate::isa::{Cond, Element, EmitError, Gpr, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, Taps, TileEmitter, Walk};
 use crate::kernels::conv::{ConvDesc, Window};
 use crate::kernels::epilogue::{EpilogueEmitter, RowStep};
@@ -77,7 +77,8 @@ impl RaggedDesc {
         let (conv, w) = (&self.0, &self.0.window);
         conv.check()?;
         let has_taps = (0..2).all(|axis| (0..w.output[axis]).all(|out| !taps_inside(w, axis, out).is_empty()));
-        if conv.numbers != Numbers::F32 || conv.groups != 1 || conv.batch != Some(1) || !has_taps {
+        let is_f32 = conv.numbers == Numbers::F32 && conv.epilogue.out == Element::F32;
+        if !is_f32 || conv.groups != 1 || conv.batch != Some(1) || !has_taps {
             return Err(EmitError::Unsupported(format!("skipping taps of {w:?}")));
         }
         Ok(())

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! low = min(smallest x, 0), high = max(largest x, 0), scale = (high - low) / 255, zero = clamp(round(-low / scale), 0, 255)
-//! y = fma(sum of q * w - zero * sum of w, scale * w_scale, correction)
+//! y = fma(float(sum of q * w) - zero * sum of w, scale * w_scale, correction)
 //! ```
+//!
+//! The sum of products is exact; what follows is computed in binary32, in the kernel of the product.
 //!
 //! Everything is a tensor of one element, so that nothing but tensor operators is needed.
 
@@ -73,11 +75,8 @@ pub(super) fn linear(rw: &mut Rewriter, old: &Graph, site: &Site, layer: &LayerR
     let (input, out) = (rw.facts(args[0]).expect("a tensor").clone(), rw.result_facts(node).expect("a layer gives a tensor"));
     let (weights, scales) = quantized_weights(old, site);
     let row = weights.bytes.len() / scales.len().max(1);
-    let sums_of_weights: Vec<u8> = weights
-        .bytes
-        .chunks(row.max(1))
-        .flat_map(|channel| channel.iter().map(|&b| i32::from(b as i8)).sum::<i32>().to_le_bytes())
-        .collect();
+    let sum = |channel: &[u8]| channel.iter().map(|&b| i32::from(b as i8)).sum::<i32>() as f32;
+    let sums_of_weights: Vec<f32> = weights.bytes.chunks(row.max(1)).map(sum).collect();
     let channels = scales.len() as i64;
     let mut e = Emit { rw, node };
     let (scale, zero) = e.range(args[0]);
@@ -88,18 +87,16 @@ pub(super) fn linear(rw: &mut Rewriter, old: &Graph, site: &Site, layer: &LayerR
     x = e.op("aten::add.Tensor", vec![x, zero, one], float.clone());
     x = e.bounded(x, float);
     let bytes = e.convert(x, DType::U8, tensor_type(DType::U8, &input));
-    let (int, none) = (tensor_type(DType::I32, &out), e.rw.constant(Literal::Int(0), Type::Int));
+    let none = e.rw.constant(Literal::Int(0), Type::Int);
     let matrix = e.rw.tensor(transposed_bytes(&weights));
-    let sums = e.op("kiln::mm_int8", vec![bytes, matrix, none], int.clone());
-    let sums = e.op("kiln::stored", vec![sums], int.clone());
-    let zero = e.convert(zero, DType::I32, scalar(DType::I32));
-    let per_channel = |dtype| Type::Tensor(Some(Arc::new(TensorType::of(dtype, &[channels]))));
-    let of_weights = e.rw.tensor(TensorData::new(DType::I32, vec![channels], sums_of_weights));
-    let missing = e.op("aten::mul.Tensor", vec![of_weights, zero], per_channel(DType::I32));
-    let sums = e.op("aten::sub.Tensor", vec![sums, missing, one], int);
+    let sums = e.op("kiln::mm_int8", vec![bytes, matrix, none], tensor_type(DType::I32, &out));
     let sums = e.convert(sums, DType::F32, tensor_type(DType::F32, &out));
+    let per_channel = || Type::Tensor(Some(Arc::new(TensorType::of(DType::F32, &[channels]))));
+    let of_weights = e.rw.tensor(TensorData::from_f32(&[channels], &sums_of_weights));
+    let missing = e.op("aten::mul.Tensor", vec![of_weights, zero], per_channel());
+    let sums = e.op("aten::sub.Tensor", vec![sums, missing, one], tensor_type(DType::F32, &out));
     let scales = e.rw.tensor(TensorData::from_f32(&[channels], &scales));
-    let factors = e.op("aten::mul.Tensor", vec![scales, scale], per_channel(DType::F32));
+    let factors = e.op("aten::mul.Tensor", vec![scales, scale], per_channel());
     let mut correction = layer.correction.clone();
     correction.resize(channels as usize, 0.0);
     let correction = e.rw.tensor(TensorData::from_f32(&[channels], &correction));

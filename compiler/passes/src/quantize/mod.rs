@@ -19,7 +19,7 @@ use crate::rewrite::{Rewriter, Rule, rewrite_with};
 use kiln_graph::{Graph, Literal, NodeData, Op, ResidualMethod, TensorType, Type, Value};
 use kiln_ops::{Body, entry, table};
 use kiln_support::{DType, TensorData};
-use recipe::{Affine, LayerRecipe, MethodRecipe, Precision};
+use recipe::{Affine, LayerRecipe, MethodRecipe, Narrow, Precision};
 use sites::{Kind, Site, sites};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -64,9 +64,36 @@ fn check(found: &[Site], recipe: &MethodRecipe) -> Result<(), String> {
     if own != given {
         return Err(format!("it is for {given} layers, and `{}` has {own}", recipe.name));
     }
-    match found.iter().zip(&recipe.layers).position(|(site, layer)| site.hash != layer.weights) {
-        Some(at) => Err(format!("layer {at} of `{}` has other weights", recipe.name)),
-        None => Ok(()),
+    for (at, (site, layer)) in found.iter().zip(&recipe.layers).enumerate() {
+        let wrong = |what: &str| Err(format!("layer {at} of `{}` {what}", recipe.name));
+        if site.hash != layer.weights {
+            return wrong("has other weights");
+        }
+        if !suits(site, layer.precision) {
+            return wrong(&format!("is of a kind ({}) that has no such precision", site.kind.name()));
+        }
+        if layer.output.is_some() && !(site.is_summed && matches!(layer.precision, Precision::Int8(_))) {
+            return wrong("gives bytes, but its result is no number of a residual sum");
+        }
+        let has_bias = site.kind != Kind::Embedding && layer.precision != Precision::Float;
+        let fits = has_bias && layer.correction.len() as i64 == site.weight[0];
+        if !(layer.correction.is_empty() || fits) {
+            return wrong("has a correction for another number of channels");
+        }
+    }
+    Ok(())
+}
+
+/// Whether a layer can compute so.
+fn suits(site: &Site, precision: Precision) -> bool {
+    match (precision, site.kind) {
+        (Precision::Float, _) => true,
+        (Precision::Int8(_), kind) => kind != Kind::Embedding,
+        (Precision::Dynamic, kind) => kind == Kind::Linear,
+        (Precision::Weights(_), Kind::Convolution | Kind::Depthwise) => false,
+        (Precision::Weights(Narrow::Int8), kind) => kind == Kind::Embedding,
+        (Precision::Weights(Narrow::Int4), _) => site.weight[1] % 2 == 0,
+        (Precision::Weights(Narrow::F16), _) => true,
     }
 }
 

@@ -53,6 +53,9 @@ impl Kind {
     }
 }
 
+/// Products of bytes of which the sum surely fits 32 bits: below 2^31 / (255 * 127).
+const MOST_PRODUCTS: i64 = 1 << 16;
+
 /// The layers of a method, in the order of execution. Those in loops and branches are left out: what they see cannot be
 /// observed from outside.
 pub fn sites(graph: &Graph) -> Vec<Site> {
@@ -83,8 +86,9 @@ fn site(graph: &Graph, node: Node) -> Option<Site> {
         "aten::mm" => (Kind::Linear, matrix(graph, *data.args.get(1)?)?),
         _ => return None,
     };
-    // Kernels take four bytes at a time.
-    let fits = kind != Kind::Linear || weight.shape[1] % 4 == 0;
+    // Kernels take four bytes at a time, and longer sums of products of bytes might leave 32 bits.
+    let products: i64 = weight.shape[1..].iter().product();
+    let fits = (kind != Kind::Linear || weight.shape[1] % 4 == 0) && products < MOST_PRODUCTS;
     let hash = hash(&weight);
     fits.then(|| Site {
         node,

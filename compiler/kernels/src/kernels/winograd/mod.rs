@@ -13,7 +13,7 @@
 mod cost;
 mod transform;
 
-use crate::isa::{Cond, EmitError, Gpr, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::isa::{Cond, Element, EmitError, Gpr, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk, repeat};
 use crate::kernels::conv::{Axes, ConvDesc, Window};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, Position, RowStep, TileCols};
@@ -46,7 +46,8 @@ impl WinogradDesc {
     /// Whether the algorithm is for this convolution.
     pub fn fits(conv: &ConvDesc) -> bool {
         let w = &conv.window;
-        w.kernel == [TAPS, TAPS] && w.stride == [1, 1] && w.dilation == [1, 1] && conv.groups == 1 && conv.numbers == Numbers::F32
+        let is_f32 = conv.numbers == Numbers::F32 && conv.epilogue.out == Element::F32;
+        w.kernel == [TAPS, TAPS] && w.stride == [1, 1] && w.dilation == [1, 1] && conv.groups == 1 && is_f32
     }
 
     fn check(&self) -> Result<(), EmitError> {
