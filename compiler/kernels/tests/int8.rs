@@ -89,6 +89,15 @@ fn call(r: &Ready, units: u64, parts: u64, c: &Call) {
     }
 }
 
+/// Runs a kernel over images, in two parts, with one bias and one scale for each channel.
+fn convolve(r: &Ready, input: u64, weights: u64, output: &Bytes, per_channel: [&[f32]; 2]) {
+    let scratch = vec![0u8; r.kernel.scratch_bytes + 64];
+    let inputs = per_channel.map(|values| values.as_ptr() as u64);
+    let scratch = (scratch.as_ptr() as u64).next_multiple_of(64);
+    let args = Call { input, weights, output: output.addr(), inputs: &inputs, scratch, ..Call::default() };
+    call(r, r.kernel.units.count(1) as u64, 2, &args);
+}
+
 fn product(target: &TargetDesc, m: usize, n: usize, k: usize, zero_point: u8, extreme: bool, dynamic: bool) {
     let mut rng = Rng(0x77aa_1234 + (m * 131 + n * 17 + k) as u64);
     let (lda, ldc) = (k + 4, n + 3);
@@ -223,17 +232,7 @@ fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u
     let (bias, scale) = per_channel(&mut rng, channels, kh * kw);
     let y = Bytes::new(&vec![GUARD; oh * ow * channels]);
     let r = ready(&KernelDesc::Window(d), target);
-    let scratch = vec![0u8; r.kernel.scratch_bytes + 64];
-    let inputs = [bias.as_ptr() as u64, scale.as_ptr() as u64];
-    let args = Call {
-        input: x.addr(),
-        weights: packed.addr(),
-        output: y.addr(),
-        inputs: &inputs,
-        scratch: (scratch.as_ptr() as u64).next_multiple_of(64),
-        ..Call::default()
-    };
-    call(&r, r.kernel.units.count(1) as u64, 2, &args);
+    convolve(&r, x.addr(), packed.addr(), &y, [&bias, &scale]);
     for at in 0..oh * ow * channels {
         let (c, ox, oy) = (at % channels, at / channels % ow, at / channels / ow);
         let mut acc = 0;
@@ -341,17 +340,7 @@ fn convolutions_of_f32_give_bytes() {
         let packed = d.pack(target, &w).unwrap();
         let y = Bytes::new(&vec![GUARD; 6 * 7 * out_c]);
         let r = ready(&KernelDesc::Conv(d), target);
-        let scratch = vec![0u8; r.kernel.scratch_bytes + 64];
-        let inputs = [bias.as_ptr() as u64, scale.as_ptr() as u64];
-        let args = Call {
-            input: x.as_ptr() as u64,
-            weights: packed.as_ptr() as u64,
-            output: y.addr(),
-            inputs: &inputs,
-            scratch: (scratch.as_ptr() as u64).next_multiple_of(64),
-            ..Call::default()
-        };
-        call(&r, r.kernel.units.count(1) as u64, 2, &args);
+        convolve(&r, x.as_ptr() as u64, packed.as_ptr() as u64, &y, [&bias, &scale]);
         for at in 0..6 * 7 * out_c {
             let (o, ox, oy) = (at % out_c, at / out_c % 7, at / out_c / 7);
             let mut acc = 0f64;

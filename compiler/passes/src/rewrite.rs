@@ -17,12 +17,6 @@ pub trait Rule {
     fn apply(&mut self, rewriter: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Vec<Value>>;
 }
 
-impl<R: Rule + ?Sized> Rule for &mut R {
-    fn apply(&mut self, rewriter: &mut Rewriter, node: &NodeData, args: &[Value]) -> Option<Vec<Value>> {
-        (**self).apply(rewriter, node, args)
-    }
-}
-
 /// The new graph under construction.
 pub struct Rewriter {
     /// The new graph.
@@ -35,22 +29,18 @@ pub struct Rewriter {
 }
 
 /// Rewrites a graph by a rule.
-pub fn rewrite(old: &Graph, rule: &mut dyn Rule) -> Graph {
-    rewrite_rule(old, rule, &mut |_, _| {})
+pub fn rewrite<R: Rule>(old: &Graph, rule: &mut R) -> Graph {
+    rewrite_with(old, rule, &mut |_, _| {})
 }
 
 /// As [`rewrite`]; `finish` sees the new graph before what is not used is dropped.
 pub fn rewrite_with<R: Rule>(old: &Graph, rule: &mut R, finish: &mut dyn FnMut(&mut Rewriter, &R)) -> Graph {
-    rewrite_rule(old, rule, finish)
-}
-
-fn rewrite_rule<R: Rule + ?Sized>(old: &Graph, mut rule: &mut R, finish: &mut dyn FnMut(&mut Rewriter, &R)) -> Graph {
     let graph = Graph::new();
     let block = graph.entry;
     let mut old_types = SecondaryMap::with_default(Type::Never);
     old.values.iter().for_each(|(value, data)| old_types[value] = data.ty.clone());
     let mut rewriter = Rewriter { graph, block, map: SecondaryMap::default(), origins: HashMap::new(), old_types };
-    rewriter.copy_block(old, old.entry, block, &mut rule);
+    rewriter.copy_block(old, old.entry, block, rule);
     finish(&mut rewriter, rule);
     remove_dead(&rewriter.graph)
 }

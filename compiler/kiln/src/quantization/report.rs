@@ -59,7 +59,7 @@ fn summary(outcome: &Outcome, costs: &Costs) -> Vec<String> {
     lines.push(change("memory for activations", |cost| cost.arena));
     let [before, after] = [costs.float, costs.quantized].map(|cost| cost.time.as_secs_f64() * 1e3);
     lines.push(format!("time of a call on this machine: {after:.2} ms instead of {before:.2} ms ({:.2}x)", after / before));
-    lines.push(format!("error of the results on {} calls: {}", outcome.calls, percent(outcome.error)));
+    lines.push(format!("error of the results: {} (calls compared: {})", percent(outcome.error), outcome.calls));
     if let Some(agreement) = outcome.agreement {
         lines.push(format!("the largest score is the same in {} of the rows", percent(agreement)));
     }

@@ -208,7 +208,7 @@ impl Quantize<'_> {
         };
         let float = rw.constant(Literal::Int(DType::F32.code()), Type::Int);
         let sums = rw.table("kiln::convert", vec![sums, float], tensor_type(DType::F32, &out), node);
-        let bias = rw_bias(rw, site, args, layer, scales.len());
+        let bias = layer_bias(rw, site, args, layer, scales.len());
         let shape = channel_shape(site.kind, scales.len());
         let factors = rw.tensor(TensorData::from_f32(&shape, &factors));
         let bias = rw.tensor(TensorData::from_f32(&shape, &bias));
@@ -281,7 +281,7 @@ fn channel_shape(kind: Kind, channels: usize) -> Vec<i64> {
 }
 
 /// What is added to each output channel: the layer's bias and the recipe's correction.
-fn rw_bias(rw: &Rewriter, site: &Site, args: &[Value], layer: &LayerRecipe, channels: usize) -> Vec<f32> {
+fn layer_bias(rw: &Rewriter, site: &Site, args: &[Value], layer: &LayerRecipe, channels: usize) -> Vec<f32> {
     let mut bias = match (site.kind, args.get(2).and_then(|&b| rw.const_tensor(b))) {
         (Kind::Convolution | Kind::Depthwise, Some(bias)) => bias.to_f32(),
         _ => vec![0.0; channels],
@@ -319,8 +319,9 @@ pub fn weight_errors(graph: &Graph, site: &Site, precision: Precision) -> Vec<f3
     let weights = sites::site_weights(graph, site).to_f32();
     match precision {
         Precision::Float => return vec![0.0; weights.len()],
-        Precision::Weights(narrow) => return narrow::errors(narrow, &weights, *site.weight.last().unwrap_or(&1) as usize),
-        Precision::Int8(_) | Precision::Dynamic => {}
+        Precision::Weights(Narrow::F16) => return narrow::f16_errors(&weights),
+        Precision::Weights(Narrow::Int4) => return narrow::int4_errors(&weights, *site.weight.last().unwrap_or(&1) as usize),
+        Precision::Int8(_) | Precision::Dynamic | Precision::Weights(Narrow::Int8) => {}
     }
     let (bytes, scales) = quantized_weights(graph, site);
     let row = weights.len() / scales.len().max(1);

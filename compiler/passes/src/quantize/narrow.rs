@@ -33,22 +33,16 @@ fn int4(weights: &[f32], row: usize) -> Int4 {
     Int4 { bits, scales }
 }
 
-/// `w - quantized w` for rows of `row` weights.
-pub(super) fn errors(narrow: Narrow, weights: &[f32], row: usize) -> Vec<f32> {
-    match narrow {
-        Narrow::F16 => weights.iter().map(|&w| w - f16_to_f32(f32_to_f16(w))).collect(),
-        Narrow::Int8 => weights.chunks(row.max(1)).flat_map(int8_errors).collect(),
-        Narrow::Int4 => {
-            let (Int4 { bits, scales }, groups) = (int4(weights, row), row.div_ceil(INT4_GROUP as usize));
-            let number = |i: usize| (f32::from(bits[i]) - 8.0) * scales[i / row * groups + i % row / INT4_GROUP as usize];
-            weights.iter().enumerate().map(|(i, w)| w - number(i)).collect()
-        }
-    }
+/// `w - quantized w` in four bits, for rows of `row` weights.
+pub(super) fn int4_errors(weights: &[f32], row: usize) -> Vec<f32> {
+    let (Int4 { bits, scales }, groups) = (int4(weights, row), row.div_ceil(INT4_GROUP as usize));
+    let number = |i: usize| (f32::from(bits[i]) - 8.0) * scales[i / row * groups + i % row / INT4_GROUP as usize];
+    weights.iter().enumerate().map(|(i, w)| w - number(i)).collect()
 }
 
-fn int8_errors(row: &[f32]) -> Vec<f32> {
-    let scale = row.iter().fold(0f32, |m, w| m.max(w.abs())).max(f32::MIN_POSITIVE) / 127.0;
-    row.iter().map(|w| w - (w / scale).round_ties_even() * scale).collect()
+/// `w - quantized w` in binary16.
+pub(super) fn f16_errors(weights: &[f32]) -> Vec<f32> {
+    weights.iter().map(|&w| w - f16_to_f32(f32_to_f16(w))).collect()
 }
 
 fn halves(weights: &TensorData) -> TensorData {
@@ -85,7 +79,7 @@ pub(super) fn linear(
             let scales = rw.tensor(TensorData::from_f32(&[groups as i64, columns as i64], &by_group));
             rw.table("kiln::mm_int4", vec![args[0], bytes, scales], out.clone(), node)
         }
-        Narrow::Int8 => rw.copied(node, args)[0],
+        Narrow::Int8 => unreachable!("linear layers of bytes compute with them"),
     };
     if layer.correction.is_empty() {
         return product;
@@ -134,7 +128,7 @@ mod tests {
     #[test]
     fn four_bits_keep_the_largest_and_zero() {
         let weights: Vec<f32> = (0..64).map(|i| ((i * 37 % 64) as f32 - if i < 32 { 20.0 } else { 8.0 }) / 7.0).collect();
-        let lost = errors(Narrow::Int4, &weights, 64);
+        let lost = int4_errors(&weights, 64);
         for group in [0..32, 32..64] {
             let (w, e) = (&weights[group.clone()], &lost[group]);
             let most = w.iter().fold(0f32, |m, w| m.max(w.abs()));
@@ -143,9 +137,9 @@ mod tests {
             assert!(is_exact(most) && is_exact(0.0));
         }
         // Rows of 24 have groups of 24.
-        let lost = errors(Narrow::Int4, &weights[..48], 24);
+        let lost = int4_errors(&weights[..48], 24);
         let most = |of: &[f32]| of.iter().fold(0f32, |m, w| m.max(w.abs()));
         assert!(lost.chunks(24).zip(weights.chunks(24)).all(|(e, w)| most(e) <= most(w) / 8.0 * 1.001));
-        assert!(errors(Narrow::Int4, &[0.0; 32], 32).iter().all(|&e| e == 0.0));
+        assert!(int4_errors(&[0.0; 32], 32).iter().all(|&e| e == 0.0));
     }
 }
