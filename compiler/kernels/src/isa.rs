@@ -237,16 +237,18 @@ impl Element {
 /// How [`VectorIsa::dot`] wants its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DotInfo {
-    /// Registers that a vector of weights takes, and as many for the bytes they are multiplied by.
-    pub parts: usize,
+    /// Whether products are exact only for bytes of A up to 127. Others are multiplied as words ([`VectorIsa::words`]).
+    pub seven_bits: bool,
     /// Temporaries: 0 or 1.
     pub temps: usize,
     /// What is taken from every byte of A, so that an unsigned byte becomes a signed one: 0 or 128.
     pub offset: i32,
     /// The order of weights in memory.
     pub layout: DotLayout,
-    /// Relative cost: products of one vector by one group, in fused multiply-adds.
+    /// Relative cost of products of one vector by one group, in fused multiply-adds.
     pub cost: usize,
+    /// Instructions that these products take.
+    pub instructions: usize,
 }
 
 /// The order of the four weights of each lane of a vector in memory.
@@ -254,8 +256,8 @@ pub struct DotInfo {
 pub enum DotLayout {
     /// The four of lane 0, the four of lane 1, ...
     Lanes,
-    /// Two of each lane (by number) in the first half of the vector, the other two in the second.
-    Halves([usize; 4]),
+    /// The first two of each lane in the first half of the vector, the other two in the second.
+    Halves,
 }
 
 /// What a kernel must know of an ISA to lay out registers and loops.
@@ -406,6 +408,8 @@ pub trait VectorIsa {
     fn load_f16(&mut self, d: V, m: Mem);
     /// Stores the low byte of each 32-bit lane; every lane must be in the range of the byte. `s` is clobbered.
     fn store_bytes(&mut self, m: Mem, s: V, signed: bool);
+    /// As [`Self::store_bytes`] of two vectors, one behind the other; they differ.
+    fn store_bytes_pair(&mut self, m: Mem, s: [V; 2], signed: bool);
     /// As [`Self::load_bytes`] for the lanes of a tail of constant length; the others become zero.
     fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail);
     /// As [`Self::store_bytes`] for the lanes of a tail of constant length.
@@ -446,14 +450,18 @@ pub trait VectorIsa {
     fn load_scalars(&mut self, d: V, m: Mem, n: usize);
     /// `acc += b * s[lane]`, where `s` was loaded by [`Self::load_scalars`] with `n > lane`.
     fn fma_scalar(&mut self, acc: V, b: V, s: V, lane: usize);
-    /// Loads a vector of weights: four signed bytes for each lane, in the order of [`DotInfo::layout`], into `parts` registers.
-    fn load_dot_weights(&mut self, d: &[V], m: Mem);
-    /// The next `n` groups (`1 <= n <= k_step`) of four bytes of a row of A, for [`Self::dot`], into `parts` registers. Reads exactly
-    /// `4 n` bytes.
-    fn load_dot_groups(&mut self, d: &[V], m: Mem, n: usize);
-    /// For each lane, `acc += sum over the four bytes of (a - offset) * w`, in 32-bit integers and exactly, where `b` was loaded by
-    /// [`Self::load_dot_weights`] and `s` by [`Self::load_dot_groups`] with `n > lane`. `tmp` is clobbered where `temps` says so.
-    fn dot(&mut self, acc: V, b: &[V], s: &[V], lane: usize, tmp: V);
+    /// The next `n` groups (`1 <= n <= k_step`) of four bytes of a row of A, for [`Self::dot`]. Reads exactly `4 n` bytes.
+    fn load_dot_groups(&mut self, d: V, m: Mem, n: usize);
+    /// For each lane, `acc += sum over the four bytes of (a - offset) * w`, in 32-bit integers, where `b` holds four weights for each lane in the
+    /// order of [`DotInfo::layout`] and `s` was loaded by [`Self::load_dot_groups`] with `n > lane`. Exact, if no byte of A is above 127 where
+    /// [`DotInfo::seven_bits`] says so. `tmp` is clobbered where `temps` says so.
+    fn dot(&mut self, acc: V, b: V, s: V, lane: usize, tmp: V);
+    /// The top bits of the bytes of `s`: `d` is not 0 if one is set. This and the next two where [`DotInfo::seven_bits`] only.
+    fn top_bits(&mut self, d: Gpr, s: V);
+    /// Each 16-bit word of `d` becomes the low, or `odd` the high byte of that word of `s`, extended.
+    fn words(&mut self, d: V, s: V, odd: bool, signed: bool);
+    /// For each lane, `acc += a * b` summed over its two signed words, exactly unless all four are -32768. `tmp` is clobbered.
+    fn dot_words(&mut self, acc: V, a: V, b: V, tmp: V);
     /// Reads a block of `lanes` rows by 4 columns, rows `stride` bytes apart from `base` on, transposed: `d[c]` holds column `c`.
     /// `base` is clobbered; `tmp` are distinct from `d`.
     fn load_transposed4(&mut self, d: [V; 4], base: Gpr, stride: Src, tmp: [V; 4]);

@@ -97,9 +97,9 @@ pub fn pack_bytes(plan: &TilePlan, info: &IsaInfo, k: usize, zero_point: u8, at:
                     let lane = |byte: usize, lane: usize| of(4 * row + byte, vector * plan.lanes + lane) as u8;
                     match info.dot.layout {
                         DotLayout::Lanes => packed.extend((0..plan.lanes).flat_map(|l| (0..4).map(move |b| lane(b, l)))),
-                        DotLayout::Halves(order) => {
-                            for half in order.chunks(2) {
-                                packed.extend((0..plan.lanes).flat_map(|l| half.iter().map(move |&b| lane(b, l))));
+                        DotLayout::Halves => {
+                            for half in [[0, 1], [2, 3]] {
+                                packed.extend((0..plan.lanes).flat_map(|l| half.map(move |b| lane(b, l))));
                             }
                         }
                     }

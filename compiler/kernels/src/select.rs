@@ -70,7 +70,7 @@ fn fits(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize, kacc: usize) -> 
     let registers = numbers.registers(info);
     let b = panel_registers(info, mr, nv);
     let scalars = if info.k_step > 1 { mr } else { 1 };
-    mr * nv * kacc + (b + scalars) * registers.parts + registers.others(nv) <= info.vregs
+    mr * nv * kacc + b + scalars + registers.others(nv) <= info.vregs
 }
 
 /// The tile of `mr` rows by `nv` vectors, with as many accumulator sets as hide the FMA latency.
@@ -91,10 +91,11 @@ const PANEL_IN_L1: usize = 24 << 10;
 fn tile_cost(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize, k: usize) -> f64 {
     let kacc = tile(info, numbers, mr, nv).kacc;
     let (fmas, k_step) = ((mr * nv * numbers.cost(info)) as f64, info.k_step as f64);
-    let loads = ((nv * numbers.load_cost()) as f64 + mr as f64 / k_step) * numbers.registers(info).parts as f64;
+    let loads = ((nv * numbers.load_cost()) as f64) + mr as f64 / k_step;
+    let instructions = (mr * nv * numbers.instructions(info)) as f64 + loads;
     let panel = nv * info.lanes * numbers.column_bytes(k);
     let fetch = if panel > PANEL_IN_L1 { panel as f64 / k as f64 / L2_RATE } else { 0.0 };
-    let step = (fmas / 2.0).max(fetch).max(loads / 2.0).max(FMA_LATENCY / kacc as f64).max((fmas + loads) / 5.0);
+    let step = (fmas / 2.0).max(fetch).max(loads / 2.0).max(FMA_LATENCY / kacc as f64).max(instructions / 5.0);
     let fixed = 20.0 + 2.0 * fmas + 2.0 * mr as f64;
     // Where both pipes are full anyway, fewer loads are kinder to in-order cores and to the second-level cache.
     let step = if info.k_step > 1 { step + 0.05 * loads } else { step };

@@ -37,19 +37,35 @@ impl Bytes {
     }
 }
 
-/// Random bytes; `extreme` makes most of them the largest and the smallest.
-fn bytes(rng: &mut Rng, n: usize, extreme: bool) -> Vec<u8> {
-    let one = |rng: &mut Rng| match (extreme, rng.below(4)) {
-        (true, 0) => 0,
-        (true, 1) => 255,
-        (true, 2) => 128,
-        _ => rng.below(256) as u8,
+/// How bytes are spread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Spread {
+    /// Evenly.
+    Even,
+    /// Most of them are the largest, the smallest or between.
+    Extreme,
+    /// Most of them are 127, none is larger but one of a thousand: there is an instruction that is exact only for these.
+    SevenBits,
+}
+
+const SPREADS: [Spread; 3] = [Spread::Even, Spread::Extreme, Spread::SevenBits];
+
+/// Random bytes.
+fn bytes(rng: &mut Rng, n: usize, spread: Spread) -> Vec<u8> {
+    let one = |rng: &mut Rng| match (spread, rng.below(4)) {
+        (Spread::Even, _) | (Spread::Extreme, 3) => rng.below(256) as u8,
+        (Spread::Extreme, 0) => 0,
+        (Spread::Extreme, 1) => 255,
+        (Spread::Extreme, _) => 128,
+        (Spread::SevenBits, 0) if rng.below(250) == 0 => 255,
+        (Spread::SevenBits, 0) => rng.below(128) as u8,
+        (Spread::SevenBits, _) => 127,
     };
     (0..n).map(|_| one(rng)).collect()
 }
 
-fn weights(rng: &mut Rng, n: usize, extreme: bool) -> Vec<i8> {
-    bytes(rng, n, extreme).iter().map(|&b| b as i8).collect()
+fn weights(rng: &mut Rng, n: usize) -> Vec<i8> {
+    bytes(rng, n, Spread::Extreme).iter().map(|&b| b as i8).collect()
 }
 
 /// `clamp(round((acc + bias) * scale) + zero, 0, 255)` with the first two inputs one per channel.
@@ -83,28 +99,29 @@ fn per_channel(rng: &mut Rng, n: usize, k: usize) -> (Vec<f32>, Vec<f32>) {
     (bias, (0..n).map(|_| scale * (1.5 + rng.float()) * 30.0).collect())
 }
 
+/// Calls a kernel for all units in so many parts, with the scratch memory that it asks for.
 fn call(r: &Ready, units: u64, parts: u64, c: &Call) {
+    let scratch = Bytes::new(&vec![0; r.kernel.scratch_bytes]);
     for p in 0..parts {
-        r.call(&Call { begin: units * p / parts, end: units * (p + 1) / parts, ..*c });
+        r.call(&Call { begin: units * p / parts, end: units * (p + 1) / parts, scratch: scratch.addr(), ..*c });
     }
+    scratch.values();
 }
 
 /// Runs a kernel over images, in two parts, with one bias and one scale for each channel.
 fn convolve(r: &Ready, input: u64, weights: u64, output: &Bytes, per_channel: [&[f32]; 2]) {
-    let scratch = vec![0u8; r.kernel.scratch_bytes + 64];
     let inputs = per_channel.map(|values| values.as_ptr() as u64);
-    let scratch = (scratch.as_ptr() as u64).next_multiple_of(64);
-    let args = Call { input, weights, output: output.addr(), inputs: &inputs, scratch, ..Call::default() };
+    let args = Call { input, weights, output: output.addr(), inputs: &inputs, ..Call::default() };
     call(r, r.kernel.units.count(1) as u64, 2, &args);
 }
 
-fn product(target: &TargetDesc, m: usize, n: usize, k: usize, zero_point: u8, extreme: bool, dynamic: bool) {
+fn product(target: &TargetDesc, m: usize, n: usize, k: usize, zero_point: u8, spread: Spread, dynamic: bool) {
     let mut rng = Rng(0x77aa_1234 + (m * 131 + n * 17 + k) as u64);
     let (lda, ldc) = (k + 4, n + 3);
     let d =
         GemmDesc { numbers: Numbers::Int8 { zero_point }, m: (!dynamic).then_some(m), n, k, lda, ldc, epilogue: requantise(7.0) };
-    let a = Bytes::new(&bytes(&mut rng, (m - 1) * lda + k, extreme));
-    let b = weights(&mut rng, k * n, extreme);
+    let a = Bytes::new(&bytes(&mut rng, (m - 1) * lda + k, spread));
+    let b = weights(&mut rng, k * n);
     let packed = d.pack_bytes(target, |kk, j| if kk < k { b[kk * n + j] } else { 0 }).unwrap();
     let (bias, scale) = per_channel(&mut rng, n, k);
     let c = Bytes::new(&vec![GUARD; (m - 1) * ldc + n]);
@@ -137,17 +154,21 @@ fn products() {
         for m in [1, 2, 3, 5, 8, 13, 33] {
             for n in [1, 3, 4, 8, 15, 16, 17, 31, 40] {
                 for k in [4, 8, 12, 20, 36, 64] {
-                    product(target, m, n, k, [0, 3, 128, 255][(m + n + k) % 4], (m + n) % 2 == 0, m == 5);
+                    product(target, m, n, k, [0, 3, 128, 255][(m + n + k) % 4], SPREADS[(m + n + k / 4) % 3], m == 5);
                 }
             }
         }
-        product(target, 130, 96, 516, 11, true, false);
-        product(target, 49, 200, 2048, 0, true, true);
+        for spread in SPREADS {
+            product(target, 130, 96, 516, 11, spread, false);
+            product(target, 49, 200, 2048, 0, spread, true);
+            product(target, 7, 24, 1324, 9, spread, false);
+        }
     }
 }
 
 fn convolution(target: &TargetDesc, window: Window, in_c: usize, out_c: usize, zero_point: u8) {
     let mut rng = Rng(0x1fff_0123 + (in_c * 31 + out_c) as u64);
+    let spread = SPREADS[(in_c + window.kernel[0] + usize::from(zero_point)) % 3];
     let d = ConvDesc {
         numbers: Numbers::Int8 { zero_point },
         batch: Some(2),
@@ -160,8 +181,8 @@ fn convolution(target: &TargetDesc, window: Window, in_c: usize, out_c: usize, z
         epilogue: requantise(100.0),
     };
     let ([h, w], [kh, kw], [oh, ow]) = (window.image, window.kernel, window.output);
-    let x = Bytes::new(&bytes(&mut rng, 2 * h * w * in_c, true));
-    let f = weights(&mut rng, out_c * in_c * kh * kw, true);
+    let x = Bytes::new(&bytes(&mut rng, 2 * h * w * in_c, spread));
+    let f = weights(&mut rng, out_c * in_c * kh * kw);
     let packed = d.pack_bytes(target, &f).unwrap();
     let (bias, scale) = per_channel(&mut rng, out_c, in_c * kh * kw);
     let y = Bytes::new(&vec![GUARD; 2 * oh * ow * out_c]);
@@ -209,7 +230,11 @@ fn convolutions() {
                 convolution(target, Window::new([9, 11], [3, 3], [1, 1], [2, 2], [2, 2]), in_c, out_c, zero_point);
             }
         }
-        convolution(target, Window::new([30, 30], [7, 7], [2, 2], [3, 3], [1, 1]), 3, 24, 114);
+        for zero_point in [0, 1, 2] {
+            convolution(target, Window::new([30, 30], [7, 7], [2, 2], [3, 3], [1, 1]), 3, 24, zero_point);
+            convolution(target, Window::new([6, 5], [2, 2], [1, 1], [1, 1], [2, 1]), 76, 9, zero_point);
+            convolution(target, Window::new([4, 5], [2, 2], [1, 1], [0, 0], [1, 2]), 2100, 9, zero_point);
+        }
     }
 }
 
@@ -226,8 +251,8 @@ fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u
         epilogue: requantise(3.0),
     };
     let ([h, w], [kh, kw], [oh, ow]) = (window.image, window.kernel, window.output);
-    let x = Bytes::new(&bytes(&mut rng, h * w * channels, true));
-    let f = weights(&mut rng, channels * kh * kw, true);
+    let x = Bytes::new(&bytes(&mut rng, h * w * channels, Spread::Extreme));
+    let f = weights(&mut rng, channels * kh * kw);
     let packed = Bytes::new(&d.pack(&f).unwrap().iter().map(|&w| w as u8).collect::<Vec<u8>>());
     let (bias, scale) = per_channel(&mut rng, channels, kh * kw);
     let y = Bytes::new(&vec![GUARD; oh * ow * channels]);
@@ -266,7 +291,7 @@ fn maps_between_bytes_and_floats() {
     for target in &runnable_with_extensions() {
         for (rows, cols) in [(1, 1), (1, 3), (3, 7), (2, 16), (1, 100), (5, 37)] {
             let mut rng = Rng(0x9999 + cols as u64);
-            let (a, b) = (bytes(&mut rng, rows * cols, false), bytes(&mut rng, rows * cols, false));
+            let (a, b) = (bytes(&mut rng, rows * cols, Spread::Even), bytes(&mut rng, rows * cols, Spread::Even));
             let (a, b) = (Bytes::new(&a), Bytes::new(&b));
             let scale: Vec<f32> = (0..cols).map(|_| 0.3 + 0.2 * rng.float()).collect();
             let mut e = VExpr::new();

@@ -4,10 +4,11 @@
 //! around contiguous runs ([`Walk`]). A matrix is one run of K elements; an image window is `kh` runs of `kw * C` elements,
 //! or `kh * kw` runs of C. B is read strictly in sequence.
 
-use crate::isa::{BinOp, Cond, Gpr, Mem, Slot, Src, UnOp, V, VectorIsa};
-use crate::kernels::epilogue::{EpilogueEmitter, Position, TileCols};
+use crate::isa::{BinOp, Cond, Gpr, IsaInfo, Mem, Slot, Src, UnOp, V, VectorIsa};
+use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, Position, RowStep, TileCols};
 use crate::kernels::numbers::{INT4_GROUP, Numbers};
 use crate::kernels::registers::Gprs;
+use crate::kernels::words;
 use crate::select::{Tile, panel_registers};
 
 /// The order in which K is walked, relative to the row pointer of A. A step of K is four bytes of A: see [`Numbers`].
@@ -81,8 +82,10 @@ pub enum RowBases {
 pub struct TileEmitter {
     /// What is multiplied.
     pub numbers: Numbers,
-    /// How K is walked.
+    /// How K is walked; of bytes it is known.
     pub depth: Depth,
+    /// Where bytes become words: a slot with the address of [`words::scratch_bytes`] bytes, where there are any.
+    pub words: Option<Slot>,
     /// What is done with the sums.
     pub epilogue: EpilogueEmitter,
 }
@@ -92,8 +95,21 @@ const UNROLL: usize = 4;
 /// Runs no longer than this are not looped over.
 const STRAIGHT: usize = 9;
 
-/// Registers of one tile.
+/// How the steps that follow are multiplied. Words want scratch memory, at an address in a slot.
+#[derive(Clone, Copy)]
+enum Products {
+    /// As elements are.
+    Plain,
+    /// As words.
+    Words(Slot),
+    /// As what is found in the bytes of A allows.
+    Either(Slot),
+}
+
+/// Registers of one tile, and how it multiplies.
+#[derive(Clone)]
 struct Regs {
+    products: Products,
     acc: Vec<Vec<Vec<V>>>,
     b: Vec<V>,
     scalars: Vec<V>,
@@ -104,9 +120,24 @@ struct Regs {
     panel: Gpr,
 }
 
+impl Regs {
+    /// The steps of `walk` that follow, with registers that are free between steps.
+    fn piece<'r>(&self, rows: &'r RowBases, walk: Walk) -> words::Piece<'r> {
+        words::Piece { rows, count: self.acc[0].len(), k: self.k, walk, tmp: [self.scalars[0], self.tmp[0], self.b[0]] }
+    }
+}
+
 impl TileEmitter {
+    /// Tiles of products of f32, B being packed.
+    pub fn of_f32(isa: &mut dyn VectorIsa, depth: Depth, epilogue: &Epilogue, c_row: RowStep) -> Self {
+        let epilogue = EpilogueEmitter::new(isa, Numbers::F32, epilogue, c_row);
+        TileEmitter { numbers: Numbers::F32, depth, words: None, epilogue }
+    }
+
     /// General-purpose registers that a tile takes beside its row pointers.
-    pub const EXTRA_GPRS: usize = 5;
+    pub fn extra_gprs(numbers: Numbers, info: &IsaInfo) -> usize {
+        if numbers.has_seven_bits(info) { 9 } else { 5 }
+    }
 
     /// Computes and stores one tile. `rows` are its rows of A, `panel` the slot with the address of its panel, `at` its place
     /// in C, `cols` which of its columns exist. Registers of `rows` are dead afterwards.
@@ -126,7 +157,7 @@ impl TileEmitter {
         self.begin_sums(isa, &regs);
         isa.mov(regs.k, Src::Imm(0));
         match self.depth {
-            Depth::Known(walk) => self.outer_loop(isa, &mut inner, walk, rows, &regs),
+            Depth::Known(walk) => self.walk(isa, &mut inner, walk, rows, &regs),
             Depth::Runtime(k) => self.runtime_run(isa, &mut inner, k, rows, &regs),
             Depth::Taps(taps) => self.tap_rows(isa, &mut inner, taps, rows, &regs),
         }
@@ -146,14 +177,15 @@ impl TileEmitter {
         let mut next = (0..info.vregs as u8).map(V);
         let mut some = |n: usize| next.by_ref().take(n).collect::<Vec<V>>();
         let registers = self.numbers.registers(&info);
-        let b = some(panel_registers(&info, tile.mr, tile.nv) * registers.parts);
-        let scalars = some(if info.k_step > 1 { tile.mr } else { 1 } * registers.parts);
+        let b = some(panel_registers(&info, tile.mr, tile.nv));
+        let scalars = some(if info.k_step > 1 { tile.mr } else { 1 });
         let tmp = some(registers.others(tile.nv));
         let acc = (0..tile.kacc).map(|_| (0..tile.mr).map(|_| some(tile.nv)).collect()).collect();
         let free = some(info.vregs);
         let (k, panel) = (gprs.take(), gprs.take());
         isa.load_slot(panel, panel_slot);
-        Regs { acc, b, scalars, tmp, free, k, panel }
+        let products = self.words.map_or(Products::Plain, Products::Either);
+        Regs { products, acc, b, scalars, tmp, free, k, panel }
     }
 
     /// Sums of integers begin with the head of the panel, others with 0.
@@ -208,6 +240,19 @@ impl TileEmitter {
         gprs.give(left);
     }
 
+    /// All runs. Where they are short, bytes of all are looked at together.
+    fn walk(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, walk: Walk, rows: &RowBases, regs: &Regs) {
+        match regs.products {
+            Products::Either(scratch) if walk.run < words::SHORT => {
+                self.either(isa, gprs, walk, rows, regs, |isa, gprs, high| {
+                    let products = if high { Products::Words(scratch) } else { Products::Plain };
+                    self.outer_loop(isa, gprs, walk, rows, &Regs { products, ..regs.clone() });
+                });
+            }
+            _ => self.outer_loop(isa, gprs, walk, rows, regs),
+        }
+    }
+
     fn outer_loop(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, w: Walk, rows: &RowBases, regs: &Regs) {
         let skip = w.outer_step as i64 - (w.inner * w.inner_step) as i64;
         repeat(isa, gprs, w.outer, |isa, gprs, last| {
@@ -229,6 +274,79 @@ impl TileEmitter {
 
     /// One contiguous run; leaves `k` after its last element.
     fn run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, run: usize, rows: &RowBases, regs: &Regs) {
+        match regs.products {
+            Products::Plain => self.plain_run(isa, gprs, run, rows, regs),
+            Products::Words(scratch) => self.words_run(isa, gprs, run, rows, regs, scratch),
+            Products::Either(scratch) => {
+                for (count, steps) in words::pieces(run) {
+                    repeat(isa, gprs, count, |isa, gprs, _| {
+                        self.either(isa, gprs, Walk::contiguous(steps), rows, regs, |isa, gprs, high| match high {
+                            false => self.plain_run(isa, gprs, steps, rows, regs),
+                            true => self.words_run(isa, gprs, steps, rows, regs, scratch),
+                        });
+                    });
+                }
+            }
+        }
+    }
+
+    /// Runs the steps of `walk` that follow in one of two ways, which `body` emits: whether a byte has its top bit set is its last argument.
+    fn either(
+        &self,
+        isa: &mut dyn VectorIsa,
+        gprs: &mut Gprs,
+        walk: Walk,
+        rows: &RowBases,
+        regs: &Regs,
+        mut body: impl FnMut(&mut dyn VectorIsa, &mut Gprs, bool),
+    ) {
+        let (high, done) = (isa.label(), isa.label());
+        regs.piece(rows, walk).branch_if_high(isa, gprs, high);
+        body(isa, gprs, false);
+        isa.jump(done);
+        isa.bind(high);
+        body(isa, gprs, true);
+        isa.bind(done);
+    }
+
+    /// A contiguous run, at most a piece, whose bytes become words first.
+    fn words_run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, run: usize, rows: &RowBases, regs: &Regs, scratch: Slot) {
+        let (buffer, at, half) = (gprs.take(), gprs.take(), words::half(run));
+        isa.load_slot(buffer, scratch);
+        regs.piece(rows, Walk::contiguous(run)).widen(isa, gprs, buffer, at, half);
+        isa.add(regs.k, regs.k, Src::Imm(4 * run as i64));
+        isa.mov(at, Src::Imm(0));
+        repeat(isa, gprs, run, |isa, _, _| self.step_of_words(isa, buffer, at, half, regs));
+        gprs.give_all([buffer, at]);
+    }
+
+    /// One step of K, both sides as words; the offsets move on.
+    fn step_of_words(&self, isa: &mut dyn VectorIsa, buffer: Gpr, at: Gpr, half: usize, regs: &Regs) {
+        let (bytes, acc, tmp) = (isa.info().bytes(), &regs.acc[0], regs.tmp[0]);
+        let one_by_one = regs.b.len() < acc[0].len();
+        let weights = |isa: &mut dyn VectorIsa, j: usize, odd: bool| {
+            let b = if one_by_one { regs.b[0] } else { regs.b[j] };
+            isa.load(b, Mem::new(regs.panel, j as i32 * bytes));
+            isa.words(b, b, odd, true);
+            b
+        };
+        for odd in [false, true] {
+            let all: Vec<V> = if one_by_one { Vec::new() } else { (0..acc[0].len()).map(|j| weights(isa, j, odd)).collect() };
+            for (r, sums) in acc.iter().enumerate() {
+                let s = regs.scalars[0];
+                isa.load_splat(s, Mem::indexed(buffer, at, ((2 * r + usize::from(odd)) * half) as i32));
+                for (j, &sum) in sums.iter().enumerate() {
+                    let b = if one_by_one { weights(isa, j, odd) } else { all[j] };
+                    isa.dot_words(sum, s, b, tmp);
+                }
+            }
+        }
+        isa.add(at, at, Src::Imm(4));
+        isa.add(regs.panel, regs.panel, Src::Imm(acc[0].len() as i64 * i64::from(bytes)));
+    }
+
+    /// A contiguous run of elements as they are.
+    fn plain_run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, run: usize, rows: &RowBases, regs: &Regs) {
         let step = match isa.info().k_step {
             1 if run <= STRAIGHT => run,
             1 => UNROLL,
@@ -300,11 +418,9 @@ impl TileEmitter {
         let vector = if self.numbers == Numbers::Int4 { lanes } else { self.numbers.step_at(1, lanes) };
         let at = |j: usize| Mem::new(regs.panel, (row_at + j * vector) as i32);
         let scale = |j: usize| regs.tmp.get(j).copied();
-        let parts = self.numbers.registers(&isa.info()).parts;
-        let panel: Vec<&[V]> = regs.b.chunks(parts).collect();
-        let one_by_one = panel.len() < acc[0].len();
+        let one_by_one = regs.b.len() < acc[0].len();
         if !one_by_one {
-            panel.iter().enumerate().for_each(|(j, b)| self.load_panel(isa, b, at(j), u, scale(j)));
+            regs.b.iter().enumerate().for_each(|(j, &b)| self.load_panel(isa, b, at(j), u, scale(j)));
         }
         for (r, sums) in acc.iter().enumerate() {
             let s = self.scalars(isa, regs, r);
@@ -312,40 +428,36 @@ impl TileEmitter {
                 self.load_scalars(isa, s, row(rows, regs.k, r, u), 1);
             }
             for (j, &sum) in sums.iter().enumerate() {
-                let b = if one_by_one { panel[0] } else { panel[j] };
+                let b = if one_by_one { regs.b[0] } else { regs.b[j] };
                 if one_by_one {
                     self.load_panel(isa, b, at(j), u, scale(j));
                 }
                 match self.numbers {
-                    Numbers::F32 | Numbers::F16 | Numbers::Int4 => isa.fma_scalar(sum, b[0], s[0], lane),
+                    Numbers::F32 | Numbers::F16 | Numbers::Int4 => isa.fma_scalar(sum, b, s, lane),
                     Numbers::Int8 { .. } => isa.dot(sum, b, s, lane, regs.tmp.first().copied().unwrap_or(sum)),
                 }
             }
         }
     }
 
-    /// The registers of what row `r` of A is multiplied with.
-    fn scalars<'r>(&self, isa: &dyn VectorIsa, regs: &'r Regs, r: usize) -> &'r [V] {
-        let parts = self.numbers.registers(&isa.info()).parts;
-        let at = if isa.info().k_step > 1 { r } else { 0 };
-        &regs.scalars[at * parts..(at + 1) * parts]
+    /// The register of what row `r` of A is multiplied with.
+    fn scalars(&self, isa: &dyn VectorIsa, regs: &Regs, r: usize) -> V {
+        regs.scalars[if isa.info().k_step > 1 { r } else { 0 }]
     }
 
-    fn load_scalars(&self, isa: &mut dyn VectorIsa, d: &[V], m: Mem, n: usize) {
+    fn load_scalars(&self, isa: &mut dyn VectorIsa, d: V, m: Mem, n: usize) {
         match self.numbers {
-            Numbers::F32 | Numbers::F16 | Numbers::Int4 => isa.load_scalars(d[0], m, n),
+            Numbers::F32 | Numbers::F16 | Numbers::Int4 => isa.load_scalars(d, m, n),
             Numbers::Int8 { .. } => isa.load_dot_groups(d, m, n),
         }
     }
 
     /// A vector of step `u` of the panel; weights of four bits are those of two steps in a byte, the even one in its low half, signed.
-    fn load_panel(&self, isa: &mut dyn VectorIsa, d: &[V], m: Mem, u: usize, scale: Option<V>) {
+    fn load_panel(&self, isa: &mut dyn VectorIsa, d: V, m: Mem, u: usize, scale: Option<V>) {
         match (self.numbers, scale) {
-            (Numbers::F32, _) => isa.load(d[0], m),
-            (Numbers::Int8 { .. }, _) => isa.load_dot_weights(d, m),
-            (Numbers::F16, _) => isa.load_f16(d[0], m),
+            (Numbers::F32 | Numbers::Int8 { .. }, _) => isa.load(d, m),
+            (Numbers::F16, _) => isa.load_f16(d, m),
             (Numbers::Int4, scale) => {
-                let d = d[0];
                 isa.load_bytes(d, m, true);
                 if u.is_multiple_of(2) {
                     isa.unary(UnOp::Shl(28), d, d);
@@ -359,7 +471,7 @@ impl TileEmitter {
 }
 
 /// Address of step `k + u` of row `r`.
-fn row(rows: &RowBases, k: Gpr, r: usize, u: usize) -> Mem {
+pub(crate) fn row(rows: &RowBases, k: Gpr, r: usize, u: usize) -> Mem {
     match rows {
         RowBases::Strided(base, stride) => Mem::indexed(*base, k, r as i32 * stride + 4 * u as i32),
         RowBases::Pointers(p) => Mem::indexed(p[r], k, 4 * u as i32),

@@ -13,6 +13,7 @@ use crate::kernels::gemm::{block_sizes, set};
 use crate::kernels::numbers::Numbers;
 use crate::kernels::strips::{Source, StripSlots, Strips};
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
+use crate::kernels::words;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::packing::{pack_by, pack_bytes};
 use crate::select::{TilePlan, plan_tiles, rows_without_conflict};
@@ -136,7 +137,7 @@ impl ConvDesc {
     }
 
     fn tiles(&self, info: &IsaInfo) -> TilePlan {
-        let most = info.gprs - TileEmitter::EXTRA_GPRS;
+        let most = info.gprs - TileEmitter::extra_gprs(self.numbers, info);
         let max_rows = if self.is_pointwise() && info.wide_disp { 14 } else { most.min(14) };
         let pixels = self.window.output[0] * self.window.output[1];
         let source = source(self);
@@ -214,7 +215,7 @@ fn strip_rows(d: &ConvDesc, s: &Source, target: &TargetDesc) -> usize {
     height.div_ceil(height.div_ceil(rows))
 }
 
-/// Arguments: input, weights, output, inputs, begin, end, then scratch if there is padding, rows if the batch is not known.
+/// Arguments: input, weights, output, inputs, begin, end, then scratch if there is padding or bytes may become words.
 pub fn emit(desc: &ConvDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     desc.check()?;
     let mut isa = target.assembler()?;
@@ -224,11 +225,11 @@ pub fn emit(desc: &ConvDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     let strips = desc.window.output[0].div_ceil(strip);
     let shares = if desc.groups == 1 { target.units.div_ceil(strips).min(plan.panels()) } else { 1 };
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
-    let mut scratch_bytes = 0;
     let mut emitter = ConvEmitter::new(desc, &plan, source, strip, shares, isa.as_mut());
-    if source.border.is_some() {
+    let words = words::scratch_bytes(&isa.info(), desc.numbers, &plan, &walk(desc, &source));
+    let scratch_bytes = emitter.border_bytes() + words;
+    if scratch_bytes > 0 {
         args.push(Arg::Scratch);
-        scratch_bytes = emitter.strips.border_bytes();
     }
     let units = match desc.batch {
         Some(n) => Units::Fixed(n * strips * shares),
@@ -262,9 +263,10 @@ struct ConvEmitter<'a> {
 impl<'a> ConvEmitter<'a> {
     fn new(desc: &'a ConvDesc, plan: &'a TilePlan, source: Source, strip: usize, shares: usize, isa: &mut dyn VectorIsa) -> Self {
         let slots = StripSlots::new(isa);
-        let [weights, inputs, begin, end, group] = std::array::from_fn(|_| isa.slot());
+        let [weights, inputs, begin, end, group, buffer] = std::array::from_fn(|_| isa.slot());
+        let words = desc.numbers.has_seven_bits(&isa.info()).then_some(buffer);
         for (i, s) in [slots.input, weights, slots.output, inputs, begin, end, slots.scratch].into_iter().enumerate() {
-            if i < 6 || source.border.is_some() {
+            if i < 6 || source.border.is_some() || words.is_some() {
                 isa.store_slot(s, Gpr(i as u8));
             }
         }
@@ -292,6 +294,7 @@ impl<'a> ConvEmitter<'a> {
         let tile = TileEmitter {
             numbers: desc.numbers,
             depth: Depth::Known(walk(desc, &source)),
+            words,
             epilogue: EpilogueEmitter::new(isa, desc.numbers, &desc.epilogue, c_row),
         };
         let mut state = State::new(isa, inputs);
@@ -299,7 +302,19 @@ impl<'a> ConvEmitter<'a> {
         let block_rows = BlockRows::Known(sizes);
         let sweep = Sweep { tile, plan, rows, c_row, block_rows, state };
         let panels = [isa.slot(), isa.slot()];
-        ConvEmitter { desc, strips, weights, begin, end, group, shares, panels, sweep }
+        let emitter = ConvEmitter { desc, strips, weights, begin, end, group, shares, panels, sweep };
+        if let Some(buffer) = words {
+            let t = Gpr(0);
+            isa.load_slot(t, slots.scratch);
+            isa.add(t, t, Src::Imm(emitter.border_bytes() as i64));
+            isa.store_slot(buffer, t);
+        }
+        emitter
+    }
+
+    /// Scratch memory in front of that for words.
+    fn border_bytes(&self) -> usize {
+        self.strips.border_bytes().next_multiple_of(64)
     }
 
     fn emit(&mut self, isa: &mut dyn VectorIsa) {

@@ -5,10 +5,10 @@
 //! tensor; a scalar is one value with row stride 0.
 
 use crate::isa::{Cond, Element, EmitError, Gpr, Mem, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa};
-use crate::kernels::numbers::{Numbers, load, store};
+use crate::kernels::numbers::{Numbers, load, store, store_pair};
 use crate::kernels::registers::Gprs;
 use crate::math;
-use crate::prog::{Plan, Prog};
+use crate::prog::{Inst, Plan, Prog};
 use crate::vexpr::{Binary, Leaf, Node, NodeId, VExpr};
 
 /// How an input of an epilogue or map is addressed.
@@ -167,6 +167,16 @@ struct Pointers {
     inputs: Vec<Option<Gpr>>,
 }
 
+/// What the expression is evaluated with.
+#[derive(Clone, Copy)]
+struct Registers<'a> {
+    plan: &'a Plan,
+    /// Those that it may clobber, beside the accumulator's.
+    free: &'a [V],
+    /// Those of constants.
+    pinned: &'a [V],
+}
+
 impl EpilogueEmitter {
     /// For `epilogue` over sums of these numbers, and a C with rows `c_row` apart.
     pub fn new(isa: &dyn VectorIsa, numbers: Numbers, epilogue: &Epilogue, c_row: RowStep) -> Self {
@@ -207,16 +217,17 @@ impl EpilogueEmitter {
         };
         let flat: Vec<V> = acc.iter().flatten().copied().collect();
         let parked = self.park(isa, &flat, &mut free);
-        let plan = self.prog.allocate((free.len() + 1).min(self.wanted), &given(&self.prog));
+        let (pinned, plan) = self.pin_constants(isa, &mut free);
+        let limit = (free.len() + 1).min(self.wanted);
         reserve(isa, &mut self.spills, plan.slots);
         let pointers = self.pointers(isa, &mut gprs.clone(), at);
         let nv = acc[0].len();
+        let (lanes, first_parked, mut held) = (isa.info().lanes, flat.len() - parked, None);
         for (i, &a) in flat.iter().enumerate() {
             let (row, j) = (i / nv, i % nv);
             if row > 0 && j == 0 {
                 self.next_row(isa, &pointers);
             }
-            let first_parked = flat.len() - parked;
             let a = if i < first_parked {
                 a
             } else {
@@ -228,9 +239,42 @@ impl EpilogueEmitter {
                 (TileCols::Slot(valid), Some(mask)) => Some(vector_tail(isa, valid, j, pointers.scratch, mask)),
                 _ => fixed.filter(|_| j + 1 == nv),
             };
-            self.one(isa, &plan, &pointers, a, &free, j, tail.as_ref());
+            let registers = Registers { plan: &plan, free: &free[..limit - 1], pinned: &pinned };
+            let out = self.one(isa, registers, &pointers, a, j, tail.as_ref());
             free.push(a);
+            let place = |j: usize| Mem::new(pointers.c, (j * lanes * self.out.bytes()) as i32);
+            // The next vector is in the same row, has all lanes, and registers to be computed in.
+            let has_partner = j + 1 < if cols == TileCols::All { nv } else { nv - 1 };
+            let leaves_registers = free.len() >= limit + usize::from(i + 1 >= first_parked);
+            match held.take() {
+                Some(first) => {
+                    store_pair(isa, self.out, place(j - 1), [first, out]);
+                    free.push(first);
+                }
+                None if self.out.bytes() == 1 && has_partner && leaves_registers => {
+                    free.retain(|&v| v != out);
+                    held = Some(out);
+                }
+                None => store(isa, self.out, place(j), out, tail.as_ref()),
+            }
         }
+    }
+
+    /// Takes registers that the expression can do without for its constants, and plans it with what is left.
+    fn pin_constants(&self, isa: &mut dyn VectorIsa, free: &mut Vec<V>) -> (Vec<V>, Plan) {
+        let constants = self.prog.constants();
+        let spare = (free.len() + 1).saturating_sub(self.wanted);
+        let count = spare.min(constants.len());
+        let pinned = free.split_off(free.len() - count);
+        let limit = (free.len() + 1).min(self.wanted);
+        let mut given = given(&self.prog);
+        for (i, (&v, &register)) in constants.iter().zip(&pinned).enumerate() {
+            given.push((v, (limit + i) as u8));
+            if let Inst::Const(bits) = self.prog.inst(v) {
+                isa.splat(register, *bits);
+            }
+        }
+        (pinned, self.prog.allocate(limit, &given))
     }
 
     /// Saves the last accumulators to the frame until the expression has the registers it wants.
@@ -282,15 +326,13 @@ impl EpilogueEmitter {
         }
     }
 
-    /// One vector, `j`-th of its row.
-    #[expect(clippy::too_many_arguments, reason = "the state of a tile being stored; a struct would only rename it")]
-    fn one(&self, isa: &mut dyn VectorIsa, plan: &Plan, p: &Pointers, a: V, free: &[V], j: usize, tail: Option<&Tail>) {
+    /// The results of one vector, `j`-th of its row: in the accumulator's register or in a free one.
+    fn one(&self, isa: &mut dyn VectorIsa, r: Registers, p: &Pointers, a: V, j: usize, tail: Option<&Tail>) -> V {
         let vector = j * isa.info().lanes;
         if self.is_integer {
             isa.unary(UnOp::ToFloat, a, a);
         }
-        let mut regs = vec![a];
-        regs.extend_from_slice(free);
+        let regs = [&[a], r.free, r.pinned].concat();
         let inputs = &self.inputs;
         let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| {
             let Leaf::Input(k) = leaf else { return };
@@ -301,8 +343,7 @@ impl EpilogueEmitter {
                 false => load(isa, input.element, d, Mem::new(base, (vector * input.element.bytes()) as i32), tail),
             }
         };
-        let out = plan.emit(isa, &regs, &self.spills, &mut fetch)[0];
-        store(isa, self.out, Mem::new(p.c, (vector * self.out.bytes()) as i32), out, tail);
+        r.plan.emit(isa, &regs, &self.spills, &mut fetch)[0]
     }
 }
 

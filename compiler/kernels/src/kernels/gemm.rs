@@ -10,6 +10,7 @@ use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::numbers::Numbers;
 use crate::kernels::strips::Strips;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
+use crate::kernels::words;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::packing::{pack_bytes, pack_f16, pack_int4};
 use crate::select::{TilePlan, plan_tiles, rows_without_conflict};
@@ -108,6 +109,10 @@ fn plan(desc: &GemmDesc, info: &IsaInfo) -> TilePlan {
     plan_tiles(info, desc.numbers, desc.m, desc.n, desc.numbers.steps(desc.k), max_rows)
 }
 
+fn walk(desc: &GemmDesc) -> Walk {
+    Walk::contiguous(desc.numbers.steps(desc.k))
+}
+
 /// Bytes from row to row of A.
 fn row_bytes(desc: &GemmDesc) -> usize {
     desc.lda * desc.numbers.element().bytes()
@@ -121,7 +126,7 @@ fn block_rows(desc: &GemmDesc, plan: &TilePlan, target: &TargetDesc) -> usize {
     fit.clamp(128.max(4 * mr), 4096) / mr * mr
 }
 
-/// Arguments: input, weights, output, inputs, begin, end and, if M is not known, rows.
+/// Arguments: input, weights, output, inputs, begin, end; if M is not known, rows; if bytes may become words, scratch.
 pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     desc.check()?;
     let mut isa = target.assembler()?;
@@ -132,6 +137,10 @@ pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     if desc.m.is_none() {
         args.push(Arg::Rows);
     }
+    let scratch_bytes = words::scratch_bytes(&isa.info(), desc.numbers, &plan, &walk(desc));
+    if scratch_bytes > 0 {
+        args.push(Arg::Scratch);
+    }
     let units = match (division, desc.m) {
         (Division::Columns, _) => Units::Fixed(plan.panels()),
         (Division::Grid(rows), Some(m)) => Units::Fixed(m.div_ceil(rows) * plan.panels()),
@@ -139,7 +148,7 @@ pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
         (Division::Rows | Division::Grid(_), None) => Units::PerRows(block),
     };
     emit_loops(desc, &plan, isa.as_mut(), block, division);
-    Ok(Kernel { name: name(desc, &plan), code: isa.finish(args.len())?, args, scratch_bytes: 0, units })
+    Ok(Kernel { name: name(desc, &plan), code: isa.finish(args.len())?, args, scratch_bytes, units })
 }
 
 /// What a unit of work is.
@@ -173,10 +182,10 @@ fn name(desc: &GemmDesc, plan: &TilePlan) -> String {
 }
 
 fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: usize, division: Division) {
-    let slots: Vec<_> = (0..7).map(|_| isa.slot()).collect();
-    let [a, b, c, inputs, begin, end, m] = slots[..] else { return };
-    let args = if desc.m.is_none() { 7 } else { 6 };
-    (0..args).for_each(|i| isa.store_slot(slots[i], Gpr(i as u8)));
+    let [a, b, c, inputs, begin, end, m, scratch] = std::array::from_fn(|_| isa.slot());
+    let words = desc.numbers.has_seven_bits(&isa.info()).then_some(scratch);
+    let args = [a, b, c, inputs, begin, end].into_iter().chain(desc.m.is_none().then_some(m)).chain(words);
+    args.enumerate().for_each(|(i, slot)| isa.store_slot(slot, Gpr(i as u8)));
     let state = State::new(isa, inputs);
     let known = desc.m.map(|m| match division {
         Division::Columns => vec![m],
@@ -186,9 +195,9 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     let out_bytes = desc.ldc * desc.epilogue.out.bytes();
     let c_row = RowStep::Bytes(out_bytes as i64);
     let epilogue = EpilogueEmitter::new(isa, desc.numbers, &desc.epilogue, c_row);
-    let depth = Depth::Known(Walk::contiguous(desc.numbers.steps(desc.k)));
+    let depth = Depth::Known(walk(desc));
     let mut sweep = Sweep {
-        tile: TileEmitter { numbers: desc.numbers, depth, epilogue },
+        tile: TileEmitter { numbers: desc.numbers, depth, words, epilogue },
         plan,
         rows: Rows::Linear { stride: row_bytes(desc) },
         c_row,

@@ -5,8 +5,7 @@
 
 use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Mem, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
-use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep, TileCols};
-use crate::kernels::numbers::Numbers;
+use crate::kernels::epilogue::{Epilogue, RowStep, TileCols};
 use crate::kernels::registers::Gprs;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::{Arg, Kernel, Units, check_size};
@@ -189,11 +188,8 @@ fn emit_product(desc: &MatmulDesc, isa: &mut dyn VectorIsa, args: &[Arg]) {
         other => Rows::Runtime(sizes.row_bytes(isa, other)),
     };
     let state = State::new(isa, slot_of(&slots, Arg::Inputs));
-    let tile = TileEmitter {
-        numbers: Numbers::F32,
-        depth: desc.dims.k.map_or(Depth::Runtime(sizes.k), |k| Depth::Known(Walk::contiguous(k))),
-        epilogue: EpilogueEmitter::new(isa, Numbers::F32, &desc.epilogue, c_row),
-    };
+    let depth = desc.dims.k.map_or(Depth::Runtime(sizes.k), |k| Depth::Known(Walk::contiguous(k)));
+    let tile = TileEmitter::of_f32(isa, depth, &desc.epilogue, c_row);
     let block_rows = desc.dims.m.map_or(BlockRows::Any, |m| BlockRows::Known(vec![m]));
     let mut sweep = Sweep { tile, plan: &plan, rows, c_row, block_rows, state };
     let (t, valid) = (Gpr(0), isa.slot());

@@ -22,6 +22,7 @@ pub mod transpose;
 pub mod window;
 mod window_tiles;
 pub mod winograd;
+mod words;
 
 use crate::isa::EmitError;
 use crate::target::TargetDesc;

@@ -26,11 +26,9 @@ pub enum Numbers {
 /// Weights of four bits along K that have one scale; the last group may have fewer.
 pub const INT4_GROUP: usize = 32;
 
-/// Registers that the operands of one step take.
+/// Registers that one step takes beside its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StepRegisters {
-    /// For one vector of B, and for what it is multiplied by.
-    pub parts: usize,
     /// Temporaries.
     pub temps: usize,
     /// Whether each vector of columns has scales.
@@ -93,9 +91,9 @@ impl Numbers {
     /// Registers of one step.
     pub fn registers(self, info: &IsaInfo) -> StepRegisters {
         match self {
-            Numbers::F32 | Numbers::F16 => StepRegisters { parts: 1, temps: 0, scales: false },
-            Numbers::Int4 => StepRegisters { parts: 1, temps: 0, scales: true },
-            Numbers::Int8 { .. } => StepRegisters { parts: info.dot.parts, temps: info.dot.temps, scales: false },
+            Numbers::F32 | Numbers::F16 => StepRegisters { temps: 0, scales: false },
+            Numbers::Int4 => StepRegisters { temps: 0, scales: true },
+            Numbers::Int8 { .. } => StepRegisters { temps: info.dot.temps, scales: false },
         }
     }
 
@@ -114,6 +112,19 @@ impl Numbers {
             Numbers::F16 => 2,
             Numbers::Int4 => 5,
         }
+    }
+
+    /// Instructions that multiply and add, of one step and one vector.
+    pub fn instructions(self, info: &IsaInfo) -> usize {
+        match self {
+            Numbers::F32 | Numbers::F16 | Numbers::Int4 => 1,
+            Numbers::Int8 { .. } => info.dot.instructions,
+        }
+    }
+
+    /// Whether products are exact only for bytes of A up to 127, others being multiplied as words.
+    pub fn has_seven_bits(self, info: &IsaInfo) -> bool {
+        self.is_integer() && info.dot.seven_bits
     }
 
     /// Letters for kernel names.
@@ -138,6 +149,12 @@ pub fn load(isa: &mut dyn VectorIsa, element: Element, d: V, m: Mem, tail: Optio
     if element != Element::F32 {
         isa.unary(UnOp::ToFloat, d, d);
     }
+}
+
+/// Stores two vectors of f32 lanes as bytes, one behind the other, as [`store`] does.
+pub fn store_pair(isa: &mut dyn VectorIsa, element: Element, m: Mem, s: [V; 2]) {
+    s.iter().for_each(|&v| isa.unary(UnOp::ToInt, v, v));
+    isa.store_bytes_pair(m, s, element == Element::I8);
 }
 
 /// Stores a vector of f32 lanes as elements; bytes are rounded, must be in range, and `s` is clobbered. 32-bit integers are lanes of their own kind.

@@ -10,7 +10,7 @@
 use crate::isa::{Cond, Element, EmitError, Gpr, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, Taps, TileEmitter, Walk};
 use crate::kernels::conv::{ConvDesc, Window};
-use crate::kernels::epilogue::{EpilogueEmitter, RowStep};
+use crate::kernels::epilogue::RowStep;
 use crate::kernels::gemm::{MAX_POINTERS, MAX_ROWS, set};
 use crate::kernels::numbers::Numbers;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
@@ -147,7 +147,7 @@ impl<'a> Emitter<'a> {
         [input, weights, output, inputs, begin, end].iter().enumerate().for_each(|(i, &s)| isa.store_slot(s, Gpr(i as u8)));
         let taps = [isa.slot(), isa.slot()];
         let (state, c_row) = (State::new(isa, inputs), RowStep::Bytes(4 * conv.out_pitch as i64));
-        let sweep = |segment: &Segment| {
+        let mut sweep = |segment: &Segment| {
             let w = &conv.window;
             let walk = Walk {
                 outer: w.kernel[0],
@@ -157,11 +157,7 @@ impl<'a> Emitter<'a> {
                 run: conv.in_c,
             };
             let depth = Depth::Taps(Taps { rows: taps, first: segment.taps.start, of: w.kernel[1], walk });
-            let tile = TileEmitter {
-                numbers: Numbers::F32,
-                depth,
-                epilogue: EpilogueEmitter::new(isa, Numbers::F32, &conv.epilogue, c_row),
-            };
+            let tile = TileEmitter::of_f32(isa, depth, &conv.epilogue, c_row);
             let rows = Rows::Linear { stride: 4 * desc.row_step() };
             Sweep { tile, plan, rows, c_row, block_rows: BlockRows::Known(vec![segment.pixels]), state }
         };

@@ -535,8 +535,7 @@ fn add_to_slot(isa: &mut dyn VectorIsa, t: Gpr, slot: Slot, n: i64) {
 fn products_sweep<'a>(desc: &WinogradDesc, layout: &'a Layout, isa: &mut dyn VectorIsa) -> Sweep<'a> {
     let c_row = RowStep::Bytes(4 * layout.pitch[1] as i64);
     let depth = Depth::Known(Walk::contiguous(desc.conv.in_c));
-    let tile =
-        TileEmitter { numbers: Numbers::F32, depth, epilogue: EpilogueEmitter::new(isa, Numbers::F32, &Epilogue::none(), c_row) };
+    let tile = TileEmitter::of_f32(isa, depth, &Epilogue::none(), c_row);
     let whole = layout.tile_rows;
     let mut rows = vec![whole];
     if !layout.tiles[0].is_multiple_of(whole) {

@@ -1,60 +1,67 @@
 //! Bytes on x86-64: widening loads, narrowing stores, and exact sums of products.
 //!
-//! `vpdpbusd` multiplies unsigned by signed bytes and adds four products to each 32-bit lane without saturation. Without VNNI, both sides are widened to
-//! 16 bits, where `vpmaddwd` is exact, too (`vpmaddubsw` is not: it saturates sums of two products). Weights are widened as they are loaded; a
-//! group of four bytes of A is split into its even and its odd bytes by a mask and a shift.
+//! `vpdpbusd` multiplies unsigned by signed bytes and adds four products to each 32-bit lane without saturation. Without VNNI, `vpmaddubsw` adds two products in
+//! 16 bits, with saturation, and `vpmaddwd` adds two of these sums. That is exact for bytes up to 127: `2 * 127 * 128 < 2^15`. Where there are larger
+//! ones, both sides are widened to words, for which `vpmaddwd` is always exact.
 
 use super::X64;
-use crate::isa::{DotInfo, DotLayout, Mem, Src, Tail, V};
+use crate::isa::{BinOp, DotInfo, DotLayout, Gpr, Mem, Src, Tail, V};
 use iced_x86::{Code, Instruction, Register};
 
 /// Mask register of the one live tail (AVX-512).
 const TAIL: Register = Register::K1;
+/// Mask register for what is found in bytes.
+const BYTES: Register = Register::K2;
 
 impl X64 {
     pub(super) fn dot_info(&self) -> DotInfo {
+        let layout = DotLayout::Lanes;
         match self.vnni {
-            true => DotInfo { parts: 1, temps: 0, offset: 0, layout: DotLayout::Lanes, cost: 1 },
-            false => DotInfo { parts: 2, temps: 1, offset: 0, layout: DotLayout::Halves([0, 2, 1, 3]), cost: 2 },
+            true => DotInfo { seven_bits: false, temps: 0, offset: 0, layout, cost: 1, instructions: 1 },
+            false => DotInfo { seven_bits: true, temps: 1, offset: 0, layout, cost: 2, instructions: 3 },
         }
     }
 
-    pub(super) fn dot_weights(&mut self, d: &[V], m: Mem) {
-        if let [d] = *d {
-            let m = self.mem(m);
-            return self.load_from(d, m);
-        }
-        let half = if self.wide { 32 } else { 16 };
-        let code = self.pick(Code::VEX_Vpmovsxbw_ymm_xmmm128, Code::EVEX_Vpmovsxbw_zmm_k1z_ymmm256);
-        for (i, &d) in d.iter().enumerate() {
-            let (d, m) = (self.v(d), self.mem(m.plus(i as i32 * half)));
-            self.push(Instruction::with2(code, d, m));
-        }
-    }
-
-    pub(super) fn dot_groups(&mut self, d: &[V], m: Mem) {
-        let m = self.mem(m);
-        self.broadcast_from(d[0], m);
-        if let [even, odd] = *d {
-            let (even, odd) = (self.v(even), self.v(odd));
-            let shift = self.pick(Code::VEX_Vpsrlw_ymm_ymm_imm8, Code::EVEX_Vpsrlw_zmm_k1z_zmmm512_imm8);
-            self.push(Instruction::with3(shift, odd, even, 8u32));
-            let and = self.pick(Code::VEX_Vpand_ymm_ymm_ymmm256, Code::EVEX_Vpandd_zmm_k1z_zmm_zmmm512b32);
-            let mask = self.constant(vec![0x00ff_00ff; if self.wide { 16 } else { 8 }]);
-            self.push(Instruction::with3(and, even, even, mask));
-        }
-    }
-
-    pub(super) fn dot_product(&mut self, acc: V, b: &[V], s: &[V], tmp: V) {
-        if let ([b], [s]) = (b, s) {
+    pub(super) fn dot_product(&mut self, acc: V, b: V, s: V, tmp: V) {
+        if self.vnni {
             let code = self.pick(Code::VEX_Vpdpbusd_ymm_ymm_ymmm256, Code::EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32);
-            return self.three(code, acc, *s, *b);
+            return self.three(code, acc, s, b);
         }
-        let multiply = self.pick(Code::VEX_Vpmaddwd_ymm_ymm_ymmm256, Code::EVEX_Vpmaddwd_zmm_k1z_zmm_zmmm512);
-        for (&b, &s) in b.iter().zip(s) {
-            self.three(multiply, tmp, b, s);
-            self.vector_binary(crate::isa::BinOp::AddInt, acc, acc, tmp);
+        let bytes = self.pick(Code::VEX_Vpmaddubsw_ymm_ymm_ymmm256, Code::EVEX_Vpmaddubsw_zmm_k1z_zmm_zmmm512);
+        self.three(bytes, tmp, s, b);
+        let words = self.pick(Code::VEX_Vpmaddwd_ymm_ymm_ymmm256, Code::EVEX_Vpmaddwd_zmm_k1z_zmm_zmmm512);
+        let (t, ones) = (self.v(tmp), self.constant(vec![0x0001_0001; if self.wide { 16 } else { 8 }]));
+        self.push(Instruction::with3(words, t, t, ones));
+        self.vector_binary(BinOp::AddInt, acc, acc, tmp);
+    }
+
+    pub(super) fn move_top_bits(&mut self, d: Gpr, s: V) {
+        let (d, d32, s) = (self.g(d), self.g32(d), self.v(s));
+        if self.wide {
+            self.push(Instruction::with2(Code::EVEX_Vpmovb2m_kr_zmm, BYTES, s));
+            self.push(Instruction::with2(Code::VEX_Kmovq_r64_kr, d, BYTES));
+        } else {
+            self.push(Instruction::with2(Code::VEX_Vpmovmskb_r32_ymm, d32, s));
         }
+    }
+
+    pub(super) fn bytes_to_words(&mut self, d: V, s: V, odd: bool, signed: bool) {
+        let (d, s) = (self.v(d), self.v(s));
+        let left = self.pick(Code::VEX_Vpsllw_ymm_ymm_imm8, Code::EVEX_Vpsllw_zmm_k1z_zmmm512_imm8);
+        let right = match signed {
+            true => self.pick(Code::VEX_Vpsraw_ymm_ymm_imm8, Code::EVEX_Vpsraw_zmm_k1z_zmmm512_imm8),
+            false => self.pick(Code::VEX_Vpsrlw_ymm_ymm_imm8, Code::EVEX_Vpsrlw_zmm_k1z_zmmm512_imm8),
+        };
+        if !odd {
+            self.push(Instruction::with3(left, d, s, 8u32));
+        }
+        self.push(Instruction::with3(right, d, if odd { s } else { d }, 8u32));
+    }
+
+    pub(super) fn multiply_words(&mut self, acc: V, a: V, b: V, tmp: V) {
+        let code = self.pick(Code::VEX_Vpmaddwd_ymm_ymm_ymmm256, Code::EVEX_Vpmaddwd_zmm_k1z_zmm_zmmm512);
+        self.three(code, tmp, a, b);
+        self.vector_binary(BinOp::AddInt, acc, acc, tmp);
     }
 
     pub(super) fn widen_bytes(&mut self, d: V, m: Mem, signed: bool) {
@@ -78,6 +85,25 @@ impl X64 {
             let x = self.pack_bytes(s, signed);
             self.push(Instruction::with2(Code::VEX_Vmovq_xmmm64_xmm, m, x));
         }
+    }
+
+    pub(super) fn narrow_pair_to_bytes(&mut self, m: Mem, s: [V; 2], signed: bool) {
+        if self.wide {
+            self.narrow_to_bytes(m, s[0], signed);
+            return self.narrow_to_bytes(m.plus(16), s[1], signed);
+        }
+        let ([a, b], x, m) = (s.map(|v| self.v(v)), self.x(s[0]), self.mem(m));
+        let (words, bytes) = match signed {
+            true => (Code::VEX_Vpackssdw_ymm_ymm_ymmm256, Code::VEX_Vpacksswb_ymm_ymm_ymmm256),
+            false => (Code::VEX_Vpackusdw_ymm_ymm_ymmm256, Code::VEX_Vpackuswb_ymm_ymm_ymmm256),
+        };
+        self.push(Instruction::with3(words, a, a, b));
+        self.push(Instruction::with3(bytes, a, a, a));
+        // Each half of the register has four bytes of the first vector, then four of the second.
+        let order = self.constant(vec![0, 4, 1, 5, 0, 4, 1, 5]);
+        self.load_from(s[1], order);
+        self.push(Instruction::with3(Code::VEX_Vpermd_ymm_ymm_ymmm256, a, b, a));
+        self.push(Instruction::with2(Code::VEX_Vmovups_xmmm128_xmm, m, x));
     }
 
     /// The low bytes of the eight lanes of `s` as the first bytes of the register. Packing saturates, which changes nothing in range.

@@ -302,6 +302,9 @@ impl VectorIsa for X64 {
     fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail) {
         self.widen_first_bytes(d, m, signed, tail);
     }
+    fn store_bytes_pair(&mut self, m: Mem, s: [V; 2], signed: bool) {
+        self.narrow_pair_to_bytes(m, s, signed);
+    }
     fn store_bytes_tail(&mut self, m: Mem, s: V, signed: bool, tail: &Tail) {
         self.narrow_to_first_bytes(m, s, signed, tail);
     }
@@ -354,14 +357,21 @@ impl VectorIsa for X64 {
     fn fma_scalar(&mut self, acc: V, b: V, s: V, _lane: usize) {
         self.fma(acc, b, s);
     }
-    fn load_dot_weights(&mut self, d: &[V], m: Mem) {
-        self.dot_weights(d, m);
+    fn load_dot_groups(&mut self, d: V, m: Mem, _n: usize) {
+        let m = self.mem(m);
+        self.broadcast_from(d, m);
     }
-    fn load_dot_groups(&mut self, d: &[V], m: Mem, _n: usize) {
-        self.dot_groups(d, m);
-    }
-    fn dot(&mut self, acc: V, b: &[V], s: &[V], _lane: usize, tmp: V) {
+    fn dot(&mut self, acc: V, b: V, s: V, _lane: usize, tmp: V) {
         self.dot_product(acc, b, s, tmp);
+    }
+    fn top_bits(&mut self, d: Gpr, s: V) {
+        self.move_top_bits(d, s);
+    }
+    fn words(&mut self, d: V, s: V, odd: bool, signed: bool) {
+        self.bytes_to_words(d, s, odd, signed);
+    }
+    fn dot_words(&mut self, acc: V, a: V, b: V, tmp: V) {
+        self.multiply_words(acc, a, b, tmp);
     }
     fn load_transposed4(&mut self, d: [V; 4], base: Gpr, stride: Src, tmp: [V; 4]) {
         self.load_rows_of_four(d, base, stride);

@@ -10,11 +10,11 @@ use crate::target::aarch64::encoder::{self as a64, Arr, Size};
 
 impl Neon {
     pub(super) fn dot_info(&self) -> DotInfo {
-        let with = |offset, layout, temps, cost| DotInfo { parts: 1, temps, offset, layout, cost };
+        let one = DotInfo { seven_bits: false, temps: 0, offset: 0, layout: DotLayout::Lanes, cost: 1, instructions: 1 };
         match (self.features.i8mm, self.features.dotprod) {
-            (true, _) => with(0, DotLayout::Lanes, 0, 1),
-            (false, true) => with(128, DotLayout::Lanes, 0, 1),
-            (false, false) => with(128, DotLayout::Halves([0, 1, 2, 3]), 1, 5),
+            (true, _) => one,
+            (false, true) => DotInfo { offset: 128, ..one },
+            (false, false) => DotInfo { temps: 1, offset: 128, layout: DotLayout::Halves, cost: 5, instructions: 6, ..one },
         }
     }
 
@@ -43,6 +43,11 @@ impl Neon {
             self.asm.vsmull(arr, tmp, b, VECTOR_SCRATCH);
             self.asm.sadalp(Arr::H8, acc, tmp);
         }
+    }
+
+    /// Products of bytes are exact as they are.
+    pub(super) fn no_words(&mut self) {
+        self.error.get_or_insert_with(|| "products of words".into());
     }
 
     /// The first `n` bytes, each as a 32-bit lane.
@@ -84,6 +89,15 @@ impl Neon {
             self.point_at_byte(base, lane);
             self.asm.st1_lane(Size::B, v, lane, a64::Mem::Offset(super::SCRATCH, 0));
         }
+    }
+
+    /// The low bytes of the lanes of two vectors.
+    pub(super) fn narrow_pair_to_bytes(&mut self, m: Mem, s: [V; 2]) {
+        let [a, b] = s.map(|v| self.v(v));
+        self.asm.uzp1(Arr::H8, a, a, b);
+        self.asm.xtn(Arr::B8, a, a);
+        let m = self.address(m, Size::D);
+        self.asm.str_v(Size::D, a, m);
     }
 
     /// The scratch register at byte `at` from `base`, which may be the scratch register at the byte before.

@@ -374,6 +374,10 @@ impl VectorIsa for Neon {
         self.widen_bytes(d, m, signed, n);
     }
 
+    fn store_bytes_pair(&mut self, m: Mem, s: [V; 2], _signed: bool) {
+        self.narrow_pair_to_bytes(m, s);
+    }
+
     fn store_bytes_tail(&mut self, m: Mem, s: V, _signed: bool, tail: &Tail) {
         let n = self.constant_length(tail);
         self.narrow_to_bytes(m, s, n);
@@ -458,16 +462,24 @@ impl VectorIsa for Neon {
         self.asm.fmla_lane(Arr::S4, acc, b, s, lane as u32);
     }
 
-    fn load_dot_weights(&mut self, d: &[V], m: Mem) {
-        self.load_vector(d[0], m);
+    fn load_dot_groups(&mut self, d: V, m: Mem, n: usize) {
+        self.dot_groups(d, m, n);
     }
 
-    fn load_dot_groups(&mut self, d: &[V], m: Mem, n: usize) {
-        self.dot_groups(d[0], m, n);
+    fn dot(&mut self, acc: V, b: V, s: V, lane: usize, tmp: V) {
+        self.dot_product(acc, b, s, lane as u32, tmp);
     }
 
-    fn dot(&mut self, acc: V, b: &[V], s: &[V], lane: usize, tmp: V) {
-        self.dot_product(acc, b[0], s[0], lane as u32, tmp);
+    fn top_bits(&mut self, _d: Gpr, _s: V) {
+        self.no_words();
+    }
+
+    fn words(&mut self, _d: V, _s: V, _odd: bool, _signed: bool) {
+        self.no_words();
+    }
+
+    fn dot_words(&mut self, _acc: V, _a: V, _b: V, _tmp: V) {
+        self.no_words();
     }
 
     fn load_transposed4(&mut self, d: [V; 4], base: Gpr, stride: Src, tmp: [V; 4]) {

@@ -1,0 +1,113 @@
+//! Products of bytes where the fast instruction is exact only for bytes of A up to 127 ([`crate::isa::DotInfo::seven_bits`]).
+//!
+//! A tile looks at its rows, some hundred steps at a time. If no byte has its top bit set, which is the rule for models that PyTorch quantized for
+//! x86 (it leaves out that bit for the same reason), the fast instruction does it. Else the rows are split into words: the even bytes of each group of four
+//! beside each other, and the odd ones; both sides are multiplied as words, exactly. What is widened lies in scratch memory that never leaves the first-level
+//! cache.
+
+use crate::isa::{BinOp, Cond, Gpr, IsaInfo, Label, Mem, Src, Tail, V, VectorIsa};
+use crate::kernels::contraction::{RowBases, Walk, repeat, row};
+use crate::kernels::numbers::Numbers;
+use crate::kernels::registers::Gprs;
+use crate::select::TilePlan;
+
+/// Most steps that are looked at together: six rows of these take 13 KB as words.
+const PIECE: usize = 256;
+/// Of shorter runs, all are looked at together.
+pub const SHORT: usize = 32;
+/// Behind even and odd words: the last vector is stored whole. It also keeps rows out of each other's cache sets.
+const SLACK: usize = 64;
+
+/// Bytes from the even words of a row to its odd ones, for runs of `run` steps.
+pub fn half(run: usize) -> usize {
+    4 * run.min(PIECE) + SLACK
+}
+
+/// Scratch memory that tiles of this plan need; 0 where the products are exact.
+pub fn scratch_bytes(info: &IsaInfo, numbers: Numbers, plan: &TilePlan, walk: &Walk) -> usize {
+    let rows = plan.groups.iter().map(|g| g.mr).max().unwrap_or(0);
+    if numbers.has_seven_bits(info) { 2 * rows * half(walk.run) } else { 0 }
+}
+
+/// `run` steps in pieces: how many there are of which length.
+pub fn pieces(run: usize) -> impl Iterator<Item = (usize, usize)> {
+    [(run / PIECE, PIECE), (1, run % PIECE)].into_iter().filter(|&(count, steps)| count * steps > 0)
+}
+
+/// The next steps of the rows of a tile.
+pub struct Piece<'a> {
+    /// The rows.
+    pub rows: &'a RowBases,
+    /// Their number.
+    pub count: usize,
+    /// Offset of the first step; kept.
+    pub k: Gpr,
+    /// Steps.
+    pub walk: Walk,
+    /// Registers that are clobbered.
+    pub tmp: [V; 3],
+}
+
+impl Piece<'_> {
+    /// Goes to `label` if a byte has its top bit set.
+    pub fn branch_if_high(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, label: Label) {
+        let [any, v, _] = self.tmp;
+        isa.splat(any, 0);
+        self.each_vector(isa, gprs, |isa, r, k, tail| {
+            self.load(isa, v, row(self.rows, k, r, 0), tail);
+            isa.binary(BinOp::Or, any, any, v);
+        });
+        let bits = gprs.take();
+        isa.top_bits(bits, any);
+        isa.branch(Cond::Ne, bits, Src::Imm(0), label);
+        gprs.give(bits);
+    }
+
+    /// Writes the rows of one run as words, the first to `buffer`, halves `half` bytes apart. `at` is clobbered.
+    pub fn widen(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, buffer: Gpr, at: Gpr, half: usize) {
+        let [words, v, _] = self.tmp;
+        isa.sub(at, buffer, Src::Reg(self.k));
+        self.each_vector(isa, gprs, |isa, r, k, tail| {
+            self.load(isa, v, row(self.rows, k, r, 0), tail);
+            for odd in [false, true] {
+                isa.words(words, v, odd, false);
+                isa.store(Mem::indexed(at, k, ((2 * r + usize::from(odd)) * half) as i32), words);
+            }
+        });
+    }
+
+    fn load(&self, isa: &mut dyn VectorIsa, d: V, m: Mem, tail: Option<&Tail>) {
+        match tail {
+            None => isa.load(d, m),
+            Some(tail) => isa.load_tail(d, m, tail),
+        }
+    }
+
+    /// Runs `body` for each vector of each run of each row; it gets the row and the offset.
+    fn each_vector(
+        &self,
+        isa: &mut dyn VectorIsa,
+        gprs: &mut Gprs,
+        body: impl Fn(&mut dyn VectorIsa, usize, Gpr, Option<&Tail>),
+    ) {
+        let k = gprs.take();
+        isa.mov(k, Src::Reg(self.k));
+        let (w, lanes) = (self.walk, isa.info().lanes);
+        let (whole, rest) = (w.run / lanes, w.run % lanes);
+        let tail = (rest > 0).then(|| isa.make_tail(Src::Imm(rest as i64), self.tmp[2]));
+        repeat(isa, gprs, w.outer, |isa, gprs, _| {
+            repeat(isa, gprs, w.inner, |isa, gprs, _| {
+                repeat(isa, gprs, whole, |isa, _, _| {
+                    (0..self.count).for_each(|r| body(isa, r, k, None));
+                    isa.add(k, k, Src::Imm(4 * lanes as i64));
+                });
+                if let Some(tail) = &tail {
+                    (0..self.count).for_each(|r| body(isa, r, k, Some(tail)));
+                }
+                isa.add(k, k, Src::Imm(w.inner_step as i64 - (4 * whole * lanes) as i64));
+            });
+            isa.add(k, k, Src::Imm(w.outer_step as i64 - (w.inner * w.inner_step) as i64));
+        });
+        gprs.give(k);
+    }
+}
