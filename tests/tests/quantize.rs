@@ -70,6 +70,8 @@ fn static_int8_keeps_the_accuracy() {
     loses_at_most(0.5, &[]);
     loses_at_most(0.5, &["--observer", "percentile"]);
     loses_at_most(0.5, &["--observer", "entropy"]);
+    // One bit less of every activation.
+    loses_at_most(1.0, &["--reduce-range"]);
 }
 
 #[test]

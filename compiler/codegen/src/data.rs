@@ -1,4 +1,4 @@
-//! Read-only data: small pieces together in `.rodata`, those with addresses inside in `.data.rel.ro`, large ones in
+//! Read-only data: small pieces together behind one symbol in `.rodata`, those with addresses inside in `.data.rel.ro`, large ones in
 //! sections of their own that borrow the plan's bytes instead of copying them.
 
 use crate::error::CodegenError;
@@ -14,27 +14,91 @@ use object::{SectionKind, SymbolScope};
 /// Bytes from which data is not copied.
 const LARGE: usize = 1 << 14;
 
-/// Declares all data and defines what is small; gives the ids in the plan's order.
-pub(crate) fn declare<K>(linker: &mut Linker, plan: &Plan<K>) -> Result<Vec<DataId>, CodegenError> {
+/// Where data is: at an offset from a symbol.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// The symbol.
+    pub(crate) symbol: DataId,
+    /// Bytes behind it.
+    pub(crate) offset: i64,
+}
+
+/// Declares all data and defines what is small; gives the places in the plan's order.
+pub(crate) fn declare<K>(linker: &mut Linker, plan: &Plan<K>) -> Result<Vec<Place>, CodegenError> {
     let prefix = linker.prefix.clone();
-    let mut ids = Vec::with_capacity(plan.data.len());
+    let mut constants = Constants::default();
+    let mut places = Vec::with_capacity(plan.data.len());
     for (number, data) in plan.data.iter() {
         check(plan, data)?;
         let name = format!("{prefix}.{number}.{}", data.name.replace('\0', ""));
-        // Large data is an import to the module, which would copy it; it gets its bytes from `define`.
-        let linkage = if is_large(data) { Linkage::Import } else { Linkage::Local };
-        ids.push(linker.module.declare_data(&name, linkage, false, false)?);
+        places.push(match kind(data) {
+            // An import to the module, which would copy it; it gets its bytes from `define`.
+            Kind::Large => Place { symbol: linker.module.declare_data(&name, Linkage::Import, false, false)?, offset: 0 },
+            Kind::WithAddresses => Place { symbol: linker.module.declare_data(&name, Linkage::Local, false, false)?, offset: 0 },
+            Kind::Small => constants.add(linker, data)?,
+        });
     }
-    for ((_, data), &id) in plan.data.iter().zip(&ids) {
-        if !is_large(data) {
-            define_small(linker, data, id, &ids)?;
+    for ((_, data), place) in plan.data.iter().zip(&places) {
+        if matches!(kind(data), Kind::WithAddresses) {
+            define_with_addresses(linker, data, place.symbol, &places)?;
         }
     }
-    Ok(ids)
+    constants.define(linker)?;
+    Ok(places)
 }
 
-fn is_large(data: &plan::Data) -> bool {
-    data.bytes.len() >= LARGE && data.relocations.is_empty()
+/// How data is stored.
+enum Kind {
+    /// In a section of its own.
+    Large,
+    /// With a symbol of its own.
+    WithAddresses,
+    /// Among the constants.
+    Small,
+}
+
+fn kind(data: &plan::Data) -> Kind {
+    match (data.relocations.is_empty(), data.bytes.len() >= LARGE) {
+        (false, _) => Kind::WithAddresses,
+        (true, true) => Kind::Large,
+        (true, false) => Kind::Small,
+    }
+}
+
+/// All small data behind one symbol: a symbol, its name and the relocations of its uses would take more than many a constant.
+#[derive(Default)]
+struct Constants {
+    symbol: Option<DataId>,
+    bytes: Vec<u8>,
+    align: u64,
+}
+
+impl Constants {
+    fn add(&mut self, linker: &mut Linker, data: &plan::Data) -> Result<Place, CodegenError> {
+        let symbol = match self.symbol {
+            Some(symbol) => symbol,
+            None => {
+                let name = format!("{}.constants", linker.prefix);
+                *self.symbol.insert(linker.module.declare_data(&name, Linkage::Local, false, false)?)
+            }
+        };
+        let offset = (self.bytes.len() as u64).next_multiple_of(data.align);
+        self.bytes.resize(offset as usize, 0);
+        self.bytes.extend_from_slice(&data.bytes);
+        self.align = self.align.max(data.align);
+        Ok(Place { symbol, offset: offset as i64 })
+    }
+
+    fn define(mut self, linker: &mut Linker) -> Result<(), CodegenError> {
+        let Some(symbol) = self.symbol else { return Ok(()) };
+        // Also what is empty has an address inside.
+        self.bytes.push(0);
+        let mut description = DataDescription::new();
+        description.set_align(self.align);
+        description.define(self.bytes.into_boxed_slice());
+        linker.module.define_data(symbol, &description)?;
+        Ok(())
+    }
 }
 
 fn check<K>(plan: &Plan<K>, data: &plan::Data) -> Result<(), CodegenError> {
@@ -50,15 +114,14 @@ fn check<K>(plan: &Plan<K>, data: &plan::Data) -> Result<(), CodegenError> {
     Ok(())
 }
 
-fn define_small(linker: &mut Linker, data: &plan::Data, id: DataId, ids: &[DataId]) -> Result<(), CodegenError> {
+fn define_with_addresses(linker: &mut Linker, data: &plan::Data, id: DataId, places: &[Place]) -> Result<(), CodegenError> {
     let mut description = DataDescription::new();
     description.set_align(data.align);
-    // A symbol needs bytes of its own.
-    let bytes = if data.bytes.is_empty() { Box::from([0u8]) } else { Box::from(&*data.bytes) };
-    description.define(bytes);
+    description.define(Box::from(&*data.bytes));
     for &(offset, target, addend) in &data.relocations {
-        let global = linker.module.declare_data_in_data(ids[target.0 as usize], &mut description);
-        description.write_data_addr(offset as u32, global, addend);
+        let place = places[target.0 as usize];
+        let global = linker.module.declare_data_in_data(place.symbol, &mut description);
+        description.write_data_addr(offset as u32, global, place.offset + addend);
     }
     linker.module.define_data(id, &description)?;
     Ok(())
@@ -68,7 +131,7 @@ fn define_small(linker: &mut Linker, data: &plan::Data, id: DataId, ids: &[DataI
 pub(crate) fn define<'a, K>(
     module: ObjectModule,
     plan: &'a Plan<K>,
-    ids: &[DataId],
+    places: &[Place],
     unwind: Unwind,
     isa: &dyn TargetIsa,
 ) -> Result<(Object<'a>, u64), CodegenError> {
@@ -76,12 +139,12 @@ pub(crate) fn define<'a, K>(
     let functions = product.functions.clone();
     let symbol_of = |id: FuncId| functions[id].map(|(symbol, _)| symbol).expect("a defined function has a symbol");
     unwind.write(&mut product.object, isa, &symbol_of)?;
-    let symbols: Vec<_> = ids.iter().map(|&id| product.data_symbol(id)).collect();
+    let symbols: Vec<_> = places.iter().map(|place| product.data_symbol(place.symbol)).collect();
     let mut object: Object<'a> = product.object;
     let mut total = 0;
     for (data, symbol) in plan.data.values().zip(symbols) {
         total += data.bytes.len() as u64;
-        if is_large(data) {
+        if matches!(kind(data), Kind::Large) {
             let segment = object.segment_name(StandardSegment::Text).to_vec();
             let name = section_name(&object);
             let section = object.add_section(segment, name, SectionKind::ReadOnlyData);

@@ -196,7 +196,7 @@ struct Frames {
 }
 
 impl<K> Session<'_, '_, '_, '_, K> {
-    fn functions(&mut self, emitter: &dyn KernelEmitter<K>, data: &[cranelift_module::DataId]) -> Result<(), CodegenError> {
+    fn functions(&mut self, emitter: &dyn KernelEmitter<K>, data: &[data::Place]) -> Result<(), CodegenError> {
         let plan = self.plan;
         let uses_runtime = uses_runtime(plan);
         let kernels = self.kernels(emitter)?;
@@ -286,7 +286,9 @@ impl<K> Session<'_, '_, '_, '_, K> {
             }
             let params = vec![types::I64; emitted.arguments];
             let signature = Linker::signature(self.linker.c_convention, &params, None);
-            let name = format!("kernel{number}.{}", emitted.name.replace('\0', ""));
+            // What distinguishes kernels of a kind is the number.
+            let kind = emitted.name.split("__").next().unwrap_or_default().replace('\0', "");
+            let name = format!("kernel{number}.{kind}");
             let id = self.linker.declare_local(&name, &signature)?;
             self.linker.module.define_function_bytes(id, 64, &emitted.bytes, &[])?;
             self.text_bytes += emitted.bytes.len() as u64;

@@ -379,6 +379,8 @@ pub trait VectorIsa {
     fn store_slot(&mut self, slot: Slot, s: Gpr);
     /// A new vector-sized slot.
     fn vslot(&mut self) -> VSlot;
+    /// The address of a vector slot. Slots that are asked for one directly after the other lie one behind the other.
+    fn vslot_address(&mut self, d: Gpr, slot: VSlot);
     /// Loads a vector slot.
     fn reload(&mut self, d: V, slot: VSlot);
     /// Stores to a vector slot.

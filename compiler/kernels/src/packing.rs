@@ -77,8 +77,8 @@ fn each_panel(plan: &TilePlan, body: &mut dyn FnMut(&[Option<usize>])) {
     }
 }
 
-/// Packs bytes `B[k, n] = at(k, n)`, `4 k` of them (0 where there is none) for each column: rows of four bytes for each lane, after a row of what sums begin with,
-/// which makes up for what is taken from bytes of A ([`crate::isa::DotInfo::offset`]) in place of `zero_point`.
+/// Packs bytes `B[k, n] = at(k, n)`, `4 k` of them (0 where there is none) for each column: rows of four bytes for each lane, after a row of what sums begin with
+/// which makes up for what is taken from bytes of A ([`crate::isa::DotInfo::offset`]) in place of `zero_point`, if they differ.
 pub fn pack_bytes(plan: &TilePlan, info: &IsaInfo, k: usize, zero_point: u8, at: impl Fn(usize, usize) -> i8) -> Vec<u8> {
     let missing = info.dot.offset - i32::from(zero_point);
     let mut packed = Vec::with_capacity(4 * plan.packed_cols() * (k + 1));
@@ -88,7 +88,8 @@ pub fn pack_bytes(plan: &TilePlan, info: &IsaInfo, k: usize, zero_point: u8, at:
         for panel in 0..group.panels {
             let cols = width.min(group.cols - panel * width);
             let of = |kk: usize, j: usize| if j < cols { at(kk, first + j) } else { 0 };
-            for j in 0..width {
+            // Nothing makes up for nothing.
+            for j in 0..if missing == 0 { 0 } else { width } {
                 let sum: i32 = (0..4 * k).map(|kk| i32::from(of(kk, j))).sum();
                 packed.extend((missing * sum).to_le_bytes());
             }

@@ -107,6 +107,11 @@ impl Prog {
         })
     }
 
+    /// Instructions, fetches not counted.
+    pub fn operations(&self) -> usize {
+        self.insts.iter().filter(|i| !i.is_fetch()).count()
+    }
+
     /// Constants with the number of uses of each, most used first.
     pub fn constants(&self) -> Vec<Val> {
         let mut uses: Vec<(usize, Val)> = (0..self.insts.len())

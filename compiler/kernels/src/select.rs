@@ -8,6 +8,7 @@
 
 use crate::isa::IsaInfo;
 use crate::kernels::numbers::Numbers;
+use std::collections::BTreeSet;
 
 /// A register tile: `mr` rows by `nv` vectors, with `kacc` sets of accumulators to hide latency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +94,7 @@ fn tile_cost(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize, k: usize) -
     let (fmas, k_step) = ((mr * nv * numbers.cost(info)) as f64, info.k_step as f64);
     let loads = ((nv * numbers.load_cost()) as f64) + mr as f64 / k_step;
     let instructions = (mr * nv * numbers.instructions(info)) as f64 + loads;
-    let panel = nv * info.lanes * numbers.column_bytes(k);
+    let panel = nv * info.lanes * numbers.column_bytes(k, info);
     let fetch = if panel > PANEL_IN_L1 { panel as f64 / k as f64 / L2_RATE } else { 0.0 };
     let step = (fmas / 2.0).max(fetch).max(loads / 2.0).max(FMA_LATENCY / kacc as f64).max(instructions / 5.0);
     let fixed = 20.0 + 2.0 * fmas + 2.0 * mr as f64;
@@ -130,7 +131,18 @@ fn sweep_cost(info: &IsaInfo, numbers: Numbers, m: usize, mr: usize, nv: usize, 
 /// The best row tile for panels of `nv` vectors, and the cost of one panel.
 fn best_rows(info: &IsaInfo, numbers: Numbers, m: usize, nv: usize, k: usize, max_rows: usize) -> Option<(usize, f64)> {
     let candidates = (1..=max_rows.min(m.max(1))).filter(|&mr| fits(info, numbers, mr, nv, 1));
-    candidates.map(|mr| (mr, sweep_cost(info, numbers, m, mr, nv, k))).min_by(|a, b| a.1.total_cmp(&b.1))
+    let weighted = |mr| sweep_cost(info, numbers, m, mr, nv, k) * (1.0 + CODE_COST * distinct_tiles(m, mr) as f64);
+    let mr = candidates.min_by(|&a, &b| weighted(a).total_cmp(&weighted(b)))?;
+    Some((mr, sweep_cost(info, numbers, m, mr, nv, k)))
+}
+
+/// What the code of one more kind of tile may cost, relative to the time that it saves.
+const CODE_COST: f64 = 0.01;
+
+/// How many kinds of row tiles `m` rows take.
+fn distinct_tiles(m: usize, mr: usize) -> usize {
+    let whole = (m / mr).saturating_sub(2);
+    row_tiles(m - whole * mr, mr).into_iter().chain((whole > 0).then_some(mr)).collect::<BTreeSet<_>>().len()
 }
 
 fn plan_with(
@@ -158,7 +170,8 @@ fn plan_with(
         groups.push(PanelGroup { panels: 1, nv, cols: rest, mr });
         cost += c;
     }
-    Some((TilePlan { lanes: info.lanes, groups }, cost))
+    let variants: usize = groups.iter().map(|g| distinct_tiles(m, g.mr)).sum();
+    Some((TilePlan { lanes: info.lanes, groups }, cost * (1.0 + CODE_COST * variants as f64)))
 }
 
 /// The largest row tile, at most `max_rows`, whose rows `stride` elements apart do not evict each other from the first-level cache:

@@ -7,6 +7,7 @@
 mod scalar;
 
 use crate::code::Code;
+use crate::data::Place;
 use crate::error::CodegenError;
 use crate::layout;
 use crate::linker::Linker;
@@ -17,7 +18,7 @@ use cranelift_codegen::ir::{
     Block, InstBuilder, MemFlagsData, Signature, SourceLoc, StackSlot, StackSlotData, StackSlotKind, UserFuncName, Value, types,
 };
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
-use cranelift_module::{DataId, FuncId};
+use cranelift_module::FuncId;
 use kiln_loops::plan::{self, Access, LocalType, Method, Operand, Plan, Split, Stmt};
 
 /// The functions and data that statements refer to, by number.
@@ -27,7 +28,7 @@ pub(crate) struct Program<'a, K> {
     pub(crate) kernels: Vec<FuncId>,
     /// The functions that compute one part of a kernel that is split.
     pub(crate) tasks: Tasks,
-    pub(crate) data: Vec<DataId>,
+    pub(crate) data: Vec<Place>,
     /// Whether run-time objects may exist.
     pub(crate) uses_runtime: bool,
 }
@@ -464,12 +465,18 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         self.code.b.switch_to_block(next);
     }
 
+    /// The address of data.
+    fn data_address(&mut self, place: Place) -> Value {
+        let symbol = self.code.address(place.symbol);
+        self.code.plus(symbol, place.offset)
+    }
+
     /// The address and length of a plan's NUL-terminated text.
     fn constant_text(&mut self, id: plan::DataId) -> Result<(Value, usize), CodegenError> {
         let data = self.program.plan.data.get(id).ok_or_else(|| CodegenError::rule(format!("{id} is not there")))?;
         let Some(len) = data.bytes.iter().position(|&byte| byte == 0) else {
             return Err(CodegenError::rule(format!("the text {id} has no NUL")));
         };
-        Ok((self.code.address(self.program.data[id.0 as usize]), len))
+        Ok((self.data_address(self.program.data[id.0 as usize]), len))
     }
 }

@@ -59,7 +59,7 @@ impl<K> Body<'_, '_, '_, K> {
             Operand::Data(id, offset) => {
                 let data = self.program.data.get(id.0 as usize);
                 let data = *data.ok_or_else(|| CodegenError::rule(format!("{id} is not there")))?;
-                let address = self.code.address(data);
+                let address = self.data_address(data);
                 self.code.plus(address, offset as i64)
             }
             Operand::Arena(offset) => {

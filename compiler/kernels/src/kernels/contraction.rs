@@ -4,12 +4,12 @@
 //! around contiguous runs ([`Walk`]). A matrix is one run of K elements; an image window is `kh` runs of `kw * C` elements,
 //! or `kh * kw` runs of C. B is read strictly in sequence.
 
-use crate::isa::{BinOp, Cond, Gpr, IsaInfo, Mem, Slot, Src, UnOp, V, VectorIsa};
+use crate::isa::{BinOp, Cond, Gpr, IsaInfo, Mem, Slot, Src, UnOp, V, VSlot, VectorIsa};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, Position, RowStep, TileCols};
 use crate::kernels::numbers::{INT4_GROUP, Numbers};
 use crate::kernels::registers::Gprs;
 use crate::kernels::words;
-use crate::select::{Tile, panel_registers};
+use crate::select::{Tile, TilePlan, panel_registers};
 
 /// The order in which K is walked, relative to the row pointer of A. A step of K is four bytes of A: see [`Numbers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,12 +134,23 @@ impl TileEmitter {
         TileEmitter { numbers: Numbers::F32, depth, words: None, epilogue }
     }
 
+    /// Memory in the frame for the sums of the tiles of a plan, if their epilogue is to be a loop of its own.
+    pub fn saved_sums(&self, isa: &mut dyn VectorIsa, plan: &TilePlan) -> Option<VSlot> {
+        let steps = match self.depth {
+            Depth::Known(walk) => walk.steps(),
+            Depth::Taps(taps) => taps.steps(),
+            Depth::Runtime(_) => usize::MAX >> 8,
+        };
+        let products = steps * self.numbers.cost(&isa.info());
+        self.epilogue.saved_sums(isa, plan, products)
+    }
+
     /// General-purpose registers that a tile takes beside its row pointers.
     pub fn extra_gprs(numbers: Numbers, info: &IsaInfo) -> usize {
         if numbers.has_seven_bits(info) { 9 } else { 5 }
     }
 
-    /// Computes and stores one tile. `rows` are its rows of A, `panel` the slot with the address of its panel, `at` its place
+    /// Computes one tile, and stores it, or saves its sums where `at` says so. `rows` are its rows of A, `panel` the slot with the address of its panel, `at` its place
     /// in C, `cols` which of its columns exist. Registers of `rows` are dead afterwards.
     #[expect(clippy::too_many_arguments, reason = "each is one independent fact about the tile")]
     pub fn tile(
@@ -169,7 +180,10 @@ impl TileEmitter {
         }
         let used = regs.b.iter().chain(&regs.scalars).chain(&regs.tmp).chain(regs.acc[1..].iter().flatten().flatten());
         let free = regs.free.iter().chain(used).copied().collect();
-        self.epilogue.store(isa, &dead, at, &regs.acc[0], free, cols);
+        match at.sums {
+            Some(sums) => self.epilogue.save(isa, &regs.acc[0], sums),
+            None => self.epilogue.store(isa, &dead, at, &regs.acc[0], free, cols),
+        }
     }
 
     fn registers(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, tile: Tile, panel_slot: Slot) -> Regs {
@@ -188,11 +202,11 @@ impl TileEmitter {
         Regs { products, acc, b, scalars, tmp, free, k, panel }
     }
 
-    /// Sums of integers begin with the head of the panel, others with 0.
+    /// Sums begin with the head of the panel, if it has one.
     fn begin_sums(&self, isa: &mut dyn VectorIsa, regs: &Regs) {
         let [first, others @ ..] = &regs.acc[..] else { return };
         others.iter().flatten().flatten().for_each(|&a| isa.splat(a, 0));
-        if !self.numbers.is_integer() {
+        if !self.numbers.has_head(&isa.info()) {
             return first.iter().flatten().for_each(|&a| isa.splat(a, 0));
         }
         let bytes = isa.info().bytes();
@@ -347,9 +361,12 @@ impl TileEmitter {
 
     /// A contiguous run of elements as they are.
     fn plain_run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, run: usize, rows: &RowBases, regs: &Regs) {
+        let is_long = self.numbers.instructions(&isa.info()) > 1;
         let step = match isa.info().k_step {
-            1 if run <= STRAIGHT => run,
+            1 if run <= STRAIGHT && !is_long => run,
+            1 if is_long => UNROLL.div_ceil(2).max(regs.acc.len()),
             1 => UNROLL,
+            by_element if is_long => by_element,
             // Two groups a turn: in-order cores wait for the first loads of each.
             by_element => 2 * by_element,
         };

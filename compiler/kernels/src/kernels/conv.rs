@@ -122,7 +122,7 @@ impl ConvDesc {
     }
 
     /// Length of the sums.
-    fn k(&self) -> usize {
+    pub(super) fn k(&self) -> usize {
         self.window.kernel[0] * self.window.kernel[1] * (self.in_c / self.groups)
     }
 
@@ -170,6 +170,17 @@ impl ConvDesc {
             weights[(n * self.in_c + k % self.in_c) * taps + k / self.in_c]
         };
         Ok(pack_bytes(&self.tiles(&info), &info, walk.steps(), zero_point, at))
+    }
+
+    /// The convolution whose code serves all zero points: without a border the zero point is in the weights alone, and the code asks only whether
+    /// panels have a head.
+    #[must_use]
+    pub fn with_any_zero_point(self, target: &TargetDesc) -> Self {
+        let Ok(isa) = target.assembler() else { return self };
+        let info = isa.info();
+        let any = Numbers::Int8 { zero_point: info.dot.offset as u8 ^ 1 };
+        let is_free = source(&self).border.is_none() && self.numbers.has_head(&info);
+        if is_free { ConvDesc { numbers: any, ..self } } else { self }
     }
 
     /// Weights in the order the kernel reads them, from `[out_c, in_c / groups, kh, kw]`.
@@ -299,6 +310,7 @@ impl<'a> ConvEmitter<'a> {
         };
         let mut state = State::new(isa, inputs);
         (state.a, state.c, state.row) = (slots.source, slots.c, slots.pixel);
+        state.sums = tile.saved_sums(isa, plan);
         let block_rows = BlockRows::Known(sizes);
         let sweep = Sweep { tile, plan, rows, c_row, block_rows, state };
         let panels = [isa.slot(), isa.slot()];

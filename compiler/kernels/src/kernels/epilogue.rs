@@ -97,6 +97,9 @@ impl Epilogue {
     }
 }
 
+/// Instructions for one vector from which on an expression is a loop of its own.
+const LONG: usize = 6;
+
 /// Most inputs of an epilogue: each has a pointer register while a tile is stored.
 pub const MAX_INPUTS: usize = 8;
 
@@ -111,6 +114,8 @@ pub struct Position {
     pub col: Slot,
     /// The pointer table.
     pub inputs: Slot,
+    /// Where the tile's sums are saved, if they are not stored at once ([`EpilogueEmitter::saved_sums`]).
+    pub sums: Option<VSlot>,
 }
 
 /// Bytes from one row to the next.
@@ -148,33 +153,34 @@ pub enum TileCols {
 
 /// Emits one epilogue for tiles of any shape.
 pub struct EpilogueEmitter {
-    prog: Prog,
-    inputs: Vec<InputDesc>,
+    pub(super) prog: Prog,
+    pub(super) inputs: Vec<InputDesc>,
     out: Element,
     /// Whether accumulators are integers that become f32.
     is_integer: bool,
     c_row: RowStep,
     /// Registers an unhurried evaluation needs, the accumulator's included.
     wanted: usize,
-    spills: Vec<VSlot>,
+    pub(super) spills: Vec<VSlot>,
     parked: Vec<VSlot>,
 }
 
 /// Pointers into C and the inputs while a tile is stored.
-struct Pointers {
+pub(super) struct Pointers {
     c: Gpr,
-    scratch: Gpr,
+    pub(super) scratch: Gpr,
     inputs: Vec<Option<Gpr>>,
 }
 
 /// What the expression is evaluated with.
 #[derive(Clone, Copy)]
-struct Registers<'a> {
-    plan: &'a Plan,
+pub(super) struct Registers<'a> {
+    /// How.
+    pub plan: &'a Plan,
     /// Those that it may clobber, beside the accumulator's.
-    free: &'a [V],
-    /// Those of constants.
-    pinned: &'a [V],
+    pub free: &'a [V],
+    /// Those of what is kept.
+    pub pinned: &'a [V],
 }
 
 impl EpilogueEmitter {
@@ -192,6 +198,12 @@ impl EpilogueEmitter {
             spills: Vec::new(),
             parked: Vec::new(),
         }
+    }
+
+    /// Whether it takes so many instructions for each vector that tiles should share them.
+    pub fn is_long(&self) -> bool {
+        let conversions = if self.is_integer { 2 } else { 0 } + if self.out.bytes() == 1 { 3 } else { 0 };
+        self.prog.operations() + conversions >= LONG
     }
 
     /// The type of the results in memory.
@@ -222,7 +234,7 @@ impl EpilogueEmitter {
         reserve(isa, &mut self.spills, plan.slots);
         let pointers = self.pointers(isa, &mut gprs.clone(), at);
         let nv = acc[0].len();
-        let (lanes, first_parked, mut held) = (isa.info().lanes, flat.len() - parked, None);
+        let (first_parked, mut held) = (flat.len() - parked, None);
         for (i, &a) in flat.iter().enumerate() {
             let (row, j) = (i / nv, i % nv);
             if row > 0 && j == 0 {
@@ -242,21 +254,33 @@ impl EpilogueEmitter {
             let registers = Registers { plan: &plan, free: &free[..limit - 1], pinned: &pinned };
             let out = self.one(isa, registers, &pointers, a, j, tail.as_ref());
             free.push(a);
-            let place = |j: usize| Mem::new(pointers.c, (j * lanes * self.out.bytes()) as i32);
             // The next vector is in the same row, has all lanes, and registers to be computed in.
             let has_partner = j + 1 < if cols == TileCols::All { nv } else { nv - 1 };
             let leaves_registers = free.len() >= limit + usize::from(i + 1 >= first_parked);
-            match held.take() {
-                Some(first) => {
-                    store_pair(isa, self.out, place(j - 1), [first, out]);
-                    free.push(first);
-                }
-                None if self.out.bytes() == 1 && has_partner && leaves_registers => {
-                    free.retain(|&v| v != out);
-                    held = Some(out);
-                }
-                None => store(isa, self.out, place(j), out, tail.as_ref()),
-            }
+            free.extend(held);
+            self.put(isa, &pointers, j, out, &mut held, has_partner && leaves_registers, tail.as_ref());
+            free.retain(|&v| Some(v) != held);
+        }
+    }
+
+    /// Stores vector `j` of a row, or, if it `may_wait`, holds bytes back until they are stored together with those of the next vector.
+    #[expect(clippy::too_many_arguments, reason = "what, where, and how much of it")]
+    pub(super) fn put(
+        &self,
+        isa: &mut dyn VectorIsa,
+        p: &Pointers,
+        j: usize,
+        out: V,
+        held: &mut Option<V>,
+        may_wait: bool,
+        tail: Option<&Tail>,
+    ) {
+        let vector = (isa.info().lanes * self.out.bytes()) as i32;
+        let m = Mem::new(p.c, j as i32 * vector);
+        match held.take() {
+            Some(first) => store_pair(isa, self.out, m.plus(-vector), [first, out]),
+            None if may_wait && self.out.bytes() == 1 => *held = Some(out),
+            None => store(isa, self.out, m, out, tail),
         }
     }
 
@@ -288,7 +312,7 @@ impl EpilogueEmitter {
         missing
     }
 
-    fn pointers(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, at: &Position) -> Pointers {
+    pub(super) fn pointers(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, at: &Position) -> Pointers {
         let c = gprs.take();
         isa.load_slot(c, at.c);
         let used: Vec<bool> = (0..self.inputs.len()).map(|k| self.prog.leaf(Leaf::Input(k as u16)).is_some()).collect();
@@ -317,7 +341,7 @@ impl EpilogueEmitter {
         Pointers { c, scratch: t, inputs: regs }
     }
 
-    fn next_row(&self, isa: &mut dyn VectorIsa, p: &Pointers) {
+    pub(super) fn next_row(&self, isa: &mut dyn VectorIsa, p: &Pointers) {
         self.c_row.advance(isa, p.c, p.scratch);
         for (desc, r) in self.inputs.iter().zip(&p.inputs) {
             if let (Some(r), true) = (*r, desc.row_stride > 0) {
@@ -327,28 +351,29 @@ impl EpilogueEmitter {
     }
 
     /// The results of one vector, `j`-th of its row: in the accumulator's register or in a free one.
-    fn one(&self, isa: &mut dyn VectorIsa, r: Registers, p: &Pointers, a: V, j: usize, tail: Option<&Tail>) -> V {
-        let vector = j * isa.info().lanes;
+    pub(super) fn one(&self, isa: &mut dyn VectorIsa, r: Registers, p: &Pointers, a: V, j: usize, tail: Option<&Tail>) -> V {
         if self.is_integer {
             isa.unary(UnOp::ToFloat, a, a);
         }
         let regs = [&[a], r.free, r.pinned].concat();
-        let inputs = &self.inputs;
-        let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| {
-            let Leaf::Input(k) = leaf else { return };
-            let Some(base) = p.inputs[k as usize] else { return };
-            let input = inputs[k as usize];
-            match input.splat {
-                true => isa.load_splat(d, Mem::new(base, 0)),
-                false => load(isa, input.element, d, Mem::new(base, (vector * input.element.bytes()) as i32), tail),
-            }
-        };
+        let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| self.fetch(isa, p, leaf, d, j, tail);
         r.plan.emit(isa, &regs, &self.spills, &mut fetch)[0]
+    }
+
+    /// Loads an input for vector `j` of a row.
+    pub(super) fn fetch(&self, isa: &mut dyn VectorIsa, p: &Pointers, leaf: Leaf, d: V, j: usize, tail: Option<&Tail>) {
+        let Leaf::Input(k) = leaf else { return };
+        let (Some(base), input) = (p.inputs[k as usize], self.inputs[k as usize]) else { return };
+        let at = j * isa.info().lanes * input.element.bytes();
+        match input.splat {
+            true => isa.load_splat(d, Mem::new(base, 0)),
+            false => load(isa, input.element, d, Mem::new(base, at as i32), tail),
+        }
     }
 }
 
 /// The lanes of vector `j` among the first `valid` columns of a tile.
-fn vector_tail(isa: &mut dyn VectorIsa, valid: Slot, j: usize, count: Gpr, mask: V) -> Tail {
+pub(super) fn vector_tail(isa: &mut dyn VectorIsa, valid: Slot, j: usize, count: Gpr, mask: V) -> Tail {
     let lanes = isa.info().lanes as i64;
     isa.load_slot(count, valid);
     isa.sub(count, count, Src::Imm(j as i64 * lanes));
@@ -362,13 +387,13 @@ fn vector_tail(isa: &mut dyn VectorIsa, valid: Slot, j: usize, count: Gpr, mask:
     isa.make_tail(Src::Reg(count), mask)
 }
 
-fn reserve(isa: &mut dyn VectorIsa, slots: &mut Vec<VSlot>, count: usize) {
+pub(super) fn reserve(isa: &mut dyn VectorIsa, slots: &mut Vec<VSlot>, count: usize) {
     while slots.len() < count {
         slots.push(isa.vslot());
     }
 }
 
 /// The accumulator, if the expression reads it, is in register 0.
-fn given(prog: &Prog) -> Vec<(crate::prog::Val, u8)> {
+pub(super) fn given(prog: &Prog) -> Vec<(crate::prog::Val, u8)> {
     prog.leaf(Leaf::Acc).map(|v| (v, 0)).into_iter().collect()
 }

@@ -76,6 +76,15 @@ impl GemmDesc {
         Ok(pack_int4(&self.plan(target)?, self.k, bits, scale))
     }
 
+    /// Bytes of the packed B.
+    ///
+    /// # Errors
+    /// As [`GemmDesc::plan`].
+    pub fn packed_bytes(&self, target: &TargetDesc) -> Result<usize, EmitError> {
+        let info = target.assembler()?.info();
+        Ok(plan(self, &info).packed_cols() * self.numbers.column_bytes(self.numbers.steps(self.k), &info))
+    }
+
     /// The tiles for this product, on which the packing of B depends.
     pub fn plan(&self, target: &TargetDesc) -> Result<TilePlan, EmitError> {
         Ok(plan(self, &target.assembler()?.info()))
@@ -186,7 +195,7 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     let words = desc.numbers.has_seven_bits(&isa.info()).then_some(scratch);
     let args = [a, b, c, inputs, begin, end].into_iter().chain(desc.m.is_none().then_some(m)).chain(words);
     args.enumerate().for_each(|(i, slot)| isa.store_slot(slot, Gpr(i as u8)));
-    let state = State::new(isa, inputs);
+    let mut state = State::new(isa, inputs);
     let known = desc.m.map(|m| match division {
         Division::Columns => vec![m],
         Division::Grid(rows) => block_sizes(m, rows),
@@ -195,9 +204,10 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     let out_bytes = desc.ldc * desc.epilogue.out.bytes();
     let c_row = RowStep::Bytes(out_bytes as i64);
     let epilogue = EpilogueEmitter::new(isa, desc.numbers, &desc.epilogue, c_row);
-    let depth = Depth::Known(walk(desc));
+    let tile = TileEmitter { numbers: desc.numbers, depth: Depth::Known(walk(desc)), words, epilogue };
+    state.sums = tile.saved_sums(isa, plan);
     let mut sweep = Sweep {
-        tile: TileEmitter { numbers: desc.numbers, depth, words, epilogue },
+        tile,
         plan,
         rows: Rows::Linear { stride: row_bytes(desc) },
         c_row,

@@ -187,9 +187,10 @@ fn emit_product(desc: &MatmulDesc, isa: &mut dyn VectorIsa, args: &[Arg]) {
         RowLen::Elements(stride) => Rows::Linear { stride: 4 * stride },
         other => Rows::Runtime(sizes.row_bytes(isa, other)),
     };
-    let state = State::new(isa, slot_of(&slots, Arg::Inputs));
+    let mut state = State::new(isa, slot_of(&slots, Arg::Inputs));
     let depth = desc.dims.k.map_or(Depth::Runtime(sizes.k), |k| Depth::Known(Walk::contiguous(k)));
     let tile = TileEmitter::of_f32(isa, depth, &desc.epilogue, c_row);
+    state.sums = tile.saved_sums(isa, &plan);
     let block_rows = desc.dims.m.map_or(BlockRows::Any, |m| BlockRows::Known(vec![m]));
     let mut sweep = Sweep { tile, plan: &plan, rows, c_row, block_rows, state };
     let (t, valid) = (Gpr(0), isa.slot());

@@ -6,6 +6,7 @@ pub mod conv;
 pub mod copy;
 mod describe;
 pub mod epilogue;
+mod epilogue_rows;
 pub mod gather;
 pub mod gemm;
 pub mod matmul;

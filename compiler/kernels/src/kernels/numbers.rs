@@ -69,11 +69,16 @@ impl Numbers {
         }
     }
 
-    /// Bytes of a panel of B for each of its columns. Bytes have a row at the head: what the sums begin with.
-    pub fn column_bytes(self, steps: usize) -> usize {
+    /// Whether a panel of B has a row at its head: what the sums begin with, which makes up for zero points. Others begin with 0.
+    pub fn has_head(self, info: &IsaInfo) -> bool {
+        matches!(self, Numbers::Int8 { zero_point } if i32::from(zero_point) != info.dot.offset)
+    }
+
+    /// Bytes of a panel of B for each of its columns.
+    pub fn column_bytes(self, steps: usize, info: &IsaInfo) -> usize {
         match self {
             Numbers::F32 => 4 * steps,
-            Numbers::Int8 { .. } => 4 * (steps + 1),
+            Numbers::Int8 { .. } => 4 * (steps + usize::from(self.has_head(info))),
             Numbers::F16 => 2 * steps,
             Numbers::Int4 => steps / 2 + 4 * steps.div_ceil(INT4_GROUP),
         }

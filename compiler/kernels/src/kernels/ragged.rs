@@ -10,7 +10,7 @@
 use crate::isa::{Cond, Element, EmitError, Gpr, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, Taps, TileEmitter, Walk};
 use crate::kernels::conv::{ConvDesc, Window};
-use crate::kernels::epilogue::RowStep;
+use crate::kernels::epilogue::{EpilogueEmitter, RowStep};
 use crate::kernels::gemm::{MAX_POINTERS, MAX_ROWS, set};
 use crate::kernels::numbers::Numbers;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
@@ -146,7 +146,8 @@ impl<'a> Emitter<'a> {
         let [input, weights, output, inputs, begin, end] = std::array::from_fn(|_| isa.slot());
         [input, weights, output, inputs, begin, end].iter().enumerate().for_each(|(i, &s)| isa.store_slot(s, Gpr(i as u8)));
         let taps = [isa.slot(), isa.slot()];
-        let (state, c_row) = (State::new(isa, inputs), RowStep::Bytes(4 * conv.out_pitch as i64));
+        let (mut state, c_row) = (State::new(isa, inputs), RowStep::Bytes(4 * conv.out_pitch as i64));
+        state.sums = EpilogueEmitter::new(isa, Numbers::F32, &conv.epilogue, c_row).saved_sums(isa, plan, conv.k());
         let mut sweep = |segment: &Segment| {
             let w = &conv.window;
             let walk = Walk {

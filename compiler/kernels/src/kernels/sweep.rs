@@ -3,7 +3,7 @@
 //! State lives in frame slots, so that the tile has the registers. The row tile of each turn is chosen at run time by
 //! the rule of [`crate::select::row_tiles`]; only the sizes that can occur are emitted.
 
-use crate::isa::{Cond, Gpr, Slot, Src, VectorIsa};
+use crate::isa::{Cond, Gpr, Label, Slot, Src, VSlot, VectorIsa};
 use crate::kernels::contraction::{Depth, RowBases, TileEmitter};
 use crate::kernels::epilogue::{Position, RowStep, TileCols};
 use crate::kernels::registers::Gprs;
@@ -59,13 +59,17 @@ pub struct State {
     tile_c: Slot,
     tile_row: Slot,
     rest: Slot,
+    /// Rows of the present tile.
+    size: Slot,
     x: Slot,
     count: Slot,
     inputs: Slot,
+    /// Where tiles save their sums, if the epilogue is a loop of its own.
+    pub sums: Option<VSlot>,
 }
 
 impl State {
-    /// New slots; `inputs` holds the pointer table.
+    /// New slots; `inputs` holds the pointer table. Tiles store what they compute.
     pub fn new(isa: &mut dyn VectorIsa, inputs: Slot) -> Self {
         State {
             a: isa.slot(),
@@ -78,9 +82,11 @@ impl State {
             tile_c: isa.slot(),
             tile_row: isa.slot(),
             rest: isa.slot(),
+            size: isa.slot(),
             x: isa.slot(),
             count: isa.slot(),
             inputs,
+            sums: None,
         }
     }
 }
@@ -208,7 +214,8 @@ impl Sweep<'_> {
     fn times_depth(&self, isa: &mut dyn VectorIsa, d: Gpr, t: Gpr) {
         match self.tile.depth {
             Depth::Known(walk) => {
-                isa.mul(d, d, Src::Imm(self.tile.numbers.column_bytes(walk.steps()) as i64));
+                let column = self.tile.numbers.column_bytes(walk.steps(), &isa.info());
+                isa.mul(d, d, Src::Imm(column as i64));
                 isa.shr(d, d, 2);
             }
             Depth::Taps(taps) => isa.mul(d, d, Src::Imm(taps.steps() as i64)),
@@ -255,22 +262,53 @@ impl Sweep<'_> {
     }
 
     fn row_loop(&mut self, isa: &mut dyn VectorIsa, mr: usize, nv: usize, cols: TileCols) {
-        let (top, done) = (isa.label(), isa.label());
+        let (top, stored) = (isa.label(), isa.label());
         let sizes = self.sizes(mr);
         let starts: Vec<_> = sizes.iter().map(|_| isa.label()).collect();
+        let at = self.position();
         isa.bind(top);
         self.choose(isa, mr, &sizes, &starts);
         for (&size, &start) in sizes.iter().zip(&starts) {
             isa.bind(start);
             self.one_tile(isa, size, nv, cols);
-            let t = Gpr(0);
-            isa.load_slot(t, self.state.rest);
-            isa.sub(t, t, Src::Imm(size as i64));
-            isa.store_slot(self.state.rest, t);
-            isa.branch(Cond::Gt, t, Src::Imm(0), top);
-            isa.jump(done);
+            isa.mov(Gpr(0), Src::Imm(size as i64));
+            isa.store_slot(self.state.size, Gpr(0));
+            if Some(&size) != sizes.last() {
+                isa.jump(stored);
+            }
         }
-        isa.bind(done);
+        isa.bind(stored);
+        if let Some(sums) = at.sums {
+            self.tile.epilogue.store_saved(isa, &at, sums, nv, self.state.size, cols);
+        }
+        self.next_tile(isa, top);
+    }
+
+    fn position(&self) -> Position {
+        let st = self.state;
+        Position { c: st.tile_c, row: st.tile_row, col: st.col, inputs: st.inputs, sums: st.sums }
+    }
+
+    /// Moves the state on by the rows of a tile; goes to `top` if there are more.
+    fn next_tile(&self, isa: &mut dyn VectorIsa, top: Label) {
+        let (st, size, t, u) = (self.state, Gpr(0), Gpr(1), Gpr(2));
+        isa.load_slot(size, st.size);
+        match self.c_row {
+            RowStep::Bytes(n) => isa.mul(t, size, Src::Imm(n)),
+            RowStep::Slot(step) => {
+                isa.load_slot(t, step);
+                isa.mul(t, t, Src::Reg(size));
+            }
+        }
+        for (slot, by) in [(st.tile_c, t), (st.tile_row, size)] {
+            isa.load_slot(u, slot);
+            isa.add(u, u, Src::Reg(by));
+            isa.store_slot(slot, u);
+        }
+        isa.load_slot(t, st.rest);
+        isa.sub(t, t, Src::Reg(size));
+        isa.store_slot(st.rest, t);
+        isa.branch(Cond::Gt, t, Src::Imm(0), top);
     }
 
     /// Goes to the code of the size that the rule gives for the remaining rows.
@@ -292,24 +330,10 @@ impl Sweep<'_> {
     }
 
     fn one_tile(&mut self, isa: &mut dyn VectorIsa, mr: usize, nv: usize, cols: TileCols) {
-        let st = self.state;
         let mut gprs = Gprs::all(isa.info().gprs);
         let rows = self.row_bases(isa, &mut gprs, mr);
-        let at = Position { c: st.tile_c, row: st.tile_row, col: st.col, inputs: st.inputs };
         let shape = tile(&isa.info(), self.tile.numbers, mr, nv);
-        self.tile.tile(isa, &gprs, shape, &rows, st.panel, &at, cols);
-        let t = Gpr(0);
-        match self.c_row {
-            RowStep::Bytes(n) => advance(isa, t, st.tile_c, mr as i64 * n),
-            RowStep::Slot(step) => {
-                isa.load_slot(t, step);
-                isa.mul(t, t, Src::Imm(mr as i64));
-                isa.load_slot(Gpr(1), st.tile_c);
-                isa.add(t, t, Src::Reg(Gpr(1)));
-                isa.store_slot(st.tile_c, t);
-            }
-        }
-        advance(isa, t, st.tile_row, mr as i64);
+        self.tile.tile(isa, &gprs, shape, &rows, self.state.panel, &self.position(), cols);
     }
 
     /// Pointers to the rows of a tile; moves the state on to the next tile.
@@ -401,10 +425,4 @@ fn row_tiles_short(m: usize, mr: usize) -> Vec<usize> {
         sizes.push(mr);
     }
     sizes
-}
-
-fn advance(isa: &mut dyn VectorIsa, t: Gpr, slot: Slot, by: i64) {
-    isa.load_slot(t, slot);
-    isa.add(t, t, Src::Imm(by));
-    isa.store_slot(slot, t);
 }

@@ -29,9 +29,12 @@ pub fn scratch_bytes(info: &IsaInfo, numbers: Numbers, plan: &TilePlan, walk: &W
     if numbers.has_seven_bits(info) { 2 * rows * half(walk.run) } else { 0 }
 }
 
-/// `run` steps in pieces: how many there are of which length.
+/// `run` steps in pieces: how many there are of which length. They are equal where that makes them only a little shorter.
 pub fn pieces(run: usize) -> impl Iterator<Item = (usize, usize)> {
-    [(run / PIECE, PIECE), (1, run % PIECE)].into_iter().filter(|&(count, steps)| count * steps > 0)
+    let least = run.div_ceil(PIECE);
+    let equal = (least..=2 * least).find(|&count| run.is_multiple_of(count));
+    let pieces = equal.map_or([(run / PIECE, PIECE), (1, run % PIECE)], |count| [(count, run / count), (0, 0)]);
+    pieces.into_iter().filter(|&(count, steps)| count * steps > 0)
 }
 
 /// The next steps of the rows of a tile.
@@ -83,7 +86,8 @@ impl Piece<'_> {
         }
     }
 
-    /// Runs `body` for each vector of each run of each row; it gets the row and the offset.
+    /// Runs `body` for each vector of each run of each row; it gets the row and the offset. The last vector of a run overlaps the one before
+    /// where a run has no whole number of them.
     fn each_vector(
         &self,
         isa: &mut dyn VectorIsa,
@@ -93,18 +97,28 @@ impl Piece<'_> {
         let k = gprs.take();
         isa.mov(k, Src::Reg(self.k));
         let (w, lanes) = (self.walk, isa.info().lanes);
-        let (whole, rest) = (w.run / lanes, w.run % lanes);
-        let tail = (rest > 0).then(|| isa.make_tail(Src::Imm(rest as i64), self.tmp[2]));
+        let tail = (w.run < lanes).then(|| isa.make_tail(Src::Imm(w.run as i64), self.tmp[2]));
+        let [vector, run] = [lanes, w.run].map(|steps| 4 * steps as i64);
         repeat(isa, gprs, w.outer, |isa, gprs, _| {
             repeat(isa, gprs, w.inner, |isa, gprs, _| {
-                repeat(isa, gprs, whole, |isa, _, _| {
-                    (0..self.count).for_each(|r| body(isa, r, k, None));
-                    isa.add(k, k, Src::Imm(4 * lanes as i64));
-                });
-                if let Some(tail) = &tail {
-                    (0..self.count).for_each(|r| body(isa, r, k, Some(tail)));
+                let all = |isa: &mut dyn VectorIsa| (0..self.count).for_each(|r| body(isa, r, k, tail.as_ref()));
+                if run <= vector {
+                    all(isa);
+                    return isa.add(k, k, Src::Imm(w.inner_step as i64));
                 }
-                isa.add(k, k, Src::Imm(w.inner_step as i64 - (4 * whole * lanes) as i64));
+                let (end, top, done) = (gprs.take(), isa.label(), isa.label());
+                isa.add(end, k, Src::Imm(run - vector));
+                isa.bind(top);
+                all(isa);
+                isa.branch(Cond::Ge, k, Src::Reg(end), done);
+                isa.add(k, k, Src::Imm(vector));
+                if run % vector != 0 {
+                    isa.mov_if(Cond::Gt, k, Src::Reg(end), k, end);
+                }
+                isa.jump(top);
+                isa.bind(done);
+                isa.add(k, k, Src::Imm(w.inner_step as i64 - (run - vector)));
+                gprs.give(end);
             });
             isa.add(k, k, Src::Imm(w.outer_step as i64 - (w.inner * w.inner_step) as i64));
         });

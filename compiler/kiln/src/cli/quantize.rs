@@ -40,7 +40,8 @@ pub fn quantize(flags: &QuantizeFlags) -> Result<()> {
         ObserverFlag::Percentile => Observer::Percentile,
         ObserverFlag::Entropy => Observer::Entropy,
     };
-    let options = Options { observer, dynamic: flags.dynamic, narrow, max_error: flags.max_error };
+    let options =
+        Options { observer, reduce_range: flags.reduce_range, dynamic: flags.dynamic, narrow, max_error: flags.max_error };
     let outcome = calibrate(&mut model, &calls, &options, &mut super::progress::timings())?;
     write_file(&flags.output, write(&outcome).as_bytes())?;
     let costs = costs(&mut model, &calls, &outcome)?;

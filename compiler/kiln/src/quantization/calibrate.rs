@@ -8,7 +8,7 @@ use crate::driver::{Model, Timings};
 use crate::error::Result;
 use kiln_frontend::tensors_file::Call;
 use kiln_graph::{Graph, ResidualModel};
-use kiln_passes::quantize::recipe::{LayerRecipe, MethodRecipe, Narrow, Precision, Recipe};
+use kiln_passes::quantize::recipe::{Affine, LayerRecipe, MethodRecipe, Narrow, Precision, Recipe};
 use kiln_passes::quantize::sites::{Kind, Site, sites};
 use kiln_passes::quantize::weight_errors;
 use kiln_support::Diagnostic;
@@ -18,6 +18,8 @@ use kiln_support::Diagnostic;
 pub struct Options {
     /// How ranges are found.
     pub observer: Observer,
+    /// Whether activations take 7 bits instead of 8: products of such bytes are faster on x86 without VNNI.
+    pub reduce_range: bool,
     /// Whether activations of linear layers are quantized when the model runs, and nothing else.
     pub dynamic: bool,
     /// How weights are stored whose layers do not compute with bytes; none where layers do.
@@ -29,7 +31,14 @@ pub struct Options {
 impl Default for Options {
     /// Static int8, ranges from the smallest to the largest number seen, results within a tenth of their size.
     fn default() -> Options {
-        Options { observer: Observer::MinMax, dynamic: false, narrow: None, max_error: 0.1 }
+        Options { observer: Observer::MinMax, reduce_range: false, dynamic: false, narrow: None, max_error: 0.1 }
+    }
+}
+
+impl Options {
+    /// The bytes of an activation that was seen.
+    fn affine(&self, seen: &Seen) -> Affine {
+        seen.affine(self.observer, if self.reduce_range { 127 } else { 255 })
     }
 }
 
@@ -137,7 +146,7 @@ fn plan(graph: &Graph, site: &Site, seen: &Watched, options: &Options) -> LayerR
         (None, Kind::Embedding) => Precision::Weights(Narrow::Int8),
         (None, Kind::Linear) if options.dynamic => Precision::Dynamic,
         (None, _) if options.dynamic => Precision::Float,
-        (None, _) => Precision::Int8(seen.read.affine(options.observer)),
+        (None, _) => Precision::Int8(options.affine(&seen.read)),
     };
     made(graph, site, seen, precision, options)
 }
@@ -147,7 +156,7 @@ fn made(graph: &Graph, site: &Site, seen: &Watched, precision: Precision, option
     let corrected = precision != Precision::Float && site.kind != Kind::Embedding;
     let correction = if corrected { correction(graph, site, &seen.read, precision) } else { Vec::new() };
     let is_rounded = site.is_summed && matches!(precision, Precision::Int8(_));
-    let output = is_rounded.then(|| seen.given.affine(options.observer));
+    let output = is_rounded.then(|| options.affine(&seen.given));
     LayerRecipe { weights: site.hash, precision, output, correction }
 }
 

@@ -77,10 +77,10 @@ impl Seen {
         self.channel_sums.get(channel).map_or(0.0, |sum| sum / self.per_channel.max(1) as f64)
     }
 
-    /// The range that an observer chooses.
-    pub fn affine(&self, observer: Observer) -> Affine {
+    /// The range that an observer chooses, in the bytes from 0 to `largest`.
+    pub fn affine(&self, observer: Observer, largest: u8) -> Affine {
         if self.low > self.high {
-            return Affine::of_range(0.0, 1.0);
+            return Affine::of_range(0.0, 1.0, largest);
         }
         let width = (self.high - self.low) / BINS as f32;
         let edges = match observer {
@@ -89,8 +89,8 @@ impl Seen {
             Observer::Entropy => entropy(&self.histogram),
         };
         match edges {
-            Some((first, end)) => Affine::of_range(self.low + width * first as f32, self.low + width * end as f32),
-            None => Affine::of_range(self.low, self.high),
+            Some((first, end)) => Affine::of_range(self.low + width * first as f32, self.low + width * end as f32, largest),
+            None => Affine::of_range(self.low, self.high, largest),
         }
     }
 }
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn outliers_are_cut_off_by_all_but_minmax() {
         let seen = seen();
-        let scale = |observer| seen.affine(observer).scale;
+        let scale = |observer| seen.affine(observer, 255).scale;
         assert!((scale(Observer::MinMax) - 32.0 / 255.0).abs() < 1e-6);
         assert!(scale(Observer::Percentile) < 3.0 / 255.0);
         assert!(scale(Observer::Entropy) < 8.0 / 255.0);
@@ -174,6 +174,6 @@ mod tests {
     #[test]
     fn a_constant_has_a_scale() {
         let seen = Seen { low: 0.0, high: 0.0, ..Seen::new(1) };
-        assert!(seen.affine(Observer::Entropy).scale > 0.0);
+        assert!(seen.affine(Observer::Entropy, 255).scale > 0.0);
     }
 }

@@ -72,11 +72,11 @@ pub struct Affine {
 }
 
 impl Affine {
-    /// For numbers between `low` and `high`, widened so that 0 is one of them and has a byte of its own.
-    pub fn of_range(low: f32, high: f32) -> Affine {
-        let (low, high) = (low.min(0.0), high.max(0.0));
-        let scale = ((high - low) / 255.0).max(f32::MIN_POSITIVE);
-        let zero_point = (-low / scale).round_ties_even().clamp(0.0, 255.0) as u8;
+    /// For numbers between `low` and `high`, widened so that 0 is one of them and has a byte of its own; they take the bytes from 0 to `largest`.
+    pub fn of_range(low: f32, high: f32, largest: u8) -> Affine {
+        let (low, high, largest) = (low.min(0.0), high.max(0.0), f32::from(largest));
+        let scale = ((high - low) / largest).max(f32::MIN_POSITIVE);
+        let zero_point = (-low / scale).round_ties_even().clamp(0.0, largest) as u8;
         Affine { scale, zero_point }
     }
 
@@ -94,10 +94,12 @@ mod tests {
     #[test]
     fn zero_is_exact_and_the_range_is_kept() {
         for (low, high) in [(-1.0, 3.0), (0.5, 2.0), (-7.0, -2.0), (0.0, 0.0)] {
-            let affine = Affine::of_range(low, high);
-            assert_eq!(affine.rounded(0.0), 0.0);
-            for x in [low, high] {
-                assert!((affine.rounded(x) - x).abs() <= affine.scale * 0.5001, "{x} becomes {}", affine.rounded(x));
+            for largest in [255, 127] {
+                let affine = Affine::of_range(low, high, largest);
+                assert_eq!(affine.rounded(0.0), 0.0);
+                for x in [low, high] {
+                    assert!((affine.rounded(x) - x).abs() <= affine.scale * 0.5001, "{x} becomes {}", affine.rounded(x));
+                }
             }
         }
     }

@@ -316,7 +316,7 @@ fn packed_weights(cx: &mut Lowering, built: &Built, product: &Product, desc: &Ge
     let target = cx.shared.target.vector?;
     let plan = desc.plan(&target).ok()?;
     let address = &product.b.address;
-    let bytes = plan.packed_cols() * desc.numbers.column_bytes(desc.numbers.steps(desc.k));
+    let bytes = desc.packed_bytes(&target).ok()?;
     let (moving, steps) = packed_steps(compute, product, bytes);
     size(compute, &moving)?;
     let offsets = |axes: &[usize]| offsets(compute, axes, &address.strides);

@@ -265,9 +265,8 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
             Numbers::Int8 { .. } => {
                 let weights: Vec<i8> = data.bytes.iter().map(|&b| b as i8).collect();
                 let packed = desc.pack_bytes(&target, &of_taps(&weights, slide.window.kernel, &taps));
-                // Without a border the zero point is in the weights alone, and kernels that differ in nothing else are one.
-                let numbers = if window.is_padded() { numbers } else { Numbers::Int8 { zero_point: 0 } };
-                (KernelDesc::Conv(ConvDesc { numbers, ..desc }), packed)
+                // Kernels that differ in nothing but what is in the weights are one.
+                (KernelDesc::Conv(desc.with_any_zero_point(&target)), packed)
             }
         }
     };

@@ -251,7 +251,7 @@ impl<'a> Emitter<'a> {
         let border = strips.border_bytes().next_multiple_of(64);
         let at = [border, border + planes * layout.plane[0], border + planes * (layout.plane[0] + layout.plane[1])];
         let [rows, columns, vectors, from, products, y, row_pixel, row_c, pixel, c] = std::array::from_fn(|_| isa.slot());
-        let position = Position { c: isa.slot(), row: isa.slot(), col: isa.slot(), inputs };
+        let position = Position { c: isa.slot(), row: isa.slot(), col: isa.slot(), inputs, sums: None };
         let middle = (0..planes).map(|_| isa.vslot()).collect();
         let sweep = products_sweep(desc, layout, isa);
         let epilogue = EpilogueEmitter::new(isa, Numbers::F32, &conv.epilogue, RowStep::Bytes(4 * conv.out_pitch as i64));

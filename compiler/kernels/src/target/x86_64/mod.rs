@@ -250,6 +250,10 @@ impl VectorIsa for X64 {
         self.vslots += 1;
         VSlot(self.vslots - 1)
     }
+    fn vslot_address(&mut self, d: Gpr, slot: VSlot) {
+        let (d, m) = (self.g(d), self.vslot_mem(slot));
+        self.push(Instruction::with2(Code::Lea_r64_m, d, m));
+    }
     fn reload(&mut self, d: V, slot: VSlot) {
         let m = self.vslot_mem(slot);
         self.load_from(d, m);

@@ -303,6 +303,11 @@ impl VectorIsa for Neon {
         VSlot((self.new_local(16) / 16) as u16)
     }
 
+    fn vslot_address(&mut self, d: Gpr, slot: VSlot) {
+        let d = self.g(d);
+        self.asm.add_any(d, a64::SP, i64::from(slot.0) * 16, SCRATCH);
+    }
+
     fn reload(&mut self, d: V, slot: VSlot) {
         let (d, m) = (self.v(d), self.local(u32::from(slot.0) * 16, Size::Q));
         self.asm.ldr_v(Size::Q, d, m);
