@@ -1,14 +1,16 @@
-//! Measures kernels against the machine's own FMA peak: `cargo bench -p kiln-kernels -- [avx2|avx512] [gemm|conv|winograd|ragged|window|rows|moves]`.
+//! Kernels by family, for each ISA that runs here: `cargo bench -p kiln-kernels -- 'avx2/(peak|gemm)'`.
 //!
-//! Winograd and ragged convolutions are given the multiply-adds of the definition.
-//!
-//! Prints GFLOP/s (or GB/s) and the share of the peak, which a loop of independent FMAs gives on the same ISA.
+//! Elements are floating-point operations (of bytes, multiplications and additions) where a family computes, elements of the result where it maps; what
+//! moves memory is in bytes read and written. Winograd and ragged convolutions are given the operations of the definition. `peak` is a loop of independent
+//! FMAs: what the others can be compared with.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
 use common::{Call, Code, Ready, Rng, ready, runnable};
-use kiln_kernels::isa::{Cond, Gpr, Src, V};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use kiln_kernels::isa::{Cond, Element, Gpr, Src, V};
 use kiln_kernels::kernels::conv::{ConvDesc, Window};
 use kiln_kernels::kernels::epilogue::Epilogue;
 use kiln_kernels::kernels::gather::GatherDesc;
@@ -24,34 +26,32 @@ use kiln_kernels::kernels::{KernelDesc, Units};
 use kiln_kernels::packing::{Strides, pack_b};
 use kiln_kernels::target::{Isa, TargetDesc};
 use kiln_kernels::vexpr::{Binary, Unary, VExpr};
-use std::time::Instant;
+use std::time::Duration;
 
-/// Best seconds per call over several batches.
-fn seconds(mut f: impl FnMut()) -> f64 {
-    f();
-    let start = Instant::now();
-    f();
-    let reps = (0.02 / start.elapsed().as_secs_f64().max(1e-7)).clamp(1.0, 1e5) as usize;
-    let batch = |f: &mut dyn FnMut()| {
-        let start = Instant::now();
-        (0..reps).for_each(|_| f());
-        start.elapsed().as_secs_f64() / reps as f64
-    };
-    (0..8).map(|_| batch(&mut f)).fold(f64::INFINITY, f64::min)
-}
+type Group<'c> = BenchmarkGroup<'c, WallTime>;
 
-fn peak(target: &TargetDesc) -> f64 {
+/// A loop of independent FMAs.
+fn peak(group: &mut Group, target: &TargetDesc) {
     let mut isa = target.assembler().expect("isa");
     let (lanes, top) = (isa.info().lanes, isa.label());
     (0..14).for_each(|i| isa.splat(V(i), 0));
-    isa.mov(Gpr(6), Src::Imm(100_000));
+    isa.mov(Gpr(6), Src::Imm(10_000));
     isa.bind(top);
     (0..12).for_each(|i| isa.fma(V(i), V(12), V(13)));
     isa.sub(Gpr(6), Gpr(6), Src::Imm(1));
     isa.branch(Cond::Gt, Gpr(6), Src::Imm(0), top);
     let code = Code::new(&isa.finish(0).expect("code"), target);
-    let flops = 100_000.0 * 12.0 * 2.0 * lanes as f64;
-    flops / seconds(|| code.call(&[])) / 1e9
+    measure(group, "fma", Throughput::Elements(10_000 * 12 * 2 * lanes as u64), || code.call(&[]));
+}
+
+fn measure(group: &mut Group, name: &str, throughput: Throughput, mut call: impl FnMut()) {
+    group.throughput(throughput);
+    group.bench_function(name, |bencher| bencher.iter(&mut call));
+}
+
+/// Multiplications and additions.
+fn operations(multiply_adds: usize) -> Throughput {
+    Throughput::Elements(2 * multiply_adds as u64)
 }
 
 fn fixed_units(r: &Ready) -> u64 {
@@ -61,18 +61,7 @@ fn fixed_units(r: &Ready) -> u64 {
     }
 }
 
-fn report(what: &str, r: &Ready, flops: f64, peak: f64, s: f64) {
-    let rate = flops / s / 1e9;
-    println!(
-        "{what:<44} {rate:7.1} GFLOP/s {:5.1}%  {:9.1} us  {:6} B code  {}",
-        100.0 * rate / peak,
-        s * 1e6,
-        r.kernel.code.len(),
-        r.kernel.name
-    );
-}
-
-fn gemm(target: &TargetDesc, peak: f64, m: usize, n: usize, k: usize) {
+fn gemm(group: &mut Group, target: &TargetDesc, m: usize, n: usize, k: usize) {
     let d = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k, ldc: n, epilogue: Epilogue::none() };
     let mut rng = Rng(1);
     let (a, b) = (rng.floats(m * k), rng.floats(k * n));
@@ -86,12 +75,30 @@ fn gemm(target: &TargetDesc, peak: f64, m: usize, n: usize, k: usize) {
         end: fixed_units(&r),
         ..Call::default()
     };
-    let s = seconds(|| r.call(&call));
-    report(&format!("gemm {m}x{n}x{k}"), &r, 2.0 * (m * n * k) as f64, peak, s);
+    measure(group, &format!("{m}x{n}x{k}"), operations(m * n * k), || r.call(&call));
+}
+
+/// A product of bytes up to 127, which come back as 32-bit integers.
+fn gemm_of_bytes(group: &mut Group, target: &TargetDesc, [m, n, k]: [usize; 3]) {
+    let epilogue = Epilogue { out: Element::I32, ..Epilogue::none() };
+    let d = GemmDesc { numbers: Numbers::Int8 { zero_point: 3 }, m: Some(m), n, k, lda: k, ldc: n, epilogue };
+    let (a, mut c) = (vec![100u8; m * k], vec![0i32; m * n]);
+    let packed = d.pack_bytes(target, |i, j| (i * 7 + j) as i8).expect("weights");
+    let r = ready(&KernelDesc::Gemm(d), target);
+    let mut scratch = vec![0u8; r.kernel.scratch_bytes + 64];
+    let call = Call {
+        input: a.as_ptr() as u64,
+        weights: packed.as_ptr() as u64,
+        output: c.as_mut_ptr() as u64,
+        scratch: scratch.as_mut_ptr() as u64,
+        end: fixed_units(&r),
+        ..Call::default()
+    };
+    measure(group, &format!("{m}x{n}x{k}"), operations(m * n * k), || r.call(&call));
 }
 
 /// Runs a kernel over an image; the output is as large as the window says.
-fn image(r: &Ready, w: &Window, in_c: usize, out_c: usize, weights: &[f32]) -> f64 {
+fn image(group: &mut Group, name: &str, multiply_adds: usize, r: &Ready, w: &Window, [in_c, out_c]: [usize; 2], weights: &[f32]) {
     let input = Rng(2).floats(w.image[0] * w.image[1] * in_c);
     let mut out = vec![0f32; w.output[0] * w.output[1] * out_c];
     let mut scratch = vec![0u8; r.kernel.scratch_bytes + 64];
@@ -103,10 +110,10 @@ fn image(r: &Ready, w: &Window, in_c: usize, out_c: usize, weights: &[f32]) -> f
         end: fixed_units(r),
         ..Call::default()
     };
-    seconds(|| r.call(&call))
+    measure(group, name, operations(multiply_adds), || r.call(&call));
 }
 
-fn conv(target: &TargetDesc, peak: f64, size: usize, in_c: usize, out_c: usize, k: usize, stride: usize) {
+fn conv(group: &mut Group, target: &TargetDesc, size: usize, in_c: usize, out_c: usize, k: usize, stride: usize) {
     let window = Window::new([size; 2], [k; 2], [stride; 2], [k / 2; 2], [1; 2]);
     let epilogue = Epilogue::none();
     let d = ConvDesc {
@@ -122,13 +129,12 @@ fn conv(target: &TargetDesc, peak: f64, size: usize, in_c: usize, out_c: usize, 
     };
     let packed = d.pack(target, &Rng(3).floats(out_c * in_c * k * k)).expect("weights");
     let r = ready(&KernelDesc::Conv(d), target);
-    let s = image(&r, &window, in_c, out_c, &packed);
-    let flops = 2.0 * (window.output[0] * window.output[1] * out_c * in_c * k * k) as f64;
-    report(&format!("conv {size}x{size}x{in_c} -> {out_c}, {k}x{k} s{stride}"), &r, flops, peak, s);
+    let name = format!("{k}x{k}s{stride} {in_c}x{size}x{size} -> {out_c}");
+    image(group, &name, window.output[0] * window.output[1] * out_c * in_c * k * k, &r, &window, [in_c, out_c], &packed);
 }
 
 /// The same convolution by other algorithms than its definition.
-fn other_conv(target: &TargetDesc, peak: f64, size: usize, channels: usize, dilation: usize, tile: Option<usize>) {
+fn other_conv(group: &mut Group, target: &TargetDesc, size: usize, channels: usize, dilation: usize, tile: Option<usize>) {
     let window = Window::new([size; 2], [3; 2], [1; 2], [dilation; 2], [dilation; 2]);
     let epilogue = Epilogue::none();
     let pitch = channels;
@@ -157,19 +163,18 @@ fn other_conv(target: &TargetDesc, peak: f64, size: usize, channels: usize, dila
         }
     };
     let r = ready(&desc, target);
-    let s = image(&r, &window, channels, channels, &packed.expect("weights"));
-    report(&desc.to_string(), &r, 2.0 * desc.multiply_adds().unwrap_or(0) as f64, peak, s);
+    let multiply_adds = desc.multiply_adds().unwrap_or(0) as usize;
+    image(group, &desc.to_string(), multiply_adds, &r, &window, [channels; 2], &packed.expect("weights"));
 }
 
 /// Transpositions and gathers, in bytes read and written.
-fn moves(target: &TargetDesc) {
+fn moves(group: &mut Group, target: &TargetDesc) {
     for (rows, cols) in [(3, 50176), (50176, 21), (197, 768)] {
         let (x, y) = (Rng(5).floats(rows * cols), vec![0f32; rows * cols]);
         let desc = KernelDesc::Transpose(TransposeDesc::dense(rows, cols));
         let r = ready(&desc, target);
         let call = Call { input: x.as_ptr() as u64, output: y.as_ptr() as u64, end: 1, ..Call::default() };
-        let s = seconds(|| r.call(&call));
-        println!("{desc:<44} {:7.1} GB/s {:6} B code", 8.0 * (rows * cols) as f64 / s / 1e9, r.kernel.code.len());
+        measure(group, &desc.to_string(), Throughput::Bytes(8 * (rows * cols) as u64), || r.call(&call));
     }
     // Twice the size by the mean of neighbours.
     let mut expr = VExpr::new();
@@ -185,11 +190,10 @@ fn moves(target: &TargetDesc) {
     let inputs = [x.as_ptr() as u64; 2];
     let (weights, output) = (table.as_ptr() as u64, y.as_ptr() as u64);
     let call = Call { inputs: &inputs, weights, output, end: fixed_units(&r), ..Call::default() };
-    let s = seconds(|| r.call(&call));
-    println!("{:<44} {:7.1} GB/s written", KernelDesc::Gather(desc), 4.0 * y.len() as f64 / s / 1e9);
+    measure(group, &KernelDesc::Gather(desc).to_string(), Throughput::Bytes(4 * y.len() as u64), || r.call(&call));
 }
 
-fn window(target: &TargetDesc, peak: f64, op: WindowOp, size: usize, channels: usize, k: usize, stride: usize) {
+fn window(group: &mut Group, target: &TargetDesc, op: WindowOp, size: usize, channels: usize, k: usize, stride: usize) {
     let window = Window::new([size; 2], [k; 2], [stride; 2], [k / 2; 2], [1; 2]);
     let epilogue = Epilogue::none();
     let d = WindowDesc {
@@ -204,24 +208,20 @@ fn window(target: &TargetDesc, peak: f64, op: WindowOp, size: usize, channels: u
     };
     let weights = Rng(3).floats(channels * k * k);
     let r = ready(&KernelDesc::Window(d), target);
-    let s = image(&r, &window, channels, channels, &weights);
-    let bytes = 4.0 * (channels * (size * size + window.output[0] * window.output[1])) as f64;
-    let flops = 2.0 * (window.output[0] * window.output[1] * channels * k * k) as f64;
-    report(&format!("{op:?} {size}x{size}x{channels} {k}x{k} s{stride} {:.1} GB/s", bytes / s / 1e9), &r, flops, peak, s);
+    let name = format!("{op:?} {k}x{k}s{stride} {channels}x{size}x{size}");
+    image(group, &name, window.output[0] * window.output[1] * channels * k * k, &r, &window, [channels; 2], &weights);
 }
 
-fn rows(target: &TargetDesc, name: &str, desc: RowsDesc, rows: usize, cols: usize) {
+fn rows(group: &mut Group, target: &TargetDesc, name: &str, desc: RowsDesc, rows: usize, cols: usize) {
     let x = Rng(4).floats(rows * cols);
     let y = vec![0f32; rows * cols];
     let r = ready(&KernelDesc::Rows(desc), target);
     let (inputs, outputs) = ([x.as_ptr() as u64, x.as_ptr() as u64, x.as_ptr() as u64], [y.as_ptr() as u64]);
     let call = Call { inputs: &inputs, outputs: &outputs, end: rows as u64, cols: cols as u64, ..Call::default() };
-    let s = seconds(|| r.call(&call));
-    let rate = (rows * cols) as f64 / s / 1e9;
-    println!("{name:<44} {rate:7.2} Gelem/s {:6} B code  {}", r.kernel.code.len(), r.kernel.name);
+    measure(group, name, Throughput::Elements((rows * cols) as u64), || r.call(&call));
 }
 
-fn all_rows(target: &TargetDesc) {
+fn all_rows(group: &mut Group, target: &TargetDesc) {
     for op in
         [Unary::Relu, Unary::Exp, Unary::Tanh, Unary::Sigmoid, Unary::Erf, Unary::Log, Unary::Gelu, Unary::Silu, Unary::HardSwish]
     {
@@ -230,76 +230,95 @@ fn all_rows(target: &TargetDesc) {
         let y = e.unary(op, x);
         e.root(y);
         let desc = RowsDesc::map(Dim::Argument, vec![Operand::DENSE], vec![Operand::DENSE], e);
-        rows(target, &format!("map {op:?} 4096"), desc, 1, 4096);
+        rows(group, target, &format!("map {op:?} 4096"), desc, 1, 4096);
     }
     let (x, y) = (Operand::DENSE, Operand::DENSE);
-    rows(target, "softmax 128x128", norm::softmax(Dim::Known(128), x, y), 128, 128);
-    rows(target, "softmax 8x1000", norm::softmax(Dim::Known(1000), x, y), 8, 1000);
-    rows(target, "layer norm 128x768", norm::layer_norm(Dim::Known(768), x, y, 1e-5, true, true), 128, 768);
+    rows(group, target, "softmax 128x128", norm::softmax(Dim::Known(128), x, y), 128, 128);
+    rows(group, target, "softmax 8x1000", norm::softmax(Dim::Known(1000), x, y), 8, 1000);
+    rows(group, target, "layer norm 128x768", norm::layer_norm(Dim::Known(768), x, y, 1e-5, true, true), 128, 768);
     let sum = norm::reduce_rows(Dim::Known(4096), x, Operand::PER_ROW, norm::RowReduce::Sum);
-    rows(target, "sum 8x4096", sum, 8, 4096);
+    rows(group, target, "sum 8x4096", sum, 8, 4096);
 }
 
-fn main() {
-    let (isas, families): (Vec<String>, Vec<String>) =
-        std::env::args().skip(1).filter(|a| !a.starts_with('-')).partition(|a| a.starts_with("avx"));
-    let wanted = isas.first().cloned().unwrap_or_default();
-    let filter = families.first().cloned().unwrap_or_default();
-    for target in runnable().iter().filter(|t| t.isa.name().ends_with(&wanted) && t.isa != Isa::Neon) {
-        let peak = peak(target);
-        println!("{}: peak {peak:.1} GFLOP/s", target.isa.name());
-        if "gemm".contains(&filter) {
-            // Rows are pixels, columns are output channels.
-            for (m, n, k) in
-                [(384, 384, 384), (3136, 64, 64), (12544, 24, 96), (196, 256, 1024), (49, 512, 2048), (49, 1280, 320)]
-            {
-                gemm(target, peak, m, n, k);
-            }
-            for (m, n, k) in
-                [(1, 1000, 2048), (1, 1024, 256), (128, 3072, 768), (128, 768, 3072), (3136, 256, 64), (784, 512, 128)]
-            {
-                gemm(target, peak, m, n, k);
-            }
-        }
-        if "conv".contains(&filter) {
-            let resnet =
-                [(224, 3, 64, 7, 2), (56, 64, 64, 3, 1), (28, 128, 128, 3, 1), (14, 256, 256, 3, 1), (7, 512, 512, 3, 1)];
-            let strided =
-                [(56, 128, 128, 3, 2), (56, 256, 512, 1, 2), (28, 512, 128, 1, 1), (224, 3, 32, 3, 2), (7, 320, 1280, 1, 1)];
-            for (size, in_c, out_c, k, stride) in resnet.into_iter().chain(strided) {
-                conv(target, peak, size, in_c, out_c, k, stride);
-            }
-        }
-        if "winograd".contains(&filter) {
+/// The products of networks: rows are pixels, columns are output channels.
+const PRODUCTS: [[usize; 3]; 12] = [
+    [384, 384, 384],
+    [3136, 64, 64],
+    [12544, 24, 96],
+    [196, 256, 1024],
+    [49, 512, 2048],
+    [49, 1280, 320],
+    [1, 1000, 2048],
+    [1, 1024, 256],
+    [128, 3072, 768],
+    [128, 768, 3072],
+    [3136, 256, 64],
+    [784, 512, 128],
+];
+
+/// Convolutions of resnet and mobilenet: size, channels in and out, window, stride.
+const CONVOLUTIONS: [[usize; 5]; 10] = [
+    [224, 3, 64, 7, 2],
+    [56, 64, 64, 3, 1],
+    [28, 128, 128, 3, 1],
+    [14, 256, 256, 3, 1],
+    [7, 512, 512, 3, 1],
+    [56, 128, 128, 3, 2],
+    [56, 256, 512, 1, 2],
+    [28, 512, 128, 1, 1],
+    [224, 3, 32, 3, 2],
+    [7, 320, 1280, 1, 1],
+];
+
+/// Depthwise convolutions of mobilenet: size, channels, window, stride.
+const DEPTHWISE: [[usize; 4]; 8] = [
+    [112, 32, 3, 1],
+    [112, 96, 3, 2],
+    [56, 144, 3, 1],
+    [28, 192, 3, 1],
+    [14, 384, 3, 1],
+    [14, 576, 3, 1],
+    [7, 960, 3, 1],
+    [28, 120, 5, 1],
+];
+
+fn families(c: &mut Criterion) {
+    for target in runnable().iter().filter(|t| t.isa != Isa::Neon) {
+        let isa = target.isa.name().trim_start_matches("x86_64_");
+        let mut family = |name: &str, body: &dyn Fn(&mut Group)| {
+            let mut group = c.benchmark_group(format!("{isa}/{name}"));
+            body(&mut group);
+            group.finish();
+        };
+        family("peak", &|group| peak(group, target));
+        family("gemm", &|group| PRODUCTS.iter().for_each(|&[m, n, k]| gemm(group, target, m, n, k)));
+        family("bytes", &|group| PRODUCTS.iter().for_each(|&product| gemm_of_bytes(group, target, product)));
+        family("conv", &|group| {
+            CONVOLUTIONS.iter().for_each(|&[size, in_c, out_c, k, stride]| conv(group, target, size, in_c, out_c, k, stride));
+        });
+        family("winograd", &|group| {
             for (size, channels) in [(56, 64), (28, 128), (14, 256), (7, 512)] {
-                [2, 4].into_iter().for_each(|tile| other_conv(target, peak, size, channels, 1, Some(tile)));
+                [2, 4].into_iter().for_each(|tile| other_conv(group, target, size, channels, 1, Some(tile)));
             }
-        }
-        if "ragged".contains(&filter) {
-            [6, 12, 13].into_iter().for_each(|dilation| other_conv(target, peak, 14, 256, dilation, None));
-        }
-        if "moves".contains(&filter) {
-            moves(target);
-        }
-        if "window".contains(&filter) {
-            let mobilenet = [
-                (112, 32, 3, 1),
-                (112, 96, 3, 2),
-                (56, 144, 3, 1),
-                (28, 192, 3, 1),
-                (14, 384, 3, 1),
-                (14, 576, 3, 1),
-                (7, 960, 3, 1),
-                (28, 120, 5, 1),
-            ];
-            for (size, channels, k, stride) in mobilenet {
-                window(target, peak, WindowOp::Depthwise, size, channels, k, stride);
+        });
+        family("ragged", &|group| {
+            [6, 12, 13].into_iter().for_each(|dilation| other_conv(group, target, 14, 256, dilation, None));
+        });
+        family("window", &|group| {
+            for [size, channels, k, stride] in DEPTHWISE {
+                window(group, target, WindowOp::Depthwise, size, channels, k, stride);
             }
-            window(target, peak, WindowOp::Max, 112, 64, 3, 2);
-            window(target, peak, WindowOp::AvgInside, 28, 192, 3, 1);
-        }
-        if "rows".contains(&filter) {
-            all_rows(target);
-        }
+            window(group, target, WindowOp::Max, 112, 64, 3, 2);
+            window(group, target, WindowOp::AvgInside, 28, 192, 3, 1);
+        });
+        family("rows", &|group| all_rows(group, target));
+        family("moves", &|group| moves(group, target));
     }
 }
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_millis(800)).sample_size(20);
+    targets = families
+}
+criterion_main!(benches);
