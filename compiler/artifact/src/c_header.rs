@@ -47,6 +47,17 @@ fn instance_functions(out: &mut String, model: &Model) {
          uint64_t {p}_arena_bytes(void);\n\n",
         model.arena_bytes
     );
+    if !model.variants.is_empty() {
+        let variants = model.variants.iter().zip(1..).map(|(features, n)| format!("{n}: {}", features.join(", ")));
+        let _ = write!(
+            out,
+            "/* The methods have variants for CPUs with more features ({}). {p}_create takes the last that the machine can run. */\n\
+             uint32_t {p}_variant(void);\n\n\
+             /* Makes an instance that uses a variant, or, for 0, the code for every CPU of the target. */\n\
+             int32_t {p}_create_variant(const kiln_options *options, uint32_t variant, kiln_context **instance);\n\n",
+            variants.collect::<Vec<_>>().join("; ")
+        );
+    }
     if model.methods.iter().filter_map(flat_signature).any(|f| f.outputs.iter().any(FlatTensor::is_known)) {
         out.push_str(&COPY_OUT.replace("PREFIX", p));
     }

@@ -13,6 +13,7 @@ pub fn manifest(model: &Model) -> String {
         "abi_version": kiln_rt::abi::ABI_VERSION,
         "target": facts.target,
         "features": facts.features,
+        "variants": model.variants,
         "methods": model.methods.iter().map(method).collect::<Vec<_>>(),
         "arena_bytes": model.arena_bytes,
         "stack_bytes": model.stack_bytes,

@@ -25,6 +25,8 @@ pub struct Model {
     pub facts: Facts,
     /// Exported methods.
     pub methods: Vec<ModelMethod>,
+    /// The CPU features of each variant of the methods, which `create` chooses among.
+    pub variants: Vec<Vec<&'static str>>,
     /// Bytes of arena: what an app that gives one must give.
     pub arena_bytes: u64,
     /// Number of state slots.
@@ -88,6 +90,7 @@ impl Model {
         });
         Model {
             methods: methods.collect(),
+            variants: plan.variants.iter().map(|variant| variant.features.clone()).collect(),
             arena_bytes: plan.arena_bytes.next_multiple_of(64),
             state_slots: plan.state_slots,
             text_bytes: generated.text_bytes,

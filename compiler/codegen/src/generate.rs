@@ -12,7 +12,7 @@ use crate::method::{self, Entry, Program};
 use crate::target::{Target, has_rounding};
 use crate::task::{self, Tasks};
 use crate::unwind::Unwind;
-use crate::{data, nest};
+use crate::{data, nest, variant};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::types;
@@ -172,7 +172,7 @@ pub fn uses_runtime<K>(plan: &Plan<K>) -> bool {
             _ => false,
         })
     }
-    plan.methods.iter().chain([&plan.init]).any(|method| any(&method.body))
+    plan.bodies().any(|method| any(&method.body))
 }
 
 /// One run of code generation.
@@ -211,21 +211,50 @@ impl<K> Session<'_, '_, '_, '_, K> {
         let descriptor_bytes = plan.methods.iter().map(by_tensors::descriptor_bytes).max().unwrap_or(0);
         let arena_bytes = round_up(plan.arena_bytes)?;
         let advise = if arena_bytes >= huge_pages::BYTES { huge_pages::define_advise(&mut self.linker)? } else { None };
-        let shape = Shape { state_slots, descriptor_bytes, arena_bytes, uses_runtime, uses_threads, init, advise };
-        for function in Function::ALL {
+        let (variants, mut choice) = (plan.variants.len() as i64, None);
+        for function in Function::ALL.into_iter().filter(|f| variants > 0 || !f.is_of_variants()) {
+            let shape =
+                Shape { state_slots, descriptor_bytes, arena_bytes, uses_runtime, uses_threads, init, variants, choice, advise };
             let signature = function.signature(&self.linker);
             let id = self.linker.declare_entry(function.name(), &signature)?;
-            instance::build(&mut self.linker, shape, function, id, &mut self.context, &mut self.scratch)?;
+            if let Function::Variant = function {
+                variant::build_choice(&mut self.linker, id, &plan.variants, &mut self.context, &mut self.scratch)?;
+                choice = Some(id);
+            } else {
+                instance::build(&mut self.linker, shape, function, id, &mut self.context, &mut self.scratch)?;
+            }
             let frame = self.define(id, function.name())?;
             self.frames.entry = self.frames.entry.max(frame);
         }
-        for entry in &plan.methods {
+        for (number, entry) in plan.methods.iter().enumerate() {
             let id = self.linker.declare_entry(&method_name(&entry.name), &signature)?;
-            self.method(&program, entry, Entry::Exported, id)?;
+            if plan.variants.is_empty() {
+                self.method(&program, entry, Entry::Exported, id)?;
+            } else {
+                self.forms(&program, number, id)?;
+            }
             if tensor_signature(entry).is_some() {
                 self.by_tensors(&Callee { method: entry, id, uses_runtime, state_slots })?;
             }
         }
+        Ok(())
+    }
+
+    /// A method in its first form and as each variant has it, and the exported one that goes to one of them.
+    fn forms(&mut self, program: &Program<K>, number: usize, id: FuncId) -> Result<(), CodegenError> {
+        let plan = self.plan;
+        let signature = method::signature(&self.linker);
+        let mut forms = Vec::new();
+        let variants = plan.variants.iter().map(|variant| variant.methods.get(number));
+        for (form, method) in [plan.methods.get(number)].into_iter().chain(variants).enumerate() {
+            let method = method.ok_or_else(|| CodegenError::rule("a variant has other methods than its plan"))?;
+            let id = self.linker.declare_local(&format!("{}.{form}", method_name(&method.name)), &signature)?;
+            self.method(program, method, Entry::Exported, id)?;
+            forms.push(id);
+        }
+        variant::build_dispatch(&mut self.linker, id, &forms, &mut self.context, &mut self.scratch)?;
+        let frame = self.define(id, &plan.methods[number].name)?;
+        self.frames.entry = self.frames.entry.max(frame);
         Ok(())
     }
 

@@ -12,6 +12,13 @@
 //! const char* <prefix>_last_error(const kiln_context* instance)    never null
 //! u64 <prefix>_arena_bytes(void)    what an arena given in the options must hold
 //! ```
+//!
+//! and, where methods have variants by CPU:
+//!
+//! ```text
+//! u32 <prefix>_variant(void)    the variant that `create` chooses on this machine
+//! i32 <prefix>_create_variant(const kiln_options* options /*or null*/, u32 variant, kiln_context** out)
+//! ```
 
 use crate::code::Code;
 use crate::error::CodegenError;
@@ -43,6 +50,9 @@ pub(crate) struct Shape {
     pub(crate) uses_threads: bool,
     /// The plan's initialisation.
     pub(crate) init: FuncId,
+    /// Variants that methods have beside their first form, and the function that chooses one, where there are any.
+    pub(crate) variants: i64,
+    pub(crate) choice: Option<FuncId>,
     /// Advice that memory shall have huge pages, where the arena is large enough for some.
     pub(crate) advise: Option<FuncId>,
 }
@@ -55,11 +65,25 @@ pub(crate) enum Function {
     Reset,
     LastError,
     ArenaBytes,
+    Variant,
+    CreateVariant,
 }
 
 impl Function {
-    pub(crate) const ALL: [Function; 5] =
-        [Function::Create, Function::Destroy, Function::Reset, Function::LastError, Function::ArenaBytes];
+    pub(crate) const ALL: [Function; 7] = [
+        Function::Variant,
+        Function::CreateVariant,
+        Function::Create,
+        Function::Destroy,
+        Function::Reset,
+        Function::LastError,
+        Function::ArenaBytes,
+    ];
+
+    /// Whether only models with variants have it.
+    pub(crate) fn is_of_variants(self) -> bool {
+        matches!(self, Function::Variant | Function::CreateVariant)
+    }
 
     /// Its name without prefix.
     pub(crate) fn name(self) -> &'static str {
@@ -69,6 +93,8 @@ impl Function {
             Function::Reset => "reset",
             Function::LastError => "last_error",
             Function::ArenaBytes => "arena_bytes",
+            Function::Variant => "variant",
+            Function::CreateVariant => "create_variant",
         }
     }
 
@@ -80,6 +106,8 @@ impl Function {
             Function::Reset => (&[pointer], Some(types::I32)),
             Function::LastError => (&[pointer], Some(pointer)),
             Function::ArenaBytes => (&[], Some(types::I64)),
+            Function::Variant => (&[], Some(types::I32)),
+            Function::CreateVariant => (&[pointer, types::I32, pointer], Some(types::I32)),
         };
         Linker::signature(linker.c_convention, params, result)
     }
@@ -100,7 +128,12 @@ pub(crate) fn build(
     let params = code.enter();
     let mut instance = Instance { code, shape };
     match function {
-        Function::Create => instance.create(params[0], params[1])?,
+        Function::Create => match shape.choice {
+            Some(choice) => instance.create_chosen(choice, &params)?,
+            None => instance.create(params[0], None, params[1])?,
+        },
+        Function::CreateVariant => instance.create(params[0], Some(params[1]), params[2])?,
+        Function::Variant => return Err(CodegenError::rule("the choice of a variant is built elsewhere")),
         Function::Destroy => instance.destroy(params[0])?,
         Function::Reset => instance.reset(params[0])?,
         Function::LastError => instance.last_error(params[0])?,
@@ -150,7 +183,18 @@ impl Instance<'_, '_> {
         self.return_status(status);
     }
 
-    fn create(&mut self, options: Value, out: Value) -> Result<(), CodegenError> {
+    /// An instance of the variant that suits this machine.
+    fn create_chosen(&mut self, choice: FuncId, params: &[Value]) -> Result<(), CodegenError> {
+        let signature = Function::CreateVariant.signature(self.code.linker);
+        let create = self.code.linker.declare_entry(Function::CreateVariant.name(), &signature)?;
+        let no_result = || CodegenError::rule("a function without result");
+        let variant = self.code.call(choice, &[]).ok_or_else(no_result)?;
+        let status = self.code.call(create, &[params[0], variant, params[1]]).ok_or_else(no_result)?;
+        self.code.b.ins().return_(&[status]);
+        Ok(())
+    }
+
+    fn create(&mut self, options: Value, variant: Option<Value>, out: Value) -> Result<(), CodegenError> {
         let (bad, no_memory) = (self.code.b.create_block(), self.code.b.create_block());
         let has_out = self.is_set(out);
         self.code.require(has_out, bad);
@@ -158,8 +202,16 @@ impl Instance<'_, '_> {
         self.store(zero, out, 0);
         let chosen = self.read_options(options, bad);
         self.check_options(chosen, bad);
+        if let Some(variant) = variant {
+            let is_there = self.code.b.ins().icmp_imm_s(IntCC::UnsignedLessThanOrEqual, variant, self.shape.variants);
+            self.code.require(is_there, bad);
+        }
         let (instance, block, size) = self.allocate(chosen, no_memory)?;
         self.fill_context(instance, options, chosen)?;
+        if let Some(variant) = variant {
+            let variant = self.code.b.ins().uextend(types::I64, variant);
+            self.store(variant, instance, layout::INSTANCE_VARIANT);
+        }
         self.store(block, instance, layout::INSTANCE_BLOCK);
         self.store(size, instance, layout::INSTANCE_SIZE);
         if self.shape.uses_threads {

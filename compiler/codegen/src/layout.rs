@@ -32,8 +32,10 @@ pub const INSTANCE_BLOCK: i32 = CONTEXT_BYTES;
 pub const INSTANCE_SIZE: i32 = CONTEXT_BYTES + 8;
 /// Behind that: the runtime `Value` that the last call by tensors gave, kept alive for its views.
 pub const INSTANCE_RESULT: i32 = CONTEXT_BYTES + 16;
-/// Behind that: the state slots.
-pub const INSTANCE_STATE: i32 = CONTEXT_BYTES + 32;
+/// Behind that: the number of the variant that its methods use.
+pub const INSTANCE_VARIANT: i32 = CONTEXT_BYTES + 32;
+/// Behind that, and a word that is not used: the state slots.
+pub const INSTANCE_STATE: i32 = CONTEXT_BYTES + 48;
 
 /// `Header.refs`, 32 bits.
 pub const REFS: i32 = 0;

@@ -26,6 +26,7 @@ mod nest;
 mod target;
 mod task;
 mod unwind;
+mod variant;
 
 pub use by_tensors::tensor_signature;
 pub use error::CodegenError;

@@ -72,6 +72,10 @@ impl<'m> Linker<'m> {
             // Only in objects made to be measured, which the loader runs.
             "kiln_profile_mark" => self.import(symbol, &[int], None),
             "free" => self.import(symbol, &[int], None),
+            // How systems on AArch64 tell what a CPU has.
+            "getauxval" => self.import(symbol, &[int], Some(int)),
+            "sysctlbyname" => self.import(symbol, &[int; 5], Some(types::I32)),
+            "IsProcessorFeaturePresent" => self.import(symbol, &[types::I32], Some(types::I32)),
             other => Err(CodegenError::RuntimeFunction(other.into())),
         }
     }

@@ -33,8 +33,7 @@ pub(crate) fn all<K>(plan: &Plan<K>) -> BTreeSet<(KernelId, Split)> {
         }
     }
     let mut found = BTreeSet::new();
-    let methods = plan.methods.iter().chain([&plan.init]);
-    methods.for_each(|Method { body, .. }| visit(body, &mut found));
+    plan.bodies().for_each(|Method { body, .. }| visit(body, &mut found));
     found
 }
 

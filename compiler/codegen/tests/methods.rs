@@ -327,6 +327,7 @@ fn kernel_plan(kernel: &'static str) -> Plan<&'static str> {
     w.method.body.push(Stmt::Kernel { id, args: vec![Operand::Local(bits), Operand::Local(x)], split: None });
     Plan {
         methods: vec![w.method],
+        variants: Vec::new(),
         init: plain.init,
         state_slots: 0,
         computes: PrimaryMap::new(),

@@ -31,7 +31,7 @@ pub struct Build {
     /// What could not be read of what was asked for: reported by `compile`.
     broken: Option<Diagnostic>,
     methods: Vec<String>,
-    cpu: Option<String>,
+    cpus: Vec<String>,
     settings: Settings,
     quantize: Option<(PathBuf, Options)>,
     target: Option<String>,
@@ -46,7 +46,7 @@ impl Build {
             inputs: Vec::new(),
             broken: None,
             methods: Vec::new(),
-            cpu: None,
+            cpus: Vec::new(),
             settings: Settings::default(),
             quantize: None,
             target: None,
@@ -88,9 +88,10 @@ impl Build {
         self
     }
 
-    /// The CPU and its features, as `kiln compile --cpu` takes them.
+    /// The CPU and its features, as `kiln compile --cpu` takes them. Called again, it asks for code for that CPU beside, which an instance uses where it
+    /// runs on one.
     pub fn cpu(mut self, cpu: &str) -> Build {
-        self.cpu = Some(cpu.into());
+        self.cpus.push(cpu.into());
         self
     }
 
@@ -153,7 +154,7 @@ impl Build {
         }
         let triple = self.target.clone().map_or_else(|| variable("TARGET"), Ok)?;
         let folder = self.out_dir.clone().map_or_else(|| variable("OUT_DIR").map(PathBuf::from), Ok)?;
-        let target = Target::new(&triple, self.cpu.as_deref())?.with(self.settings);
+        let target = Target::for_cpus(&triple, &self.cpus, None)?.with(self.settings);
         let methods = if self.methods.is_empty() { vec!["forward".to_owned()] } else { self.methods.clone() };
         let built = on_a_large_stack(|| self.build(name, &target, &methods))?;
         let library = if target.name.ends_with("msvc") { format!("{name}.lib") } else { format!("lib{name}.a") };

@@ -247,8 +247,8 @@ impl Model {
 
     /// The plan of a residual model.
     pub fn plan(&self, residual: &ResidualModel, target: &Target, timings: &mut Timings) -> Result<Plan<Scheduled>> {
-        let desc = TargetDesc { vector: target.kernels(), settings: target.settings };
-        let plan = timings.stage("schedule", || kiln_schedule::schedule(residual, &desc));
+        let variants: Vec<TargetDesc> = target.variants.iter().map(Target::schedule).collect();
+        let plan = timings.stage("schedule", || kiln_schedule::schedule(residual, &target.schedule(), &variants));
         plan.map_err(|error| self.error(error))
     }
 
@@ -287,7 +287,12 @@ impl Model {
     pub fn compile(&self, methods: &[Method], target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
         let residual = self.residual(methods, timings)?;
         let mut plan = self.plan(&residual, target, timings)?;
-        let sites = if options.marks { instrument(&mut plan) } else { Vec::new() };
+        let mut sites = Vec::new();
+        if options.marks {
+            // What is measured is the code for the first CPU.
+            plan.variants.clear();
+            sites = instrument(&mut plan);
+        }
         Ok(Compiled { sites, ..self.generate(&plan, target, options, timings)? })
     }
 

@@ -115,6 +115,8 @@ pub struct Target {
     pub features: Vec<String>,
     /// How code for it computes.
     pub settings: Settings,
+    /// The same target with other CPUs, the best last, for which the object has code of its own.
+    pub variants: Vec<Target>,
     caches: (usize, usize),
 }
 
@@ -138,16 +140,33 @@ impl Target {
             cpu: cpu.unwrap_or(entry.cpu).into(),
             features: Vec::new(),
             settings: Settings::default(),
+            variants: Vec::new(),
             caches: (32, 256),
         };
         target.select(entry.cpu)?;
         Ok(target)
     }
 
+    /// A triple with CPUs as `--cpu` gives them: the first is the one that every machine is at least, further ones get code of their own, which an instance
+    /// uses where the machine has the features for it. None stands for `default`, or else the triple's.
+    pub fn for_cpus(name: &str, cpus: &[String], default: Option<&str>) -> Result<Target, Diagnostic> {
+        let target = Target::new(name, cpus.first().map(String::as_str).or(default))?;
+        // They differ in features only, so that kernels that use none are the same.
+        let further = cpus.iter().skip(1).map(|cpu| Ok(Target { caches: target.caches, ..Target::new(name, Some(cpu))? }));
+        let variants = further.collect::<Result<_, Diagnostic>>()?;
+        Ok(Target { variants, ..target })
+    }
+
     /// The same target, for code that computes as the settings say.
     #[must_use]
     pub fn with(self, settings: Settings) -> Target {
-        Target { settings, ..self }
+        let variants = self.variants.into_iter().map(|variant| variant.with(settings)).collect();
+        Target { settings, variants, ..self }
+    }
+
+    /// The target as scheduling takes it.
+    pub fn schedule(&self) -> kiln_schedule::kernels::TargetDesc {
+        kiln_schedule::kernels::TargetDesc { vector: self.kernels(), settings: self.settings }
     }
 
     fn is_x86(&self) -> bool {

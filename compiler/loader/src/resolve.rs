@@ -8,6 +8,10 @@ const C_FUNCTIONS: &[(&str, *const ())] = &[
     ("memcmp", libc::memcmp as *const ()),
     ("malloc", libc::malloc as *const ()),
     ("free", libc::free as *const ()),
+    #[cfg(all(target_arch = "aarch64", any(target_os = "linux", target_os = "android")))]
+    ("getauxval", libc::getauxval as *const ()),
+    #[cfg(all(target_arch = "aarch64", target_vendor = "apple"))]
+    ("sysctlbyname", libc::sysctlbyname as *const ()),
     ("kiln_profile_mark", crate::profile::mark as *const ()),
 ];
 

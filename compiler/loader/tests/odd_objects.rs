@@ -17,6 +17,7 @@ fn object_for(triple: &str) -> Vec<u8> {
     ];
     let plan: Plan<()> = Plan {
         methods: vec![Method { name: "forward".into(), body, ..Method::default() }],
+        variants: Vec::new(),
         init: Method { name: "init".into(), ..Method::default() },
         state_slots: 1,
         computes: PrimaryMap::new(),

@@ -40,6 +40,8 @@ entity!(
 pub struct Plan<K> {
     /// Exported methods.
     pub methods: Vec<Method>,
+    /// The same methods for CPUs that have more features, the best last. An instance uses one of these, or `methods`.
+    pub variants: Vec<Variant>,
     /// Sets the initial state: run by `create` and `reset`. It takes no arguments and gives no result.
     pub init: Method,
     /// How many state slots there are.
@@ -52,6 +54,23 @@ pub struct Plan<K> {
     pub data: PrimaryMap<DataId, Data>,
     /// Bytes of arena that the largest method needs; every arena offset is below.
     pub arena_bytes: u64,
+}
+
+impl<K> Plan<K> {
+    /// All that is executed: the methods, those of the variants, and the initialisation.
+    pub fn bodies(&self) -> impl Iterator<Item = &Method> {
+        let variants = self.variants.iter().flat_map(|variant| &variant.methods);
+        self.methods.iter().chain(variants).chain([&self.init])
+    }
+}
+
+/// The methods of a plan, computed with kernels for a CPU that has more features.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// What the CPU must have, by the names that rustc uses (`dotprod`, `avx512f`).
+    pub features: Vec<&'static str>,
+    /// The methods, in the plan's order.
+    pub methods: Vec<Method>,
 }
 
 /// Read-only data.

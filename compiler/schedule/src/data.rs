@@ -30,13 +30,20 @@ type Relocations = Vec<(u64, DataId, i64)>;
 pub struct DataPool {
     /// What there is.
     pub data: PrimaryMap<DataId, Data>,
+    /// Whether large contents are compared byte by byte, too.
+    compares_all: bool,
     ids: HashMap<(Content, u64, Relocations), DataId>,
 }
 
 impl DataPool {
+    /// Nothing yet; whether also large contents are compared byte by byte.
+    pub fn new(compares_all: bool) -> DataPool {
+        DataPool { compares_all, ..DataPool::default() }
+    }
+
     /// Data of these bytes.
     pub fn add(&mut self, name: &str, bytes: Arc<[u8]>, align: u64, relocations: Relocations) -> DataId {
-        let is_small = bytes.len() <= COMPARED_BYTES;
+        let is_small = self.compares_all || bytes.len() <= COMPARED_BYTES;
         let content =
             if is_small { Content::Bytes(bytes.clone()) } else { Content::Allocation(bytes.as_ptr() as usize, bytes.len()) };
         let data = &mut self.data;

@@ -10,7 +10,7 @@ use std::fmt::Write;
 pub fn write_plan(plan: &Plan<Scheduled>) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "arena {} bytes, {} state slots", plan.arena_bytes, plan.state_slots);
-    for method in plan.methods.iter().chain([&plan.init]) {
+    for method in plan.bodies() {
         out.push('\n');
         out.push_str(&write_method(method, plan));
     }

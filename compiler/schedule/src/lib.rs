@@ -46,34 +46,59 @@ use crate::liveness::Liveness;
 use crate::lower::{Lowering, Shared};
 use crate::structure::Structure;
 use kiln_graph::{Graph, ResidualMethod, ResidualModel};
-use kiln_loops::plan::{Method, Plan};
+use kiln_loops::plan::{Method, Plan, Variant};
 use kiln_support::Diagnostic;
 
 pub use dump::write_plan;
 
-/// Schedules a model for a target.
+/// Schedules a model for a target, and its methods for variants of it: the same target with a better CPU, the best last. A variant whose methods come
+/// out as those before it is left out.
 ///
 /// # Errors
 /// A diagnostic at the node that has no lowering yet.
-pub fn schedule(model: &ResidualModel, target: &TargetDesc) -> Result<Plan<Scheduled>, Diagnostic> {
-    let mut shared = Shared::new(*target);
-    let mut arena_bytes = 0;
-    let mut methods = Vec::new();
-    for method in &model.methods {
-        let (method, bytes) = schedule_graph(model, &method.graph, Some(method), &mut shared)?;
-        arena_bytes = arena_bytes.max(bytes);
-        methods.push(method);
-    }
+pub fn schedule(model: &ResidualModel, target: &TargetDesc, variants: &[TargetDesc]) -> Result<Plan<Scheduled>, Diagnostic> {
+    let mut shared = Shared::new(*target, !variants.is_empty());
+    let (methods, mut arena_bytes) = schedule_methods(model, &mut shared)?;
     let (init, bytes) = schedule_graph(model, &model.init, None, &mut shared)?;
-    Ok(Plan {
+    arena_bytes = arena_bytes.max(bytes);
+    let mut different = Vec::new();
+    for variant in variants {
+        shared.target = *variant;
+        let (methods, bytes) = schedule_methods(model, &mut shared)?;
+        arena_bytes = arena_bytes.max(bytes);
+        different.push(Variant { features: variant.vector.map_or_else(Vec::new, |v| v.required_features()), methods });
+    }
+    let mut plan = Plan {
         methods,
+        variants: Vec::new(),
         init,
         state_slots: model.state.len(),
         computes: shared.computes,
         kernels: shared.kernels,
         data: shared.data.data,
-        arena_bytes: arena_bytes.max(bytes),
-    })
+        arena_bytes,
+    };
+    for variant in different {
+        let last = plan.variants.last().map_or(&plan.methods, |variant| &variant.methods);
+        let is_same =
+            last.iter().zip(&variant.methods).all(|(a, b)| dump::write_method(a, &plan) == dump::write_method(b, &plan));
+        if !is_same {
+            plan.variants.push(variant);
+        }
+    }
+    Ok(plan)
+}
+
+/// The methods for the present target, and the bytes of arena that the largest needs.
+fn schedule_methods(model: &ResidualModel, shared: &mut Shared) -> Result<(Vec<Method>, u64), Diagnostic> {
+    let mut arena_bytes = 0;
+    let mut methods = Vec::new();
+    for method in &model.methods {
+        let (method, bytes) = schedule_graph(model, &method.graph, Some(method), shared)?;
+        arena_bytes = arena_bytes.max(bytes);
+        methods.push(method);
+    }
+    Ok((methods, arena_bytes))
 }
 
 /// Schedules one graph: a method, or the one that sets the state. Gives the bytes of arena that it needs, too.

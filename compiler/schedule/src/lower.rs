@@ -30,13 +30,14 @@ pub struct Shared {
 }
 
 impl Shared {
-    pub fn new(target: TargetDesc) -> Shared {
+    /// For a target; `has_variants` if the same model is scheduled for others, too, whose weights may come out the same.
+    pub fn new(target: TargetDesc, has_variants: bool) -> Shared {
         Shared {
             target,
             computes: PrimaryMap::new(),
             compute_ids: HashMap::new(),
             kernels: PrimaryMap::new(),
-            data: DataPool::default(),
+            data: DataPool::new(has_variants),
         }
     }
 }

@@ -16,6 +16,7 @@ pub const HOST: &str = if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux
 fn empty_plan() -> PlainPlan {
     Plan {
         methods: vec![],
+        variants: Vec::new(),
         init: Method { name: "init".into(), ..Method::default() },
         state_slots: 0,
         computes: PrimaryMap::new(),

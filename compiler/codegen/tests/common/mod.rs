@@ -17,6 +17,7 @@ pub type PlainPlan = Plan<()>;
 pub fn plan_of(method: Method) -> PlainPlan {
     Plan {
         methods: vec![method],
+        variants: Vec::new(),
         init: Method { name: "init".into(), ..Method::default() },
         state_slots: 0,
         computes: PrimaryMap::new(),

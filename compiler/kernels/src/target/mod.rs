@@ -98,6 +98,18 @@ impl TargetDesc {
         TargetDesc { isa, call_conv, features: Features::default(), caches, units: 1 }
     }
 
+    /// What the CPU must have for the kernels to run, by the names that rustc uses.
+    pub fn required_features(&self) -> Vec<&'static str> {
+        let (base, vnni): (&[&str], &str) = match self.isa {
+            Isa::Avx2 => (&["avx2", "fma", "f16c"], "avxvnni"),
+            Isa::Avx512 => (&["avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512bw", "avx512dq"], "avx512vnni"),
+            Isa::Neon => (&[], ""),
+        };
+        let f = self.features;
+        let more = [(f.vnni, vnni), (f.dotprod, "dotprod"), (f.i8mm, "i8mm")];
+        base.iter().copied().chain(more.into_iter().filter(|(is_there, _)| *is_there).map(|(_, name)| name)).collect()
+    }
+
     /// An assembler for one function on this target.
     ///
     /// # Errors

@@ -73,7 +73,7 @@ fn targets(flags: &CompileFlags) -> Result<Vec<Target>> {
     }
     let settings =
         Settings { strict: flags.numerics == Numerics::Strict, threads: if flags.threads == Switch::On { 0 } else { 1 } };
-    let target = |name: &String| Ok(Target::new(name, flags.cpu.as_deref())?.with(settings));
+    let target = |name: &String| Ok(Target::for_cpus(name, &flags.cpu, None)?.with(settings));
     names.iter().map(target).collect()
 }
 

@@ -85,9 +85,10 @@ pub struct TargetFlags {
     /// The target; `kiln targets` lists them. The default is this machine.
     #[arg(long, value_name = "TRIPLE")]
     pub target: Option<String>,
-    /// The CPU, and features to add or take away: cortex-a76, native, x86-64-v3,-fma.
+    /// The CPU, and features to add or take away: cortex-a76, native, x86-64-v3,-fma. Given several times, the first is what every machine is at
+    /// least; the object has code for each, and an instance takes the last that its machine can run.
     #[arg(long, value_name = "NAME|+FEATURE,-FEATURE", allow_hyphen_values = true)]
-    pub cpu: Option<String>,
+    pub cpu: Vec<String>,
     /// Threads that a call may use; 0: one for each processor.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub threads: u32,
@@ -156,9 +157,10 @@ pub struct CompileFlags {
     /// A target; may be given several times. Each then gets a folder of its own.
     #[arg(long = "target", value_name = "TRIPLE")]
     pub targets: Vec<String>,
-    /// The CPU, and features to add or take away: cortex-a76, native, x86-64-v3,-fma.
+    /// The CPU, and features to add or take away: cortex-a76, native, x86-64-v3,-fma. Given several times, the first is what every machine is at
+    /// least; the object has code for each, and an instance takes the last that its machine can run.
     #[arg(long, value_name = "NAME|+FEATURE,-FEATURE", allow_hyphen_values = true)]
-    pub cpu: Option<String>,
+    pub cpu: Vec<String>,
     #[command(flatten)]
     pub inputs: InputFlags,
     /// The name of the library, and the prefix of its symbols; the default is the model's file name.

@@ -57,7 +57,7 @@ fn typed_stage(model: &mut Model, flags: &InspectFlags) -> Result<String> {
 /// The target of a command that needs none to be run.
 fn target(flags: &InspectFlags) -> Result<Target> {
     let name = flags.target.target.clone().unwrap_or_else(crate::target::host_name);
-    Ok(Target::new(&name, flags.target.cpu.as_deref())?.with(flags.target.settings()))
+    Ok(Target::for_cpus(&name, &flags.target.cpu, None)?.with(flags.target.settings()))
 }
 
 /// The functions of a typed program that something reaches.

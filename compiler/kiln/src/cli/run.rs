@@ -59,7 +59,7 @@ pub fn say_if_fixed(opened: &Opened) {
 pub fn run_target(flags: &TargetFlags) -> Result<Target> {
     let name = flags.target.clone().unwrap_or_else(crate::target::host_name);
     let default = if name == crate::target::host_name() { Some("native") } else { None };
-    let target = Target::new(&name, flags.cpu.as_deref().or(default))?.with(flags.settings());
+    let target = Target::for_cpus(&name, &flags.cpu, default)?.with(flags.settings());
     crate::emulate::check(&target)?;
     Ok(target)
 }

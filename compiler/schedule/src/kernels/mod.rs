@@ -74,7 +74,9 @@ pub const UNITS: usize = 16;
 impl Shared {
     /// The number of a kernel in the plan.
     pub fn kernel(&mut self, kernel: Scheduled) -> KernelId {
-        let known = self.kernels.iter().find(|(_, k)| k.kernel.name == kernel.kernel.name).map(|(id, _)| id);
+        // Variants give kernels that differ in nothing but what they might have used other names.
+        let is_same = |k: &Kernel| k.code == kernel.kernel.code && k.args == kernel.kernel.args;
+        let known = self.kernels.iter().find(|(_, k)| is_same(&k.kernel)).map(|(id, _)| id);
         known.unwrap_or_else(|| self.kernels.push(kernel))
     }
 }

@@ -232,7 +232,7 @@ pub fn int_state(model: &mut ResidualModel, initial: i64) {
 
 /// The plan without vector kernels.
 pub fn plan(model: &ResidualModel) -> Plan<Scheduled> {
-    kiln_schedule::schedule(model, &TargetDesc::default()).expect("the model is scheduled")
+    kiln_schedule::schedule(model, &TargetDesc::default(), &[]).expect("the model is scheduled")
 }
 
 /// The target with this machine's vector kernels, if it has any.
@@ -259,7 +259,7 @@ fn is_avx2() -> bool {
 
 /// The plan with this machine's vector kernels.
 pub fn vector_plan(model: &ResidualModel) -> Plan<Scheduled> {
-    kiln_schedule::schedule(model, &vector_target()).expect("the model is scheduled")
+    kiln_schedule::schedule(model, &vector_target(), &[]).expect("the model is scheduled")
 }
 
 /// Names of the kernels of a plan; empty on machines without.
