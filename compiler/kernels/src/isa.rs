@@ -243,21 +243,13 @@ pub struct DotInfo {
     pub temps: usize,
     /// What is taken from every byte of A, so that an unsigned byte becomes a signed one: 0 or 128.
     pub offset: i32,
-    /// The order of weights in memory.
-    pub layout: DotLayout,
-    /// Relative cost of products of one vector by one group, in fused multiply-adds.
+    /// Relative cost of products of one vector by one group, in fused multiply-adds, and the instructions that they take: what tiles are planned by, so
+    /// CPUs that are to read the same packed weights have the same.
     pub cost: usize,
-    /// Instructions that these products take.
+    /// See above.
     pub instructions: usize,
-}
-
-/// The order of the four weights of each lane of a vector in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DotLayout {
-    /// The four of lane 0, the four of lane 1, ...
-    Lanes,
-    /// The first two of each lane in the first half of the vector, the other two in the second.
-    Halves,
+    /// Whether they take so many instructions that a turn of a loop should hold few of them.
+    pub is_composed: bool,
 }
 
 /// What a kernel must know of an ISA to lay out registers and loops.
@@ -454,8 +446,10 @@ pub trait VectorIsa {
     fn fma_scalar(&mut self, acc: V, b: V, s: V, lane: usize);
     /// The next `n` groups (`1 <= n <= k_step`) of four bytes of a row of A, for [`Self::dot`]. Reads exactly `4 n` bytes.
     fn load_dot_groups(&mut self, d: V, m: Mem, n: usize);
-    /// For each lane, `acc += sum over the four bytes of (a - offset) * w`, in 32-bit integers, where `b` holds four weights for each lane in the
-    /// order of [`DotInfo::layout`] and `s` was loaded by [`Self::load_dot_groups`] with `n > lane`. Exact, if no byte of A is above 127 where
+    /// Loads a vector of weights for [`Self::dot`]: four signed bytes for each lane, lane by lane.
+    fn load_dot_weights(&mut self, d: V, m: Mem);
+    /// For each lane, `acc += sum over the four bytes of (a - offset) * w`, in 32-bit integers, where `b` was loaded by [`Self::load_dot_weights`] and
+    /// `s` by [`Self::load_dot_groups`] with `n > lane`. Exact, if no byte of A is above 127 where
     /// [`DotInfo::seven_bits`] says so. `tmp` is clobbered where `temps` says so.
     fn dot(&mut self, acc: V, b: V, s: V, lane: usize, tmp: V);
     /// The top bits of the bytes of `s`: `d` is not 0 if one is set. This and the next two where [`DotInfo::seven_bits`] only.

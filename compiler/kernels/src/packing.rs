@@ -3,7 +3,7 @@
 //! A packed B is a sequence of panels in column order. A panel of `nv` vectors is `K` rows of `nv * lanes` f32, columns that do
 //! not exist being zero. It wants 64-byte alignment; nothing depends on it but speed.
 
-use crate::isa::{DotLayout, IsaInfo};
+use crate::isa::IsaInfo;
 use crate::kernels::numbers::INT4_GROUP;
 use crate::select::TilePlan;
 
@@ -96,14 +96,7 @@ pub fn pack_bytes(plan: &TilePlan, info: &IsaInfo, k: usize, zero_point: u8, at:
             for row in 0..k {
                 for vector in 0..group.nv {
                     let lane = |byte: usize, lane: usize| of(4 * row + byte, vector * plan.lanes + lane) as u8;
-                    match info.dot.layout {
-                        DotLayout::Lanes => packed.extend((0..plan.lanes).flat_map(|l| (0..4).map(move |b| lane(b, l)))),
-                        DotLayout::Halves => {
-                            for half in [[0, 1], [2, 3]] {
-                                packed.extend((0..plan.lanes).flat_map(|l| half.map(move |b| lane(b, l))));
-                            }
-                        }
-                    }
+                    packed.extend((0..plan.lanes).flat_map(|l| (0..4).map(move |b| lane(b, l))));
                 }
             }
             first += cols;

@@ -361,7 +361,7 @@ impl TileEmitter {
 
     /// A contiguous run of elements as they are.
     fn plain_run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, run: usize, rows: &RowBases, regs: &Regs) {
-        let is_long = self.numbers.instructions(&isa.info()) > 1;
+        let is_long = self.numbers.is_integer() && isa.info().dot.is_composed;
         let step = match isa.info().k_step {
             1 if run <= STRAIGHT && !is_long => run,
             1 if is_long => UNROLL.div_ceil(2).max(regs.acc.len()),
@@ -472,7 +472,8 @@ impl TileEmitter {
     /// A vector of step `u` of the panel; weights of four bits are those of two steps in a byte, the even one in its low half, signed.
     fn load_panel(&self, isa: &mut dyn VectorIsa, d: V, m: Mem, u: usize, scale: Option<V>) {
         match (self.numbers, scale) {
-            (Numbers::F32 | Numbers::Int8 { .. }, _) => isa.load(d, m),
+            (Numbers::F32, _) => isa.load(d, m),
+            (Numbers::Int8 { .. }, _) => isa.load_dot_weights(d, m),
             (Numbers::F16, _) => isa.load_f16(d, m),
             (Numbers::Int4, scale) => {
                 isa.load_bytes(d, m, true);

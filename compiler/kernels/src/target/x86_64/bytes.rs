@@ -5,7 +5,7 @@
 //! ones, both sides are widened to words, for which `vpmaddwd` is always exact.
 
 use super::X64;
-use crate::isa::{BinOp, DotInfo, DotLayout, Gpr, Mem, Src, Tail, V};
+use crate::isa::{BinOp, DotInfo, Gpr, Mem, Src, Tail, V};
 use iced_x86::{Code, Instruction, Register};
 
 /// Mask register of the one live tail (AVX-512).
@@ -15,10 +15,9 @@ const BYTES: Register = Register::K2;
 
 impl X64 {
     pub(super) fn dot_info(&self) -> DotInfo {
-        let layout = DotLayout::Lanes;
         match self.vnni {
-            true => DotInfo { seven_bits: false, temps: 0, offset: 0, layout, cost: 1, instructions: 1 },
-            false => DotInfo { seven_bits: true, temps: 1, offset: 0, layout, cost: 2, instructions: 3 },
+            true => DotInfo { seven_bits: false, temps: 0, offset: 0, cost: 1, instructions: 1, is_composed: false },
+            false => DotInfo { seven_bits: true, temps: 1, offset: 0, cost: 2, instructions: 3, is_composed: true },
         }
     }
 

@@ -365,6 +365,9 @@ impl VectorIsa for X64 {
         let m = self.mem(m);
         self.broadcast_from(d, m);
     }
+    fn load_dot_weights(&mut self, d: V, m: Mem) {
+        self.load(d, m);
+    }
     fn dot(&mut self, acc: V, b: V, s: V, _lane: usize, tmp: V) {
         self.dot_product(acc, b, s, tmp);
     }

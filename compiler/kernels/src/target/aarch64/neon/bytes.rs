@@ -5,16 +5,17 @@
 //! added up in pairs in 32 bits.
 
 use super::{Neon, VECTOR_SCRATCH};
-use crate::isa::{DotInfo, DotLayout, Mem, Src, Tail, V};
+use crate::isa::{DotInfo, Mem, Src, Tail, V};
 use crate::target::aarch64::encoder::{self as a64, Arr, Size};
 
 impl Neon {
     pub(super) fn dot_info(&self) -> DotInfo {
-        let one = DotInfo { seven_bits: false, temps: 0, offset: 0, layout: DotLayout::Lanes, cost: 1, instructions: 1 };
+        let one = DotInfo { seven_bits: false, temps: 0, offset: 0, cost: 1, instructions: 1, is_composed: false };
         match (self.features.i8mm, self.features.dotprod) {
             (true, _) => one,
             (false, true) => DotInfo { offset: 128, ..one },
-            (false, false) => DotInfo { temps: 1, offset: 128, layout: DotLayout::Halves, cost: 5, instructions: 6, ..one },
+            // Its tiles are those of `sdot`: an object for both kinds of CPUs then has one copy of the weights.
+            (false, false) => DotInfo { offset: 128, is_composed: true, ..one },
         }
     }
 
@@ -28,7 +29,7 @@ impl Neon {
         }
     }
 
-    pub(super) fn dot_product(&mut self, acc: V, b: V, s: V, lane: u32, tmp: V) {
+    pub(super) fn dot_product(&mut self, acc: V, b: V, s: V, lane: u32) {
         let (acc, b, s) = (self.v(acc), self.v(b), self.v(s));
         if self.features.i8mm {
             return self.asm.sudot_lane(Arr::S4, acc, b, s, lane);
@@ -36,12 +37,22 @@ impl Neon {
         if self.features.dotprod {
             return self.asm.sdot_lane(Arr::S4, acc, b, s, lane);
         }
-        let tmp = self.v(tmp);
         // The first two bytes of the group beside two weights of each lane, then the other two.
         for (half, arr) in [(0, Arr::B8), (1, Arr::B16)] {
             self.asm.dup_lane(Arr::H8, VECTOR_SCRATCH, s, 2 * lane + half);
-            self.asm.vsmull(arr, tmp, b, VECTOR_SCRATCH);
-            self.asm.sadalp(Arr::H8, acc, tmp);
+            self.asm.vsmull(arr, VECTOR_SCRATCH, b, VECTOR_SCRATCH);
+            self.asm.sadalp(Arr::H8, acc, VECTOR_SCRATCH);
+        }
+    }
+
+    /// Four weights of each lane; for `smull` the first two of all lanes in the lower half of the register, the others in the upper.
+    pub(super) fn dot_weights(&mut self, d: V, m: Mem) {
+        self.load_vector(d, m);
+        if self.dot_info().is_composed {
+            let d = self.v(d);
+            self.asm.uzp1(Arr::H8, VECTOR_SCRATCH, d, d);
+            self.asm.uzp2(Arr::H8, d, d, d);
+            self.asm.zip1(Arr::D2, d, VECTOR_SCRATCH, d);
         }
     }
 
