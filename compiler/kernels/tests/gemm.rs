@@ -89,6 +89,7 @@ fn run(target: &TargetDesc, case: &Case, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f3
             begin: units * p / case.parts,
             end: units * (p + 1) / case.parts,
             rows: case.m as u64,
+            turn: p,
             ..Call::default()
         });
     }
@@ -125,9 +126,16 @@ fn small_sizes() {
 #[test]
 fn larger_sizes_static_dynamic_and_split() {
     for target in &runnable() {
-        for (m, n, k) in
-            [(97, 131, 61), (1, 1000, 512), (1, 10, 33), (49, 512, 100), (301, 24, 96), (5000, 8, 17), (640, 64, 700)]
-        {
+        for (m, n, k) in [
+            (97, 131, 61),
+            (1, 1000, 512),
+            (1, 1030, 256),
+            (1, 10, 33),
+            (49, 512, 100),
+            (301, 24, 96),
+            (5000, 8, 17),
+            (640, 64, 700),
+        ] {
             for (dynamic, parts) in [(false, 1), (false, 3), (true, 1), (true, 4)] {
                 let c = Case { dynamic, parts, ..case(m, n, k, 2) };
                 let (got, want) = run(target, &c, &[]);

@@ -4,7 +4,7 @@
 //! or by panels of columns if there are too few rows for that (matrix-vector products), or, where threads are to share it and
 //! neither gives enough units, by both.
 
-use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Slot, Src, V, VectorIsa};
+use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Mem, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::numbers::Numbers;
@@ -135,7 +135,7 @@ fn block_rows(desc: &GemmDesc, plan: &TilePlan, target: &TargetDesc) -> usize {
     fit.clamp(128.max(4 * mr), 4096) / mr * mr
 }
 
-/// Arguments: input, weights, output, inputs, begin, end; if M is not known, rows; if bytes may become words, scratch.
+/// Arguments: input, weights, output, inputs, begin, end; if M is not known, rows; if directions alternate, turn; if bytes may become words, scratch.
 pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     desc.check()?;
     let mut isa = target.assembler()?;
@@ -145,6 +145,9 @@ pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
     if desc.m.is_none() {
         args.push(Arg::Rows);
+    }
+    if alternates(desc, &plan, target, division) {
+        args.push(Arg::Turn);
     }
     let scratch_bytes = words::scratch_bytes(&isa.info(), desc.numbers, &plan, &walk(desc));
     if scratch_bytes > 0 {
@@ -156,7 +159,8 @@ pub fn emit(desc: &GemmDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
         (Division::Rows, Some(m)) => Units::Fixed(m.div_ceil(block)),
         (Division::Rows | Division::Grid(_), None) => Units::PerRows(block),
     };
-    emit_loops(desc, &plan, isa.as_mut(), block, division);
+    let turns = args.contains(&Arg::Turn);
+    emit_loops(desc, &plan, isa.as_mut(), block, division, turns);
     Ok(Kernel { name: name(desc, &plan), code: isa.finish(args.len())?, args, scratch_bytes, units })
 }
 
@@ -183,6 +187,15 @@ fn divide(desc: &GemmDesc, plan: &TilePlan, block: usize, units: usize) -> Divis
     }
 }
 
+/// Whether calls go over B in alternate directions. A row by a matrix of about the size of the second-level cache, again and again, as a recurrent layer
+/// does it, would find nothing of the last call there: what it reads first has just been replaced. Going back, it finds most of it.
+fn alternates(desc: &GemmDesc, plan: &TilePlan, target: &TargetDesc, division: Division) -> bool {
+    let l2 = target.caches.l2;
+    let bytes = 4 * plan.packed_cols() * desc.k;
+    let fits = (l2 / 2..=4 * l2).contains(&bytes);
+    desc.numbers == Numbers::F32 && desc.m == Some(1) && division == Division::Columns && target.units == 1 && fits
+}
+
 fn name(desc: &GemmDesc, plan: &TilePlan) -> String {
     let g = &plan.groups[0];
     let label = desc.epilogue.expr.label();
@@ -190,10 +203,11 @@ fn name(desc: &GemmDesc, plan: &TilePlan) -> String {
     format!("{}_gemm{label}_{}x{}", desc.numbers.name(), g.mr, g.nv * plan.lanes)
 }
 
-fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: usize, division: Division) {
-    let [a, b, c, inputs, begin, end, m, scratch] = std::array::from_fn(|_| isa.slot());
+fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: usize, division: Division, turns: bool) {
+    let [a, b, c, inputs, begin, end, m, turn, scratch] = std::array::from_fn(|_| isa.slot());
     let words = desc.numbers.has_seven_bits(&isa.info()).then_some(scratch);
-    let args = [a, b, c, inputs, begin, end].into_iter().chain(desc.m.is_none().then_some(m)).chain(words);
+    let args = [a, b, c, inputs, begin, end].into_iter().chain(desc.m.is_none().then_some(m));
+    let args = args.chain(turns.then_some(turn)).chain(words);
     args.enumerate().for_each(|(i, slot)| isa.store_slot(slot, Gpr(i as u8)));
     let mut state = State::new(isa, inputs);
     let known = desc.m.map(|m| match division {
@@ -221,7 +235,10 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     if division == Division::Columns {
         copy(isa, &[(a, state.a), (c, state.c)]);
         set(isa, &[(state.row, 0), (state.rows, desc.m.unwrap_or(1) as i64)]);
-        sweep.panel_range(isa, b, begin, end);
+        match turns {
+            true => emit_turns(isa, &mut sweep, b, [begin, end], turn),
+            false => sweep.panel_range(isa, b, begin, end),
+        }
         return;
     }
     if let Some(rows) = desc.m {
@@ -248,6 +265,34 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     sweep.block(isa);
     isa.jump(top);
     isa.bind(done);
+}
+
+/// Panels one by one, first to last or last to first, as the word at the address in `turn` says; changes it.
+fn emit_turns(isa: &mut dyn VectorIsa, sweep: &mut Sweep, b: Slot, [begin, end]: [Slot; 2], turn: Slot) {
+    let [direction, first, last, panel, next] = std::array::from_fn(|_| isa.slot());
+    let (t, u) = (Gpr(0), Gpr(1));
+    isa.load_slot(t, turn);
+    isa.load_int(u, Mem::new(t, 0));
+    isa.add(u, u, Src::Imm(1));
+    isa.store_int(Mem::new(t, 0), u);
+    isa.shl(u, u, 63);
+    isa.store_slot(direction, u);
+    copy(isa, &[(begin, first), (end, last)]);
+    Strips::each(isa, begin, end, |isa| {
+        let (unit, t, forward) = (Gpr(0), Gpr(1), isa.label());
+        isa.load_slot(t, direction);
+        isa.branch(Cond::Eq, t, Src::Imm(0), forward);
+        isa.load_slot(t, first);
+        isa.sub(unit, t, Src::Reg(unit));
+        isa.load_slot(t, last);
+        isa.add(unit, unit, Src::Reg(t));
+        isa.sub(unit, unit, Src::Imm(1));
+        isa.bind(forward);
+        isa.store_slot(panel, unit);
+        isa.add(unit, unit, Src::Imm(1));
+        isa.store_slot(next, unit);
+        sweep.panel_range(isa, b, panel, next);
+    });
 }
 
 /// Sets slots to the addresses of row `row` of matrices: (first row, slot, bytes between rows).

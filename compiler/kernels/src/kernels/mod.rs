@@ -54,6 +54,8 @@ pub enum Arg {
     Cols,
     /// The length of sums known only at run time.
     Depth,
+    /// `*mut u64`: a word that says in which direction the kernel goes this time, and that it changes for the next; it may hold anything at first.
+    Turn,
 }
 
 /// How many units of work a kernel has; any division of `0..units` over calls computes the whole.

@@ -118,12 +118,14 @@ pub struct Call<'a> {
     pub rows: u64,
     pub cols: u64,
     pub depth: u64,
+    pub turn: u64,
 }
 
 impl Ready {
     pub fn call(&self, c: &Call) {
         // Copies on the heap, which emulated code can reach.
         let (outputs, inputs) = (c.outputs.to_vec(), c.inputs.to_vec());
+        let turn = Box::new(c.turn);
         let value = |arg: &Arg| match arg {
             Arg::Input => c.input,
             Arg::Weights => c.weights,
@@ -136,6 +138,7 @@ impl Ready {
             Arg::Rows => c.rows,
             Arg::Cols => c.cols,
             Arg::Depth => c.depth,
+            Arg::Turn => &raw const *turn as u64,
         };
         let values: Vec<u64> = self.kernel.args.iter().map(value).collect();
         self.code.call(&values);

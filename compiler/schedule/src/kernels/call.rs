@@ -188,6 +188,7 @@ fn argument(cx: &mut Lowering, arg: Arg, call: &Call, end: Operand, scratch: Opt
         Arg::Rows => call.rows.unwrap_or(Operand::Int(0)),
         Arg::Cols => call.cols.unwrap_or(Operand::Int(0)),
         Arg::Depth => call.depth.unwrap_or(Operand::Int(0)),
+        Arg::Turn => Operand::Slot(cx.slot(8), 0),
     }
 }
 
