@@ -214,7 +214,8 @@ impl Machine {
 
     /// Whether it has a feature, as 0 or 1.
     fn has(&self, code: &mut Code, feature: &str) -> Result<Value, CodegenError> {
-        let unknown = || CodegenError::Target(format!("a choice by `{feature}` while the model runs"));
+        let unknown =
+            || CodegenError::Target(format!("CPUs that are chosen by `{feature}`: the system does not tell which have it"));
         if let Machine::X86 { leaves, saved } = self {
             let &(_, leaf, register, bit, state) = X86_FEATURES.iter().find(|f| f.0 == feature).ok_or_else(unknown)?;
             let registers = leaves.iter().find(|l| l.0 == leaf).ok_or_else(unknown)?.1;

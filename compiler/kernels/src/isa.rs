@@ -239,11 +239,13 @@ impl Element {
 pub struct DotInfo {
     /// Whether products are exact only for bytes of A up to 127. Others are multiplied as words ([`VectorIsa::words`]).
     pub seven_bits: bool,
-    /// Temporaries: 0 or 1.
+    /// Temporaries.
     pub temps: usize,
+    /// The temporaries that panels are planned with.
+    pub planned_temps: usize,
     /// What is taken from every byte of A, so that an unsigned byte becomes a signed one: 0 or 128.
     pub offset: i32,
-    /// Relative cost of products of one vector by one group, in fused multiply-adds, and the instructions that they take: what tiles are planned by, so
+    /// Relative cost of products of one vector by one group, in fused multiply-adds, and the instructions that they take: what panels are planned by, so
     /// CPUs that are to read the same packed weights have the same.
     pub cost: usize,
     /// See above.
@@ -448,10 +450,10 @@ pub trait VectorIsa {
     fn load_dot_groups(&mut self, d: V, m: Mem, n: usize);
     /// Loads a vector of weights for [`Self::dot`]: four signed bytes for each lane, lane by lane.
     fn load_dot_weights(&mut self, d: V, m: Mem);
-    /// For each lane, `acc += sum over the four bytes of (a - offset) * w`, in 32-bit integers, where `b` was loaded by [`Self::load_dot_weights`] and
+    /// For each lane of each vector, `acc += sum over the four bytes of (a - offset) * w`, in 32-bit integers, where `b` were loaded by [`Self::load_dot_weights`] and
     /// `s` by [`Self::load_dot_groups`] with `n > lane`. Exact, if no byte of A is above 127 where
-    /// [`DotInfo::seven_bits`] says so. `tmp` is clobbered where `temps` says so.
-    fn dot(&mut self, acc: V, b: V, s: V, lane: usize, tmp: V);
+    /// [`DotInfo::seven_bits`] says so. `tmp`, as many as [`DotInfo::temps`], are clobbered.
+    fn dot(&mut self, acc: &[V], b: &[V], s: V, lane: usize, tmp: &[V]);
     /// The top bits of the bytes of `s`: `d` is not 0 if one is set. This and the next two where [`DotInfo::seven_bits`] only.
     fn top_bits(&mut self, d: Gpr, s: V);
     /// Each 16-bit word of `d` becomes the low, or `odd` the high byte of that word of `s`, extended.

@@ -6,7 +6,7 @@
 //! The model counts cycles per step of K on a core with two FMA pipes of latency 4 and two loads a cycle; only the
 //! order of the candidates matters.
 
-use crate::isa::IsaInfo;
+use crate::isa::{DotInfo, IsaInfo};
 use crate::kernels::numbers::Numbers;
 use std::collections::BTreeSet;
 
@@ -188,7 +188,13 @@ pub fn rows_without_conflict(stride: usize, max_rows: usize) -> usize {
 /// largest row tile that the addressing of A allows.
 pub fn plan_tiles(info: &IsaInfo, numbers: Numbers, m: Option<usize>, n: usize, k: usize, max_rows: usize) -> TilePlan {
     let m = m.unwrap_or(TYPICAL_M);
-    let plans = (1..=8).filter_map(|nv| plan_with(info, numbers, m, n, k, nv, max_rows));
+    let planned = IsaInfo { dot: DotInfo { temps: info.dot.planned_temps, ..info.dot }, ..*info };
+    let plans = (1..=8).filter_map(|nv| plan_with(&planned, numbers, m, n, k, nv, max_rows));
     let best = plans.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(plan, _)| plan);
-    best.unwrap_or(TilePlan { lanes: info.lanes, groups: Vec::new() })
+    let mut plan = best.unwrap_or(TilePlan { lanes: info.lanes, groups: Vec::new() });
+    // The panels stay; rows make room for temporaries that were not planned with.
+    for group in &mut plan.groups {
+        group.mr = (1..=group.mr).rev().find(|&mr| fits(info, numbers, mr, group.nv, 1)).unwrap_or(1);
+    }
+    plan
 }

@@ -5,8 +5,8 @@
 //! beside each other, and the odd ones; both sides are multiplied as words, exactly. What is widened lies in scratch memory that never leaves the first-level
 //! cache.
 
-use crate::isa::{BinOp, Cond, Gpr, IsaInfo, Label, Mem, Src, Tail, V, VectorIsa};
-use crate::kernels::contraction::{RowBases, Walk, repeat, row};
+use crate::isa::{BinOp, Cond, Gpr, IsaInfo, Label, Mem, Slot, Src, Tail, V, VectorIsa};
+use crate::kernels::contraction::{Regs, RowBases, TileEmitter, Walk, repeat, row};
 use crate::kernels::numbers::Numbers;
 use crate::kernels::registers::Gprs;
 use crate::select::TilePlan;
@@ -123,5 +123,77 @@ impl Piece<'_> {
             isa.add(k, k, Src::Imm(w.outer_step as i64 - (w.inner * w.inner_step) as i64));
         });
         gprs.give(k);
+    }
+}
+
+impl Regs {
+    /// The steps of `walk` that follow, with registers that are free between steps.
+    fn piece<'r>(&self, rows: &'r RowBases, walk: Walk) -> Piece<'r> {
+        Piece { rows, count: self.acc[0].len(), k: self.k, walk, tmp: [self.scalars[0], self.tmp[0], self.b[0]] }
+    }
+}
+
+impl TileEmitter {
+    /// Runs the steps of `walk` that follow in one of two ways, which `body` emits: whether a byte has its top bit set is its last argument.
+    pub(super) fn either(
+        &self,
+        isa: &mut dyn VectorIsa,
+        gprs: &mut Gprs,
+        walk: Walk,
+        rows: &RowBases,
+        regs: &Regs,
+        mut body: impl FnMut(&mut dyn VectorIsa, &mut Gprs, bool),
+    ) {
+        let (high, done) = (isa.label(), isa.label());
+        regs.piece(rows, walk).branch_if_high(isa, gprs, high);
+        body(isa, gprs, false);
+        isa.jump(done);
+        isa.bind(high);
+        body(isa, gprs, true);
+        isa.bind(done);
+    }
+
+    /// A contiguous run, at most a piece, whose bytes become words first.
+    pub(super) fn words_run(
+        &self,
+        isa: &mut dyn VectorIsa,
+        gprs: &mut Gprs,
+        run: usize,
+        rows: &RowBases,
+        regs: &Regs,
+        scratch: Slot,
+    ) {
+        let (buffer, at, half) = (gprs.take(), gprs.take(), half(run));
+        isa.load_slot(buffer, scratch);
+        regs.piece(rows, Walk::contiguous(run)).widen(isa, gprs, buffer, at, half);
+        isa.add(regs.k, regs.k, Src::Imm(4 * run as i64));
+        isa.mov(at, Src::Imm(0));
+        repeat(isa, gprs, run, |isa, _, _| self.step_of_words(isa, buffer, at, half, regs));
+        gprs.give_all([buffer, at]);
+    }
+
+    /// One step of K, both sides as words; the offsets move on.
+    fn step_of_words(&self, isa: &mut dyn VectorIsa, buffer: Gpr, at: Gpr, half: usize, regs: &Regs) {
+        let (bytes, acc, tmp) = (isa.info().bytes(), &regs.acc[0], regs.tmp[0]);
+        let one_by_one = regs.b.len() < acc[0].len();
+        let weights = |isa: &mut dyn VectorIsa, j: usize, odd: bool| {
+            let b = if one_by_one { regs.b[0] } else { regs.b[j] };
+            isa.load(b, Mem::new(regs.panel, j as i32 * bytes));
+            isa.words(b, b, odd, true);
+            b
+        };
+        for odd in [false, true] {
+            let all: Vec<V> = if one_by_one { Vec::new() } else { (0..acc[0].len()).map(|j| weights(isa, j, odd)).collect() };
+            for (r, sums) in acc.iter().enumerate() {
+                let s = regs.scalars[0];
+                isa.load_splat(s, Mem::indexed(buffer, at, ((2 * r + usize::from(odd)) * half) as i32));
+                for (j, &sum) in sums.iter().enumerate() {
+                    let b = if one_by_one { weights(isa, j, odd) } else { all[j] };
+                    isa.dot_words(sum, s, b, tmp);
+                }
+            }
+        }
+        isa.add(at, at, Src::Imm(4));
+        isa.add(regs.panel, regs.panel, Src::Imm(acc[0].len() as i64 * i64::from(bytes)));
     }
 }

@@ -16,16 +16,21 @@ const BYTES: Register = Register::K2;
 impl X64 {
     pub(super) fn dot_info(&self) -> DotInfo {
         match self.vnni {
-            true => DotInfo { seven_bits: false, temps: 0, offset: 0, cost: 1, instructions: 1, is_composed: false },
-            false => DotInfo { seven_bits: true, temps: 1, offset: 0, cost: 2, instructions: 3, is_composed: true },
+            true => {
+                DotInfo { seven_bits: false, temps: 0, planned_temps: 0, offset: 0, cost: 1, instructions: 1, is_composed: false }
+            }
+            false => {
+                DotInfo { seven_bits: true, temps: 1, planned_temps: 1, offset: 0, cost: 2, instructions: 3, is_composed: true }
+            }
         }
     }
 
-    pub(super) fn dot_product(&mut self, acc: V, b: V, s: V, tmp: V) {
+    pub(super) fn dot_product(&mut self, acc: V, b: V, s: V, tmp: &[V]) {
         if self.vnni {
             let code = self.pick(Code::VEX_Vpdpbusd_ymm_ymm_ymmm256, Code::EVEX_Vpdpbusd_zmm_k1z_zmm_zmmm512b32);
             return self.three(code, acc, s, b);
         }
+        let [tmp] = *tmp else { return };
         let bytes = self.pick(Code::VEX_Vpmaddubsw_ymm_ymm_ymmm256, Code::EVEX_Vpmaddubsw_zmm_k1z_zmm_zmmm512);
         self.three(bytes, tmp, s, b);
         let words = self.pick(Code::VEX_Vpmaddwd_ymm_ymm_ymmm256, Code::EVEX_Vpmaddwd_zmm_k1z_zmm_zmmm512);

@@ -368,8 +368,8 @@ impl VectorIsa for X64 {
     fn load_dot_weights(&mut self, d: V, m: Mem) {
         self.load(d, m);
     }
-    fn dot(&mut self, acc: V, b: V, s: V, _lane: usize, tmp: V) {
-        self.dot_product(acc, b, s, tmp);
+    fn dot(&mut self, acc: &[V], b: &[V], s: V, _lane: usize, tmp: &[V]) {
+        acc.iter().zip(b).for_each(|(&acc, &b)| self.dot_product(acc, b, s, tmp));
     }
     fn top_bits(&mut self, d: Gpr, s: V) {
         self.move_top_bits(d, s);

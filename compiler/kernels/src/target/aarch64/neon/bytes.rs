@@ -10,12 +10,13 @@ use crate::target::aarch64::encoder::{self as a64, Arr, Size};
 
 impl Neon {
     pub(super) fn dot_info(&self) -> DotInfo {
-        let one = DotInfo { seven_bits: false, temps: 0, offset: 0, cost: 1, instructions: 1, is_composed: false };
+        let one =
+            DotInfo { seven_bits: false, temps: 0, planned_temps: 0, offset: 0, cost: 1, instructions: 1, is_composed: false };
         match (self.features.i8mm, self.features.dotprod) {
             (true, _) => one,
             (false, true) => DotInfo { offset: 128, ..one },
-            // Its tiles are those of `sdot`: an object for both kinds of CPUs then has one copy of the weights.
-            (false, false) => DotInfo { offset: 128, is_composed: true, ..one },
+            // Its panels are those of `sdot`: an object for both kinds of CPUs then has one copy of the weights.
+            (false, false) => DotInfo { temps: 4, offset: 128, is_composed: true, ..one },
         }
     }
 
@@ -29,19 +30,26 @@ impl Neon {
         }
     }
 
-    pub(super) fn dot_product(&mut self, acc: V, b: V, s: V, lane: u32) {
-        let (acc, b, s) = (self.v(acc), self.v(b), self.v(s));
+    pub(super) fn dot_product(&mut self, acc: &[V], b: &[V], s: V, lane: u32, tmp: &[V]) {
+        let s = self.v(s);
+        let pairs: Vec<_> = acc.iter().zip(b).map(|(&acc, &b)| (self.v(acc), self.v(b))).collect();
         if self.features.i8mm {
-            return self.asm.sudot_lane(Arr::S4, acc, b, s, lane);
+            return pairs.iter().for_each(|&(acc, b)| self.asm.sudot_lane(Arr::S4, acc, b, s, lane));
         }
         if self.features.dotprod {
-            return self.asm.sdot_lane(Arr::S4, acc, b, s, lane);
+            return pairs.iter().for_each(|&(acc, b)| self.asm.sdot_lane(Arr::S4, acc, b, s, lane));
         }
-        // The first two bytes of the group beside two weights of each lane, then the other two.
-        for (half, arr) in [(0, Arr::B8), (1, Arr::B16)] {
-            self.asm.dup_lane(Arr::H8, VECTOR_SCRATCH, s, 2 * lane + half);
-            self.asm.vsmull(arr, VECTOR_SCRATCH, b, VECTOR_SCRATCH);
-            self.asm.sadalp(Arr::H8, acc, VECTOR_SCRATCH);
+        // The first two bytes of the group beside two weights of each lane, then the other two. In-order cores wait for what is needed at
+        // once, so there are several products on their way.
+        let [tmp @ .., other] = tmp else { return };
+        let tmp: Vec<_> = tmp.iter().map(|&t| self.v(t)).collect();
+        let halves = [(VECTOR_SCRATCH, Arr::B8), (self.v(*other), Arr::B16)];
+        (0..).zip(halves).for_each(|(half, (d, _))| self.asm.dup_lane(Arr::H8, d, s, 2 * lane + half));
+        for (d, arr) in halves {
+            for some in pairs.chunks(tmp.len()) {
+                some.iter().zip(&tmp).for_each(|(&(_, b), &t)| self.asm.vsmull(arr, t, b, d));
+                some.iter().zip(&tmp).for_each(|(&(acc, _), &t)| self.asm.sadalp(Arr::H8, acc, t));
+            }
         }
     }
 

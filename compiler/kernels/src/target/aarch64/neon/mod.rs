@@ -475,8 +475,8 @@ impl VectorIsa for Neon {
         self.dot_weights(d, m);
     }
 
-    fn dot(&mut self, acc: V, b: V, s: V, lane: usize, _tmp: V) {
-        self.dot_product(acc, b, s, lane as u32);
+    fn dot(&mut self, acc: &[V], b: &[V], s: V, lane: usize, tmp: &[V]) {
+        self.dot_product(acc, b, s, lane as u32, tmp);
     }
 
     fn top_bits(&mut self, _d: Gpr, _s: V) {
