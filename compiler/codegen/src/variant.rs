@@ -18,27 +18,56 @@ use cranelift_module::FuncId;
 use kiln_loops::plan::Variant;
 use target_lexicon::{Architecture, OperatingSystem, Triple};
 
-/// Where x86-64 keeps a feature: leaf and subleaf of `cpuid`, the register (`eax` is 0), the bit, and what of the state the system must save
-/// (`xcr0`: 6 for ymm, 0xe6 for zmm). Intel SDM, volume 2A, `CPUID`; volume 1, 13.2.
-const X86_FEATURES: &[(&str, [u32; 2], i32, u32, i64)] = &[
-    ("fma", [1, 0], 2, 12, 6),
-    ("f16c", [1, 0], 2, 29, 6),
-    ("avx2", [7, 0], 1, 5, 6),
-    ("avx512f", [7, 0], 1, 16, 0xe6),
-    ("avx512dq", [7, 0], 1, 17, 0xe6),
-    ("avx512bw", [7, 0], 1, 30, 0xe6),
-    ("avx512vl", [7, 0], 1, 31, 0xe6),
-    ("avx512vnni", [7, 0], 2, 11, 0xe6),
-    ("avxvnni", [7, 1], 0, 4, 6),
+/// Where x86-64 keeps a feature (Intel SDM, volume 2A, `CPUID`; volume 1, 13.2).
+struct X86Feature {
+    name: &'static str,
+    /// Leaf and subleaf of `cpuid`.
+    leaf: [u32; 2],
+    /// The register, `eax` being 0, and the bit in it.
+    register: usize,
+    bit: u32,
+    /// What of the state the system must save, in `xcr0`.
+    state: i64,
+}
+
+const fn x86(name: &'static str, leaf: [u32; 2], register: usize, bit: u32, state: i64) -> X86Feature {
+    X86Feature { name, leaf, register, bit, state }
+}
+
+/// State of ymm, and of zmm and mask registers.
+const YMM: i64 = 6;
+const ZMM: i64 = 0xe6;
+
+const X86_FEATURES: &[X86Feature] = &[
+    x86("fma", [1, 0], 2, 12, YMM),
+    x86("f16c", [1, 0], 2, 29, YMM),
+    x86("avx2", [7, 0], 1, 5, YMM),
+    x86("avx512f", [7, 0], 1, 16, ZMM),
+    x86("avx512dq", [7, 0], 1, 17, ZMM),
+    x86("avx512bw", [7, 0], 1, 30, ZMM),
+    x86("avx512vl", [7, 0], 1, 31, ZMM),
+    x86("avx512vnni", [7, 0], 2, 11, ZMM),
+    x86("avxvnni", [7, 1], 0, 4, YMM),
 ];
 
 /// Whether the system saves extended state, so that `xgetbv` may be asked: bit 27 of `ecx` of leaf 1.
 const OSXSAVE: i64 = 1 << 27;
 
-/// The features of AArch64: word and bit of `AT_HWCAP` and `AT_HWCAP2` on Linux (`arch/arm64/include/uapi/asm/hwcap.h`), the name that Apple's `sysctlbyname`
-/// knows, and the number that Windows has for it, if there is one (`winnt.h`).
-const ARM_FEATURES: &[(&str, (usize, u32), &str, Option<i64>)] =
-    &[("dotprod", (0, 20), "hw.optional.arm.FEAT_DotProd", Some(43)), ("i8mm", (1, 13), "hw.optional.arm.FEAT_I8MM", None)];
+/// How systems tell a feature of AArch64.
+struct ArmFeature {
+    name: &'static str,
+    /// Word (of [`HWCAPS`]) and bit on Linux (`arch/arm64/include/uapi/asm/hwcap.h`).
+    linux: (usize, u32),
+    /// The name that Apple's `sysctlbyname` knows.
+    apple: &'static str,
+    /// The number that Windows has for it (`winnt.h`), if there is one.
+    windows: Option<i64>,
+}
+
+const ARM_FEATURES: &[ArmFeature] = &[
+    ArmFeature { name: "dotprod", linux: (0, 20), apple: "hw.optional.arm.FEAT_DotProd", windows: Some(43) },
+    ArmFeature { name: "i8mm", linux: (1, 13), apple: "hw.optional.arm.FEAT_I8MM", windows: None },
+];
 
 /// `AT_HWCAP` and `AT_HWCAP2`.
 const HWCAPS: [i64; 2] = [16, 26];
@@ -217,16 +246,17 @@ impl Machine {
         let unknown =
             || CodegenError::Target(format!("CPUs that are chosen by `{feature}`: the system does not tell which have it"));
         if let Machine::X86 { leaves, saved } = self {
-            let &(_, leaf, register, bit, state) = X86_FEATURES.iter().find(|f| f.0 == feature).ok_or_else(unknown)?;
-            let registers = leaves.iter().find(|l| l.0 == leaf).ok_or_else(unknown)?.1;
-            let has = is_set(code, registers[register as usize], bit);
-            let kept = code.b.ins().band_imm_s(*saved, state);
-            let kept = code.b.ins().icmp_imm_s(IntCC::Equal, kept, state);
+            let wanted = X86_FEATURES.iter().find(|f| f.name == feature).ok_or_else(unknown)?;
+            let registers = leaves.iter().find(|l| l.0 == wanted.leaf).ok_or_else(unknown)?.1;
+            let has = is_set(code, registers[wanted.register], wanted.bit);
+            let kept = code.b.ins().band_imm_s(*saved, wanted.state);
+            let kept = code.b.ins().icmp_imm_s(IntCC::Equal, kept, wanted.state);
             return Ok(code.b.ins().band(has, kept));
         }
-        let &(_, (word, bit), apple, windows) = ARM_FEATURES.iter().find(|f| f.0 == feature).ok_or_else(unknown)?;
+        let ArmFeature { linux: (word, bit), apple, windows, .. } =
+            ARM_FEATURES.iter().find(|f| f.name == feature).ok_or_else(unknown)?;
         match self {
-            Machine::Linux(words) => Ok(is_set(code, words[word], bit)),
+            Machine::Linux(words) => Ok(is_set(code, words[*word], *bit)),
             Machine::Apple(sysctl) => apple_has(code, *sysctl, apple),
             Machine::Windows(is_present) => {
                 let number = code.b.ins().iconst(types::I32, windows.ok_or_else(unknown)?);
