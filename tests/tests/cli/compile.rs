@@ -100,6 +100,26 @@ fn an_input_can_be_a_constant() {
     assert_eq!(misfit.status, Some(2), "{misfit:?}");
 }
 
+/// As with `--input`: what no call of the file gives is no parameter; what one gives is.
+#[test]
+fn an_argument_that_the_inputs_file_leaves_out_keeps_its_default() {
+    let workspace = Workspace::new(
+        "def forward(self: __torch__.M,\n    n: int,\n    twice: bool=False) -> int:\n  return torch.add(n, int(twice))",
+    );
+    for (inputs, wanted) in [
+        (r#"{"calls": [{"args": [{"int": 5}]}]}"#, &["n"][..]),
+        (r#"{"calls": [{"args": [{"int": 5}], "kwargs": {"twice": {"bool": true}}}]}"#, &["n", "twice"]),
+    ] {
+        let file = workspace.write("in.json", inputs);
+        let found = compile(&workspace, &["--inputs", file.to_str().unwrap(), "--emit", "manifest", "--name", "m"]);
+        assert_eq!(found.status, Some(0), "{found:?}");
+        let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(workspace.path("out/m.json")).unwrap()).unwrap();
+        let names: Vec<&str> =
+            manifest["methods"][0]["inputs"].as_array().unwrap().iter().map(|input| input["name"].as_str().unwrap()).collect();
+        assert_eq!(names, wanted);
+    }
+}
+
 #[test]
 fn bounds_are_checked_in_the_code() {
     let workspace = Workspace::new(SUM);

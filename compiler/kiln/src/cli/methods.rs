@@ -3,7 +3,8 @@
 use super::flags::InputFlags;
 use crate::driver::Model;
 use crate::error::Result;
-use crate::execute::{Prepared, prepare};
+use crate::execute::prepare;
+use crate::fix::is_plain;
 use crate::input_types::{InputType, method, parse_input};
 use kiln_frontend::tensors_file::{Call, read_inputs};
 use kiln_passes::specialise::Method;
@@ -41,33 +42,41 @@ impl Given {
         match self {
             Given::Types(types) => named(model, names, types),
             Given::Calls(calls) => {
-                let wanted: Vec<Call> = calls.iter().filter(|call| names.contains(&call.method)).cloned().collect();
-                let Prepared { methods, refused, .. } = prepare(model, &wanted, false)?;
-                if let Some(error) = refused {
-                    return Err(error);
-                }
-                match names.iter().find(|name| !methods.iter().any(|m| m.name == **name)) {
-                    Some(name) => {
-                        Err(Diagnostic::usage("input-type-needed", format!("the inputs file has no call of `{name}`")).into())
-                    }
-                    None => one_each(methods),
-                }
+                let methods = names.iter().map(|name| {
+                    let own: Vec<Call> = calls.iter().filter(|call| call.method == *name).cloned().collect();
+                    one_of(model, name, &own)
+                });
+                methods.collect()
             }
         }
     }
 }
 
-/// An exported method has one signature.
-fn one_each(methods: Vec<Method>) -> Result<Vec<Method>> {
-    for (at, method) in methods.iter().enumerate() {
-        if methods[..at].iter().any(|other| other.func == method.func) {
+/// The one signature that all calls of a method have. As with `--input`, an argument that none of them gives keeps its default.
+fn one_of(model: &mut Model, name: &str, calls: &[Call]) -> Result<Method> {
+    let mut prepared = prepare(model, calls, false)?;
+    if let Some(error) = prepared.refused {
+        return Err(error);
+    }
+    let signature = model.signature(name)?;
+    let is_given = |(at, param): (usize, &str)| {
+        calls.iter().any(|call| at < call.args.len() || call.kwargs.iter().any(|(keyword, _)| keyword == param))
+    };
+    let given: Vec<bool> = signature.params().iter().map(|p| p.name.as_str()).enumerate().map(is_given).collect();
+    if let Some(fixed) = prepared.fixed_where(model, &|at, value| !given[at] && is_plain(value)) {
+        prepared = fixed;
+    }
+    let mut methods = prepared.methods.into_iter();
+    match (methods.next(), methods.next()) {
+        (Some(method), None) => Ok(method),
+        (None, _) => Err(Diagnostic::usage("input-type-needed", format!("the inputs file has no call of `{name}`")).into()),
+        (Some(_), Some(_)) => {
             let message = "the inputs file has calls of one method with inputs of differing types or sizes";
-            return Err(Diagnostic::usage("input-type", message)
+            Err(Diagnostic::usage("input-type", message)
                 .help("give the types with --input, and a name in place of a size that varies")
-                .into());
+                .into())
         }
     }
-    Ok(methods)
 }
 
 fn named(model: &mut Model, names: &[String], types: &[(String, InputType)]) -> Result<Vec<Method>> {
