@@ -7,11 +7,11 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::{Call, Code, Ready, Rng, ready, runnable};
+use common::{Call, Code, Ready, Rng, dense, ready, runnable};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use kiln_kernels::isa::{Cond, Element, Gpr, Src, V};
-use kiln_kernels::kernels::conv::{ConvDesc, Window};
+use kiln_kernels::kernels::conv::Window;
 use kiln_kernels::kernels::epilogue::Epilogue;
 use kiln_kernels::kernels::gather::GatherDesc;
 use kiln_kernels::kernels::gemm::GemmDesc;
@@ -115,18 +115,7 @@ fn image(group: &mut Group, name: &str, multiply_adds: usize, r: &Ready, w: &Win
 
 fn conv(group: &mut Group, target: &TargetDesc, size: usize, in_c: usize, out_c: usize, k: usize, stride: usize) {
     let window = Window::new([size; 2], [k; 2], [stride; 2], [k / 2; 2], [1; 2]);
-    let epilogue = Epilogue::none();
-    let d = ConvDesc {
-        numbers: Numbers::F32,
-        batch: Some(1),
-        window,
-        in_c,
-        in_pitch: in_c,
-        out_c,
-        out_pitch: out_c,
-        groups: 1,
-        epilogue,
-    };
+    let d = dense(Numbers::F32, 1, window, [in_c, out_c], Epilogue::none());
     let packed = d.pack(target, &Rng(3).floats(out_c * in_c * k * k)).expect("weights");
     let r = ready(&KernelDesc::Conv(d), target);
     let name = format!("{k}x{k}s{stride} {in_c}x{size}x{size} -> {out_c}");
@@ -136,19 +125,7 @@ fn conv(group: &mut Group, target: &TargetDesc, size: usize, in_c: usize, out_c:
 /// The same convolution by other algorithms than its definition.
 fn other_conv(group: &mut Group, target: &TargetDesc, size: usize, channels: usize, dilation: usize, tile: Option<usize>) {
     let window = Window::new([size; 2], [3; 2], [1; 2], [dilation; 2], [dilation; 2]);
-    let epilogue = Epilogue::none();
-    let pitch = channels;
-    let conv = ConvDesc {
-        numbers: Numbers::F32,
-        batch: Some(1),
-        window,
-        in_c: channels,
-        in_pitch: pitch,
-        out_c: channels,
-        out_pitch: pitch,
-        groups: 1,
-        epilogue,
-    };
+    let conv = dense(Numbers::F32, 1, window, [channels; 2], Epilogue::none());
     let weights = Rng(3).floats(9 * channels * channels);
     let (desc, packed) = match tile {
         Some(tile) => {

@@ -2,10 +2,10 @@
 //! sums would saturate, and the same bytes after scaling and rounding.
 mod common;
 
-use common::{Call, Ready, Rng, ready, runnable_with_extensions};
+use common::{Call, Ready, Rng, dense, ready, runnable_with_extensions};
 use kiln_kernels::isa::Element;
 use kiln_kernels::kernels::KernelDesc;
-use kiln_kernels::kernels::conv::{ConvDesc, Window};
+use kiln_kernels::kernels::conv::Window;
 use kiln_kernels::kernels::epilogue::{Epilogue, InputDesc};
 use kiln_kernels::kernels::gemm::GemmDesc;
 use kiln_kernels::kernels::numbers::Numbers;
@@ -169,17 +169,7 @@ fn products() {
 fn convolution(target: &TargetDesc, window: Window, in_c: usize, out_c: usize, zero_point: u8) {
     let mut rng = Rng(0x1fff_0123 + (in_c * 31 + out_c) as u64);
     let spread = SPREADS[(in_c + window.kernel[0] + usize::from(zero_point)) % 3];
-    let d = ConvDesc {
-        numbers: Numbers::Int8 { zero_point },
-        batch: Some(2),
-        window,
-        in_c,
-        in_pitch: in_c,
-        out_c,
-        out_pitch: out_c,
-        groups: 1,
-        epilogue: requantise(100.0),
-    };
+    let d = dense(Numbers::Int8 { zero_point }, 2, window, [in_c, out_c], requantise(100.0));
     let ([h, w], [kh, kw], [oh, ow]) = (window.image, window.kernel, window.output);
     let x = Bytes::new(&bytes(&mut rng, 2 * h * w * in_c, spread));
     let f = weights(&mut rng, out_c * in_c * kh * kw);
@@ -187,17 +177,7 @@ fn convolution(target: &TargetDesc, window: Window, in_c: usize, out_c: usize, z
     let (bias, scale) = per_channel(&mut rng, out_c, in_c * kh * kw);
     let y = Bytes::new(&vec![GUARD; 2 * oh * ow * out_c]);
     let r = ready(&KernelDesc::Conv(d), target);
-    let scratch = vec![0u8; r.kernel.scratch_bytes + 64];
-    let inputs = [bias.as_ptr() as u64, scale.as_ptr() as u64];
-    let args = Call {
-        input: x.addr(),
-        weights: packed.as_ptr() as u64,
-        output: y.addr(),
-        inputs: &inputs,
-        scratch: (scratch.as_ptr() as u64).next_multiple_of(64),
-        ..Call::default()
-    };
-    call(&r, r.kernel.units.count(2) as u64, 2, &args);
+    convolve(&r, x.addr(), packed.as_ptr() as u64, &y, [&bias, &scale]);
     let what = format!("{} {:?} {window:?} {in_c} to {out_c}", r.kernel.name, target.features);
     for at in 0..2 * oh * ow * out_c {
         let (o, pixel) = (at % out_c, at / out_c);
@@ -347,17 +327,7 @@ fn convolutions_of_f32_give_bytes() {
     for target in &runnable_with_extensions() {
         let window = Window::new([6, 7], [3, 3], [1, 1], [1, 1], [1, 1]);
         let (in_c, out_c) = (5, 19);
-        let d = ConvDesc {
-            numbers: Numbers::F32,
-            batch: Some(1),
-            window,
-            in_c,
-            in_pitch: in_c,
-            out_c,
-            out_pitch: out_c,
-            groups: 1,
-            epilogue: requantise(9.0),
-        };
+        let d = dense(Numbers::F32, 1, window, [in_c, out_c], requantise(9.0));
         assert!(!WinogradDesc::fits(&d));
         let mut rng = Rng(0xf32);
         let (x, w) = (rng.floats(6 * 7 * in_c), rng.floats(out_c * in_c * 9));

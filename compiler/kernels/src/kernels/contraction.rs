@@ -92,6 +92,8 @@ pub struct TileEmitter {
 
 /// Steps of K per turn of the innermost loop.
 const UNROLL: usize = 4;
+/// What sums of a length that is known at run time only are taken for.
+const TYPICAL_STEPS: usize = 256;
 /// Runs no longer than this are not looped over.
 const STRAIGHT: usize = 9;
 
@@ -132,7 +134,7 @@ impl TileEmitter {
         let steps = match self.depth {
             Depth::Known(walk) => walk.steps(),
             Depth::Taps(taps) => taps.steps(),
-            Depth::Runtime(_) => usize::MAX >> 8,
+            Depth::Runtime(_) => TYPICAL_STEPS,
         };
         let products = steps * self.numbers.cost(&isa.info());
         self.epilogue.saved_sums(isa, plan, products)

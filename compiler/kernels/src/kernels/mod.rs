@@ -21,6 +21,7 @@ mod strips;
 mod sweep;
 pub mod transpose;
 pub mod window;
+mod window_store;
 mod window_tiles;
 pub mod winograd;
 mod words;

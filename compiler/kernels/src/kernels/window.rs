@@ -14,9 +14,8 @@ use crate::kernels::registers::Gprs;
 use crate::kernels::window_tiles::{ChannelBlocks, TileRun, taps_inside, tile_runs, users};
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::math;
-use crate::prog::{Inst, Plan, Prog, Val};
+use crate::prog::Prog;
 use crate::target::TargetDesc;
-use crate::vexpr::Leaf;
 
 /// What is computed from the elements of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -153,49 +152,49 @@ fn name(d: &WindowDesc) -> String {
     format!("{}_{family}{}x{}{label}", d.numbers.name(), d.window.kernel[0], d.window.kernel[1])
 }
 
-struct WindowEmitter<'a> {
-    desc: &'a WindowDesc,
-    prog: Prog,
+pub(super) struct WindowEmitter<'a> {
+    pub(super) desc: &'a WindowDesc,
+    pub(super) prog: Prog,
     /// The input of the epilogue that sums begin with.
-    bias: Option<usize>,
-    input: Slot,
-    weights: Slot,
-    output: Slot,
-    inputs: Slot,
-    begin: Slot,
-    end: Slot,
-    scratch: Slot,
+    pub(super) bias: Option<usize>,
+    pub(super) input: Slot,
+    pub(super) weights: Slot,
+    pub(super) output: Slot,
+    pub(super) inputs: Slot,
+    pub(super) begin: Slot,
+    pub(super) end: Slot,
+    pub(super) scratch: Slot,
     /// Pointers to column 0 of the window of the current tile's first pixel, one per window row.
-    rows: Vec<Slot>,
+    pub(super) rows: Vec<Slot>,
     /// Current output pixel, and its place in the epilogue's inputs.
-    out: Slot,
-    extra: Vec<Slot>,
+    pub(super) out: Slot,
+    pub(super) extra: Vec<Slot>,
     /// Window rows inside the image.
-    inside: Slot,
-    tiles: Slot,
+    pub(super) inside: Slot,
+    pub(super) tiles: Slot,
     /// Current output row, first channel in bytes of f32, whole vectors of the current channel block.
-    unit: Slot,
-    channel: Slot,
-    vectors: Slot,
-    blocks: ChannelBlocks,
-    spills: Vec<VSlot>,
+    pub(super) unit: Slot,
+    pub(super) channel: Slot,
+    pub(super) vectors: Slot,
+    pub(super) blocks: ChannelBlocks,
+    pub(super) spills: Vec<VSlot>,
 }
 
 /// Registers while one tile is computed.
-struct TileRegs {
-    rows: Vec<Gpr>,
-    weights: Gpr,
-    out: Gpr,
-    extra: Vec<Gpr>,
-    acc: Vec<V>,
-    taps: Vec<V>,
-    value: V,
-    spare: V,
-    mask: V,
+pub(super) struct TileRegs {
+    pub(super) rows: Vec<Gpr>,
+    pub(super) weights: Gpr,
+    pub(super) out: Gpr,
+    pub(super) extra: Vec<Gpr>,
+    pub(super) acc: Vec<V>,
+    pub(super) taps: Vec<V>,
+    pub(super) value: V,
+    pub(super) spare: V,
+    pub(super) mask: V,
     /// The zero point, in a depthwise convolution of bytes.
-    zero: Option<V>,
+    pub(super) zero: Option<V>,
     /// Reciprocal divisor of each pixel, for averages.
-    scale: Vec<V>,
+    pub(super) scale: Vec<V>,
 }
 
 impl<'a> WindowEmitter<'a> {
@@ -564,68 +563,6 @@ impl<'a> WindowEmitter<'a> {
                 isa.binary(BinOp::Or, acc, acc, regs.spare);
             }
         }
-    }
-
-    /// Divides, applies the epilogue and stores.
-    fn store(&mut self, isa: &mut dyn VectorIsa, regs: &TileRegs, tail: Option<&Tail>) {
-        for (&acc, &scale) in regs.acc.iter().zip(&regs.scale) {
-            isa.binary(BinOp::Mul, acc, acc, scale);
-        }
-        let busy = |v: &V| regs.acc.contains(v) || regs.scale.contains(v) || *v == regs.mask || regs.zero == Some(*v);
-        let free: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| !busy(v)).collect();
-        let pinned = self.pinned(free.len());
-        // Registers of the plan: the accumulator, those it may use, those that hold what is the same for all pixels.
-        let first = free.len() + 1 - pinned.len();
-        let acc = self.prog.leaf(Leaf::Acc).map(|v| (v, 0));
-        let held = pinned.iter().enumerate().map(|(i, &v)| (v, (first + i) as u8));
-        let given: Vec<(Val, u8)> = acc.into_iter().chain(held).collect();
-        let plan = self.prog.allocate(first, &given);
-        while self.spills.len() < plan.slots {
-            self.spills.push(isa.vslot());
-        }
-        for (&value, &r) in pinned.iter().zip(&free[first - 1..]) {
-            match *self.prog.inst(value) {
-                Inst::Const(bits) => isa.splat(r, bits),
-                Inst::Leaf(Leaf::Input(k)) => self.fetch(isa, regs, k as usize, 0, r, tail),
-                _ => {}
-            }
-        }
-        for pixel in 0..regs.acc.len() {
-            self.store_pixel(isa, regs, &plan, &free, pixel, tail);
-        }
-    }
-
-    /// Constants and inputs that are the same for all pixels, as many as leave room for the rest of the epilogue.
-    fn pinned(&self, free: usize) -> Vec<Val> {
-        let fixed = self.desc.epilogue.inputs.iter().enumerate().filter(|(_, i)| i.row_stride == 0);
-        let mut pinned: Vec<Val> = fixed.filter_map(|(k, _)| self.prog.leaf(Leaf::Input(k as u16))).collect();
-        pinned.extend(self.prog.constants());
-        let acc = self.prog.leaf(Leaf::Acc);
-        let pressure = |pinned: &[Val]| self.prog.pressure(&pinned.iter().copied().chain(acc).collect::<Vec<Val>>()).max(4);
-        while !pinned.is_empty() && pinned.len() + pressure(&pinned) > free {
-            pinned.pop();
-        }
-        pinned
-    }
-
-    /// Input `k` of the epilogue for a pixel of the tile.
-    fn fetch(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, k: usize, pixel: usize, d: V, tail: Option<&Tail>) {
-        let input = self.desc.epilogue.inputs[k];
-        let m = Mem::new(regs.extra[k], (input.element.bytes() * pixel * input.row_stride) as i32);
-        if input.splat { isa.load_splat(d, m) } else { numbers::load(isa, input.element, d, m, tail) }
-    }
-
-    fn store_pixel(&self, isa: &mut dyn VectorIsa, regs: &TileRegs, plan: &Plan, free: &[V], pixel: usize, tail: Option<&Tail>) {
-        let mut all = vec![regs.acc[pixel]];
-        all.extend_from_slice(free);
-        let mut fetch = |isa: &mut dyn VectorIsa, leaf: Leaf, d: V| {
-            if let Leaf::Input(k) = leaf {
-                self.fetch(isa, regs, k as usize, pixel, d, tail);
-            }
-        };
-        let out = plan.emit(isa, &all, &self.spills, &mut fetch)[0];
-        let element = self.desc.epilogue.out;
-        numbers::store(isa, element, Mem::new(regs.out, (element.bytes() * pixel * self.desc.out_pitch) as i32), out, tail);
     }
 }
 

@@ -1,6 +1,9 @@
 //! Runs emitted kernels on this machine: executable memory, calls, guarded buffers, comparison.
 #![allow(dead_code, reason = "each test crate uses a part")]
 
+use kiln_kernels::kernels::conv::{ConvDesc, Window};
+use kiln_kernels::kernels::epilogue::Epilogue;
+use kiln_kernels::kernels::numbers::Numbers;
 use kiln_kernels::kernels::{Arg, Kernel, KernelDesc, emit};
 use kiln_kernels::target::{Features, Isa, TargetDesc};
 use memmap2::{Mmap, MmapMut};
@@ -96,6 +99,11 @@ impl Code {
 pub struct Ready {
     pub kernel: Kernel,
     pub code: Code,
+}
+
+/// A convolution of whole channels, pixels without gaps.
+pub fn dense(numbers: Numbers, batch: usize, window: Window, [in_c, out_c]: [usize; 2], epilogue: Epilogue) -> ConvDesc {
+    ConvDesc { numbers, batch: Some(batch), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups: 1, epilogue }
 }
 
 pub fn ready(desc: &KernelDesc, target: &TargetDesc) -> Ready {

@@ -345,7 +345,7 @@ pub struct QuantizeFlags {
     /// How the range of an activation is found.
     #[arg(long, value_enum, default_value = "minmax")]
     pub observer: Observer,
-    /// Activations take 7 bits, not 8: several times as fast as 8 on x86 without VNNI, nothing to gain elsewhere.
+    /// Activations take 7 bits, not 8: products are faster on x86 without VNNI, nothing is gained elsewhere.
     #[arg(long)]
     pub reduce_range: bool,
     /// The largest error of the results, relative to their size; layers that would exceed it compute in binary32.
