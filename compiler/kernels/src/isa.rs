@@ -402,10 +402,13 @@ pub trait VectorIsa {
     fn load_bytes(&mut self, d: V, m: Mem, signed: bool);
     /// Loads `lanes` numbers of binary16, each widened to f32.
     fn load_f16(&mut self, d: V, m: Mem);
-    /// Stores the low byte of each 32-bit lane; every lane must be in the range of the byte. `s` is clobbered.
+    /// Stores each 32-bit lane as a byte: the nearest in its range. `s` is clobbered.
     fn store_bytes(&mut self, m: Mem, s: V, signed: bool);
-    /// As [`Self::store_bytes`] of two vectors, one behind the other; they differ.
-    fn store_bytes_pair(&mut self, m: Mem, s: [V; 2], signed: bool);
+    /// The 32-bit lanes of two vectors as words, the nearest in their range, in whatever order the ISA packs them. `b` differs from `d`.
+    fn pack_words(&mut self, d: V, a: V, b: V);
+    /// Stores words of [`Self::pack_words`], of two or four vectors, as [`Self::store_bytes`] stores these vectors one behind the other. `s` and `tmp` are distinct and
+    /// clobbered.
+    fn store_words(&mut self, m: Mem, s: &[V], signed: bool, tmp: V);
     /// As [`Self::load_bytes`] for the lanes of a tail of constant length; the others become zero.
     fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail);
     /// As [`Self::store_bytes`] for the lanes of a tail of constant length.
@@ -454,6 +457,13 @@ pub trait VectorIsa {
     /// `s` by [`Self::load_dot_groups`] with `n > lane`. Exact, if no byte of A is above 127 where
     /// [`DotInfo::seven_bits`] says so. `tmp`, as many as [`DotInfo::temps`], are clobbered.
     fn dot(&mut self, acc: &[V], b: &[V], s: V, lane: usize, tmp: &[V]);
+    /// Brings bytes of one to four rows beside each other, for [`Self::dot_lanes`]: lane `l` of `d[i]` gets those of channel `i * lanes + l`, the first
+    /// row's first. Where there are fewer than four rows, those of the last one stand for the others. `d` (at most four), `rows` and `tmp` are distinct; the
+    /// latter two are clobbered.
+    fn interleave(&mut self, d: &[V], rows: &[V], tmp: [V; 2]);
+    /// For each lane, `acc += sum over the four bytes of a * w`, in 32-bit integers, where both are of [`Self::interleave`]. The bytes of A are those of which
+    /// [`DotInfo::offset`] is already taken. Exact as [`Self::dot`] is; `tmp`, as many as [`DotInfo::temps`], are clobbered.
+    fn dot_lanes(&mut self, acc: V, a: V, w: V, tmp: &[V]);
     /// The top bits of the bytes of `s`: `d` is not 0 if one is set. This and the next two where [`DotInfo::seven_bits`] only.
     fn top_bits(&mut self, d: Gpr, s: V);
     /// Each 16-bit word of `d` becomes the low, or `odd` the high byte of that word of `s`, extended.

@@ -29,6 +29,7 @@
 /// Stack that a kernel may use, return address and saved registers included.
 pub const MAX_STACK_BYTES: usize = 8192;
 
+pub mod bytes;
 pub mod isa;
 pub mod kernels;
 pub mod math;

@@ -94,6 +94,11 @@ impl Prog {
         &self.insts[v.0 as usize]
     }
 
+    /// All instructions, in order.
+    pub fn insts(&self) -> &[Inst] {
+        &self.insts
+    }
+
     /// The value of a leaf, if the program reads it.
     pub fn leaf(&self, leaf: Leaf) -> Option<Val> {
         self.index.get(&Inst::Leaf(leaf)).copied()

@@ -220,6 +220,11 @@ impl VExpr {
         self.roots.push(node);
     }
 
+    /// Replaces result `i`.
+    pub fn set_root(&mut self, i: usize, node: NodeId) {
+        self.roots[i] = node;
+    }
+
     /// The expression with every use of node `old` replaced by the leaf `new`; none if `new` has other users than `old`.
     pub fn replaced(&self, old: NodeId, new: NodeId) -> Option<VExpr> {
         let users = self.nodes.iter().enumerate().filter(|(_, n)| operands(n).contains(&new));

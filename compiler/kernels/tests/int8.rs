@@ -220,10 +220,11 @@ fn convolutions() {
 
 fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u8) {
     let mut rng = Rng(0x5151_0000 + channels as u64);
+    let spread = SPREADS[(channels / 4 + window.kernel[0]) % 3];
     let d = WindowDesc {
         numbers: Numbers::Int8 { zero_point },
         op: WindowOp::Depthwise,
-        batch: Some(1),
+        batch: Some(2),
         window,
         channels,
         in_pitch: channels,
@@ -231,21 +232,22 @@ fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u
         epilogue: requantise(3.0),
     };
     let ([h, w], [kh, kw], [oh, ow]) = (window.image, window.kernel, window.output);
-    let x = Bytes::new(&bytes(&mut rng, h * w * channels, Spread::Extreme));
+    let x = Bytes::new(&bytes(&mut rng, 2 * h * w * channels, spread));
     let f = weights(&mut rng, channels * kh * kw);
     let packed = Bytes::new(&d.pack(&f).unwrap().iter().map(|&w| w as u8).collect::<Vec<u8>>());
     let (bias, scale) = per_channel(&mut rng, channels, kh * kw);
-    let y = Bytes::new(&vec![GUARD; oh * ow * channels]);
+    let y = Bytes::new(&vec![GUARD; 2 * oh * ow * channels]);
     let r = ready(&KernelDesc::Window(d), target);
     convolve(&r, x.addr(), packed.addr(), &y, [&bias, &scale]);
-    for at in 0..oh * ow * channels {
-        let (c, ox, oy) = (at % channels, at / channels % ow, at / channels / ow);
+    for at in 0..2 * oh * ow * channels {
+        let (c, ox, oy) = (at % channels, at / channels % ow, at / channels / ow % oh);
+        let image = &x.values()[at / channels / ow / oh * h * w * channels..];
         let mut acc = 0;
         for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
-            let row = (oy * window.stride[0] + ky).wrapping_sub(window.before[0]);
-            let col = (ox * window.stride[1] + kx).wrapping_sub(window.before[1]);
+            let row = (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.before[0]);
+            let col = (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.before[1]);
             if row < h && col < w {
-                let value = i32::from(x.values()[(row * w + col) * channels + c]) - i32::from(zero_point);
+                let value = i32::from(image[(row * w + col) * channels + c]) - i32::from(zero_point);
                 acc += value * i32::from(f[(c * kh + ky) * kw + kx]);
             }
         }
@@ -257,10 +259,28 @@ fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u
 #[test]
 fn depthwise_convolutions() {
     for target in &runnable_with_extensions() {
-        for channels in [1, 3, 5, 8, 16, 19, 40, 200] {
-            for zero_point in [0, 90] {
+        for channels in [1, 3, 4, 5, 8, 12, 16, 19, 32, 36, 40, 64, 72, 100, 160, 200] {
+            for zero_point in [0, 90, 128, 255] {
                 depthwise(target, Window::new([7, 9], [3, 3], [1, 1], [1, 1], [1, 1]), channels, zero_point);
                 depthwise(target, Window::new([8, 8], [5, 5], [2, 2], [2, 2], [1, 1]), channels, zero_point);
+            }
+        }
+        for channels in [20, 48, 132] {
+            for (kernel, stride, padding, dilation) in [
+                ([7, 7], [1, 1], [3, 3], [1, 1]),
+                ([8, 9], [1, 1], [4, 4], [1, 1]),
+                ([3, 3], [1, 1], [6, 6], [6, 6]),
+                ([3, 3], [2, 2], [0, 0], [1, 1]),
+                ([1, 5], [1, 2], [0, 2], [1, 1]),
+                ([4, 1], [3, 1], [2, 0], [2, 1]),
+                ([8, 2], [1, 1], [7, 1], [1, 3]),
+            ] {
+                for image in [[9, 9], [13, 33], [12, 3]] {
+                    let window = Window::new(image, kernel, stride, padding, dilation);
+                    if window.output[0] > 0 && window.output[1] > 0 {
+                        depthwise(target, window, channels, (channels + 3 * kernel[0]) as u8);
+                    }
+                }
             }
         }
     }

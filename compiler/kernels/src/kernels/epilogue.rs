@@ -4,10 +4,10 @@
 //! columns or one value per row. A bias per channel is contiguous with row stride 0; a residual has the row stride of its
 //! tensor; a scalar is one value with row stride 0.
 
+use crate::bytes;
 use crate::isa::{Cond, Element, EmitError, Gpr, Mem, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa};
-use crate::kernels::numbers::{Numbers, load, store, store_pair};
+use crate::kernels::numbers::{Numbers, load, store};
 use crate::kernels::registers::Gprs;
-use crate::math;
 use crate::prog::{Inst, Plan, Prog};
 use crate::vexpr::{Binary, Leaf, Node, NodeId, VExpr};
 
@@ -41,7 +41,7 @@ pub struct Epilogue {
     pub expr: VExpr,
     /// The inputs, in the order of the pointer table.
     pub inputs: Vec<InputDesc>,
-    /// The type of the results in memory. Where it is bytes, the expression gives whole numbers in their range.
+    /// The type of the results in memory. Where it is bytes, the expression gives whole numbers in their range, or what rounds to them.
     pub out: Element,
 }
 
@@ -172,6 +172,30 @@ pub(super) struct Pointers {
     inputs: Vec<Option<Gpr>>,
 }
 
+/// Bytes of a row that wait for their neighbours, to be stored together: two vectors, or four if there are as many.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Waiting {
+    #[default]
+    Nothing,
+    /// The lanes of one vector.
+    Lanes(V),
+    /// Two vectors as words.
+    Words(V),
+    /// Two vectors as words, and the lanes of the next.
+    Both(V, V),
+}
+
+impl Waiting {
+    /// The registers that it takes.
+    pub fn registers(self) -> Vec<V> {
+        match self {
+            Waiting::Nothing => Vec::new(),
+            Waiting::Lanes(v) | Waiting::Words(v) => vec![v],
+            Waiting::Both(words, lanes) => vec![words, lanes],
+        }
+    }
+}
+
 /// What the expression is evaluated with.
 #[derive(Clone, Copy)]
 pub(super) struct Registers<'a> {
@@ -186,7 +210,7 @@ pub(super) struct Registers<'a> {
 impl EpilogueEmitter {
     /// For `epilogue` over sums of these numbers, and a C with rows `c_row` apart.
     pub fn new(isa: &dyn VectorIsa, numbers: Numbers, epilogue: &Epilogue, c_row: RowStep) -> Self {
-        let prog = math::lower(&epilogue.expr, isa.info().nan_minmax);
+        let prog = bytes::lower(&epilogue.expr, &[epilogue.out], isa.info().nan_minmax);
         let wanted = prog.allocate(64, &given(&prog)).regs_used.max(4);
         EpilogueEmitter {
             prog,
@@ -202,7 +226,7 @@ impl EpilogueEmitter {
 
     /// Whether it takes so many instructions for each vector that tiles should share them.
     pub fn is_long(&self) -> bool {
-        let conversions = if self.is_integer { 2 } else { 0 } + if self.out.bytes() == 1 { 3 } else { 0 };
+        let conversions = if self.is_integer { 2 } else { 0 } + if self.out.bytes() == 1 { 2 } else { 0 };
         self.prog.operations() + conversions >= LONG
     }
 
@@ -234,7 +258,7 @@ impl EpilogueEmitter {
         reserve(isa, &mut self.spills, plan.slots);
         let pointers = self.pointers(isa, &mut gprs.clone(), at);
         let nv = acc[0].len();
-        let (first_parked, mut held) = (flat.len() - parked, None);
+        let (first_parked, mut waiting) = (flat.len() - parked, Waiting::default());
         for (i, &a) in flat.iter().enumerate() {
             let (row, j) = (i / nv, i % nv);
             if row > 0 && j == 0 {
@@ -254,16 +278,18 @@ impl EpilogueEmitter {
             let registers = Registers { plan: &plan, free: &free[..limit - 1], pinned: &pinned };
             let out = self.one(isa, registers, &pointers, a, j, tail.as_ref());
             free.push(a);
-            // The next vector is in the same row, has all lanes, and registers to be computed in.
-            let has_partner = j + 1 < if cols == TileCols::All { nv } else { nv - 1 };
-            let leaves_registers = free.len() >= limit + usize::from(i + 1 >= first_parked);
-            free.extend(held);
-            self.put(isa, &pointers, j, out, &mut held, has_partner && leaves_registers, tail.as_ref());
-            free.retain(|&v| Some(v) != held);
+            free.extend(waiting.registers());
+            // The next vectors are in the same row, have all lanes, and registers to be computed in beside what waits.
+            let whole = if cols == TileCols::All { nv } else { nv - 1 };
+            let room = (free.len() + 1).saturating_sub(limit + usize::from(parked > 0));
+            let ahead = if room < 2 { room.min(whole.saturating_sub(j + 1)) } else { whole.saturating_sub(j + 1) };
+            self.put(isa, &pointers, j, out, &mut waiting, ahead, tail.as_ref());
+            free.retain(|v| !waiting.registers().contains(v));
         }
     }
 
-    /// Stores vector `j` of a row, or, if it `may_wait`, holds bytes back until they are stored together with those of the next vector.
+    /// Stores vector `j` of a row. Bytes wait until they are stored together with those of the vectors that follow: `ahead` come that may be stored
+    /// with this one.
     #[expect(clippy::too_many_arguments, reason = "what, where, and how much of it")]
     pub(super) fn put(
         &self,
@@ -271,17 +297,34 @@ impl EpilogueEmitter {
         p: &Pointers,
         j: usize,
         out: V,
-        held: &mut Option<V>,
-        may_wait: bool,
+        waiting: &mut Waiting,
+        ahead: usize,
         tail: Option<&Tail>,
     ) {
-        let vector = (isa.info().lanes * self.out.bytes()) as i32;
+        let (signed, vector) = (self.out == Element::I8, (isa.info().lanes * self.out.bytes()) as i32);
         let m = Mem::new(p.c, j as i32 * vector);
-        match held.take() {
-            Some(first) => store_pair(isa, self.out, m.plus(-vector), [first, out]),
-            None if may_wait && self.out.bytes() == 1 => *held = Some(out),
-            None => store(isa, self.out, m, out, tail),
-        }
+        *waiting = match *waiting {
+            Waiting::Nothing if ahead > 0 && self.out.bytes() == 1 => Waiting::Lanes(out),
+            Waiting::Nothing => {
+                store(isa, self.out, m, out, tail);
+                Waiting::Nothing
+            }
+            Waiting::Lanes(first) => {
+                isa.pack_words(first, first, out);
+                if ahead > 1 {
+                    Waiting::Words(first)
+                } else {
+                    isa.store_words(m.plus(-vector), &[first], signed, out);
+                    Waiting::Nothing
+                }
+            }
+            Waiting::Words(words) => Waiting::Both(words, out),
+            Waiting::Both(words, first) => {
+                isa.pack_words(first, first, out);
+                isa.store_words(m.plus(-3 * vector), &[words, first], signed, out);
+                Waiting::Nothing
+            }
+        };
     }
 
     /// Takes registers that the expression can do without for its constants, and plans it with what is left.

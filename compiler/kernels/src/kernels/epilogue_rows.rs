@@ -6,7 +6,7 @@
 //! Saving and loading the sums costs less than that saves.
 
 use crate::isa::{Cond, Mem, Slot, Src, V, VSlot, VectorIsa};
-use crate::kernels::epilogue::{EpilogueEmitter, Position, Registers, TileCols, given, reserve, vector_tail};
+use crate::kernels::epilogue::{EpilogueEmitter, Position, Registers, TileCols, Waiting, given, reserve, vector_tail};
 use crate::kernels::registers::Gprs;
 use crate::prog::{Inst, Plan, Val};
 use crate::select::TilePlan;
@@ -14,6 +14,20 @@ use crate::vexpr::Leaf;
 
 /// Multiply-adds for each lane, from which on saving the sums is nothing beside them: wide vectors take longer to be stored.
 const SAVED_PRODUCTS: usize = 2;
+
+/// Sums that wait for the expression.
+#[derive(Clone, Copy, Debug)]
+pub enum SavedSums {
+    /// In the frame, row after row.
+    Frame(VSlot),
+    /// At the address that the slot holds, rows so many bytes apart.
+    At {
+        /// The first.
+        first: Slot,
+        /// From row to row.
+        row: i64,
+    },
+}
 
 /// A value that all rows share, and its registers: one, or one for each vector of a row.
 struct Kept {
@@ -39,7 +53,15 @@ impl EpilogueEmitter {
     }
 
     /// Applies the expression to the saved sums and stores them: as many rows as the slot says, of `nv` vectors. All registers are clobbered.
-    pub fn store_saved(&mut self, isa: &mut dyn VectorIsa, at: &Position, sums: VSlot, nv: usize, rows: Slot, cols: TileCols) {
+    pub fn store_saved(
+        &mut self,
+        isa: &mut dyn VectorIsa,
+        at: &Position,
+        sums: SavedSums,
+        nv: usize,
+        rows: Slot,
+        cols: TileCols,
+    ) {
         let info = isa.info();
         let (mut gprs, mut vectors) = (Gprs::all(info.gprs), (0..info.vregs as u8).rev().map(V).collect::<Vec<V>>());
         let mask = (cols != TileCols::All).then(|| vectors.pop().expect("there are registers"));
@@ -65,22 +87,32 @@ impl EpilogueEmitter {
                 }
             }
         }
-        isa.vslot_address(row, sums);
+        let step = match sums {
+            SavedSums::Frame(first) => {
+                isa.vslot_address(row, first);
+                nv as i64 * i64::from(info.bytes())
+            }
+            SavedSums::At { first, row: step } => {
+                isa.load_slot(row, first);
+                step
+            }
+        };
         isa.load_slot(left, rows);
         let top = isa.label();
         isa.bind(top);
-        let mut held = None;
+        let mut waiting = Waiting::default();
         for j in 0..nv {
             let tail = tail(isa, j);
-            let pool: Vec<V> = vectors.iter().copied().filter(|&v| Some(v) != held).take(limit).collect();
+            let pool: Vec<V> = vectors.iter().copied().filter(|v| !waiting.registers().contains(v)).take(limit).collect();
             let pinned: Vec<V> = kept.iter().map(|k| k.registers[j.min(k.registers.len() - 1)]).collect();
             isa.load(pool[0], Mem::new(row, j as i32 * info.bytes()));
             let registers = Registers { plan: &plan, free: &pool[1..], pinned: &pinned };
             let out = self.one(isa, registers, &pointers, pool[0], j, tail.as_ref());
-            let may_wait = j + 1 < if cols == TileCols::All { nv } else { nv - 1 };
-            self.put(isa, &pointers, j, out, &mut held, may_wait, tail.as_ref());
+            let whole = if cols == TileCols::All { nv } else { nv - 1 };
+            let ahead = whole.saturating_sub(j + 1).min(vectors.len() - limit);
+            self.put(isa, &pointers, j, out, &mut waiting, ahead, tail.as_ref());
         }
-        isa.add(row, row, Src::Imm(nv as i64 * i64::from(info.bytes())));
+        isa.add(row, row, Src::Imm(step));
         self.next_row(isa, &pointers);
         isa.sub(left, left, Src::Imm(1));
         isa.branch(Cond::Gt, left, Src::Imm(0), top);

@@ -4,6 +4,7 @@ pub mod columns;
 pub mod contraction;
 pub mod conv;
 pub mod copy;
+mod depthwise;
 mod describe;
 pub mod epilogue;
 mod epilogue_rows;

@@ -156,17 +156,8 @@ pub fn load(isa: &mut dyn VectorIsa, element: Element, d: V, m: Mem, tail: Optio
     }
 }
 
-/// Stores two vectors of f32 lanes as bytes, one behind the other, as [`store`] does.
-pub fn store_pair(isa: &mut dyn VectorIsa, element: Element, m: Mem, s: [V; 2]) {
-    s.iter().for_each(|&v| isa.unary(UnOp::ToInt, v, v));
-    isa.store_bytes_pair(m, s, element == Element::I8);
-}
-
-/// Stores a vector of f32 lanes as elements; bytes are rounded, must be in range, and `s` is clobbered. 32-bit integers are lanes of their own kind.
+/// Stores a vector as elements; bytes are of 32-bit integer lanes ([`crate::bytes::lower`]), and `s` is clobbered.
 pub fn store(isa: &mut dyn VectorIsa, element: Element, m: Mem, s: V, tail: Option<&Tail>) {
-    if element.bytes() == 1 {
-        isa.unary(UnOp::ToInt, s, s);
-    }
     match (element, tail) {
         (Element::F32 | Element::I32, None) => isa.store(m, s),
         (Element::F32 | Element::I32, Some(t)) => isa.store_tail(m, s, t),

@@ -7,6 +7,7 @@
 //! Operands are tables of pointers with a row stride each. An expression may also read an output as it was stored by an
 //! earlier pass: outputs count as inputs after the declared ones. Outputs may alias inputs element by element, never shifted.
 
+use crate::bytes;
 use crate::isa::{Cond, Element, EmitError, Gpr, Mem, ReduceOp, Slot, Src, Tail, V, VSlot, VectorIsa};
 use crate::kernels::numbers;
 use crate::kernels::reduction::{combine, identity};
@@ -241,9 +242,14 @@ impl<'a> RowEmitter<'a> {
         }
     }
 
+    fn lower(&self, isa: &dyn VectorIsa, pass: &Pass) -> Prog {
+        let elements: Vec<Element> = pass.stores.iter().map(|&store| self.desc.outputs[store].element).collect();
+        bytes::lower(&pass.expr, &elements, isa.info().nan_minmax)
+    }
+
     /// Assigns registers: the mask and two spares, accumulators, pinned values (constants, row values, splat inputs), temporaries.
     fn layout(&self, isa: &dyn VectorIsa, pass: &Pass) -> Layout {
-        let prog = lower(isa, &pass.expr);
+        let prog = self.lower(isa, pass);
         let vregs = isa.info().vregs;
         let sums = if pass.reduce.is_some() { MAX_SUMS } else { 0 };
         let available = vregs - 3 - sums;
@@ -286,7 +292,7 @@ impl<'a> RowEmitter<'a> {
         // The constants of a lone pass stay in registers over all rows.
         let hoisted = layouts.len() == 1;
         if hoisted {
-            let prog = lower(isa, &self.desc.passes[0].expr);
+            let prog = self.lower(isa, &self.desc.passes[0]);
             pin_constants(isa, &prog, &layouts[0]);
         }
         isa.bind(top);
@@ -350,7 +356,7 @@ impl<'a> RowEmitter<'a> {
 
     fn pass(&mut self, isa: &mut dyn VectorIsa, index: usize, layout: &Layout, hoisted: bool) {
         let pass = &self.desc.passes[index];
-        let prog = lower(isa, &pass.expr);
+        let prog = self.lower(isa, pass);
         while self.spills.len() < layout.plan.slots {
             self.spills.push(isa.vslot());
         }
@@ -569,7 +575,7 @@ impl<'a> RowEmitter<'a> {
         let [first, others @ ..] = &layout.sums[..] else { return };
         others.iter().for_each(|&o| combine(isa, r.op, *first, o, layout.spare[0]));
         isa.reduce(r.op, *first, *first, layout.spare);
-        let prog = lower(isa, &r.finish);
+        let prog = math::lower(&r.finish, isa.info().nan_minmax);
         let vregs: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| v != first).collect();
         let mut regs = vec![*first];
         // Pinned constants of a lone pass must survive.
@@ -600,10 +606,6 @@ fn place(base: Gpr, regs: &Loop, element: Element, column: usize) -> Mem {
         (Element::F32, _) | (_, None) => Mem::indexed(base, regs.x, disp),
         (_, Some(at)) => Mem::indexed(base, at, disp),
     }
-}
-
-fn lower(isa: &dyn VectorIsa, expr: &VExpr) -> Prog {
-    math::lower(expr, isa.info().nan_minmax)
 }
 
 /// A copy of `v` whose lanes beyond the tail do not matter to the reduction.

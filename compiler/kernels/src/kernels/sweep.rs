@@ -6,6 +6,7 @@
 use crate::isa::{Cond, Gpr, Label, Slot, Src, VSlot, VectorIsa};
 use crate::kernels::contraction::{Depth, RowBases, TileEmitter};
 use crate::kernels::epilogue::{Position, RowStep, TileCols};
+use crate::kernels::epilogue_rows::SavedSums;
 use crate::kernels::registers::Gprs;
 use crate::select::{PanelGroup, TilePlan, row_tiles, tile};
 use std::collections::BTreeSet;
@@ -279,7 +280,7 @@ impl Sweep<'_> {
         }
         isa.bind(stored);
         if let Some(sums) = at.sums {
-            self.tile.epilogue.store_saved(isa, &at, sums, nv, self.state.size, cols);
+            self.tile.epilogue.store_saved(isa, &at, SavedSums::Frame(sums), nv, self.state.size, cols);
         }
         self.next_tile(isa, top);
     }

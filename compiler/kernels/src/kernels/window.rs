@@ -5,6 +5,7 @@
 //! of the same window); columns outside are left out when the code is made, so the first and last tiles have code of their own and
 //! all tiles between share one loop.
 
+use crate::bytes;
 use crate::isa::{BinOp, CmpOp, Cond, Element, EmitError, Gpr, IsaInfo, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
 use crate::kernels::conv::Window;
 use crate::kernels::copy::move_bytes;
@@ -12,8 +13,7 @@ use crate::kernels::epilogue::Epilogue;
 use crate::kernels::numbers::{self, Numbers};
 use crate::kernels::registers::Gprs;
 use crate::kernels::window_tiles::{ChannelBlocks, TileRun, taps_inside, tile_runs, users};
-use crate::kernels::{Arg, Kernel, Units, check_size};
-use crate::math;
+use crate::kernels::{Arg, Kernel, Units, check_size, depthwise};
 use crate::prog::Prog;
 use crate::target::TargetDesc;
 
@@ -127,6 +127,9 @@ impl WindowDesc {
 pub fn emit(desc: &WindowDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     desc.check()?;
     let mut isa = target.assembler()?;
+    if depthwise::fits(desc, &isa.info()) {
+        return depthwise::emit(desc, target, name(desc));
+    }
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
     let mut scratch_bytes = 0;
     if desc.needs_zeros() {
@@ -202,7 +205,7 @@ impl<'a> WindowEmitter<'a> {
         let split = desc.epilogue.split_bias().filter(|_| desc.op == WindowOp::Depthwise);
         let bias = split.as_ref().map(|(_, bias)| *bias);
         let expr = split.map_or_else(|| desc.epilogue.expr.clone(), |(rest, _)| rest);
-        let prog = math::lower(&expr, isa.info().nan_minmax);
+        let prog = bytes::lower(&expr, &[desc.epilogue.out], isa.info().nan_minmax);
         let mut slot = || isa.slot();
         WindowEmitter {
             desc,

@@ -21,13 +21,17 @@ pub struct TileRun {
     pub count: usize,
 }
 
+/// The size of the tiles of a row of `width` pixels, at most `most` each: one that leaves no rest, if it is not much smaller.
+pub fn even_tile(width: usize, most: usize) -> usize {
+    (most / 2 + 1..=most).rev().find(|t| width.is_multiple_of(*t)).unwrap_or(most)
+}
+
 /// Cuts an output row into tiles and joins neighbours that need the same code.
 pub fn tile_runs(w: &Window, most: usize) -> Vec<TileRun> {
     let width = w.output[1];
-    let even = (most / 2 + 1..=most).rev().find(|t| width.is_multiple_of(*t));
     let mut runs: Vec<TileRun> = Vec::new();
     let mut first = 0;
-    for size in row_tiles(width, even.unwrap_or(most)) {
+    for size in row_tiles(width, even_tile(width, most)) {
         let taps: Vec<Vec<usize>> = (first..first + size).map(|o| taps_inside(w, 1, o).collect()).collect();
         first += size;
         match runs.last_mut() {

@@ -3,6 +3,7 @@
 //! Each test emits a tiny function (argument 0: inputs, 1: outputs, then integers), runs it and compares bits. Operands are tried in
 //! every arrangement of shared registers that the contract allows.
 
+mod bytes;
 #[path = "../common/mod.rs"]
 mod common;
 mod integers;

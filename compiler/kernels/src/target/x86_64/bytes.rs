@@ -6,7 +6,7 @@
 
 use super::X64;
 use crate::isa::{BinOp, DotInfo, Gpr, Mem, Src, Tail, V};
-use iced_x86::{Code, Instruction, Register};
+use iced_x86::{Code, IcedError, Instruction, Register};
 
 /// Mask register of the one live tail (AVX-512).
 const TAIL: Register = Register::K1;
@@ -37,6 +37,33 @@ impl X64 {
         let (t, ones) = (self.v(tmp), self.constant(vec![0x0001_0001; if self.wide { 16 } else { 8 }]));
         self.push(Instruction::with3(words, t, t, ones));
         self.vector_binary(BinOp::AddInt, acc, acc, tmp);
+    }
+
+    /// Unpacking works on the 16 bytes of each lane of 128 bits, so the rows are first put into an order in which the lanes' results are consecutive
+    /// channels: with `n` lanes, the words `l`, `l + n`, `l + 2 n`, `l + 3 n` of a row into lane `l`.
+    pub(super) fn interleave_rows(&mut self, d: &[V], rows: &[V], [order, high]: [V; 2]) {
+        let lanes: u32 = if self.wide { 4 } else { 2 };
+        let index = self.constant((0..lanes).flat_map(|lane| (0..4).map(move |word| lane + lanes * word)).collect());
+        self.load_from(order, index);
+        let permute = self.pick(Code::VEX_Vpermd_ymm_ymm_ymmm256, Code::EVEX_Vpermd_zmm_k1z_zmm_zmmm512b32);
+        rows.iter().for_each(|&row| self.three(permute, row, order, row));
+        let row = |i: usize| rows[i.min(rows.len() - 1)];
+        let bytes = [
+            self.pick(Code::VEX_Vpunpcklbw_ymm_ymm_ymmm256, Code::EVEX_Vpunpcklbw_zmm_k1z_zmm_zmmm512),
+            self.pick(Code::VEX_Vpunpckhbw_ymm_ymm_ymmm256, Code::EVEX_Vpunpckhbw_zmm_k1z_zmm_zmmm512),
+        ];
+        let words = [
+            self.pick(Code::VEX_Vpunpcklwd_ymm_ymm_ymmm256, Code::EVEX_Vpunpcklwd_zmm_k1z_zmm_zmmm512),
+            self.pick(Code::VEX_Vpunpckhwd_ymm_ymm_ymmm256, Code::EVEX_Vpunpckhwd_zmm_k1z_zmm_zmmm512),
+        ];
+        // Two results come from the lower halves of the lanes, two from the upper ones.
+        for (half, d) in d.chunks(2).enumerate() {
+            self.three(bytes[half], order, row(0), row(1));
+            self.three(bytes[half], high, row(2), row(3));
+            for (&word, &d) in words.iter().zip(d) {
+                self.three(word, d, order, high);
+            }
+        }
     }
 
     pub(super) fn move_top_bits(&mut self, d: Gpr, s: V) {
@@ -81,43 +108,58 @@ impl X64 {
     }
 
     pub(super) fn narrow_to_bytes(&mut self, m: Mem, s: V, signed: bool) {
-        let m = self.mem(m);
         if self.wide {
-            let s = self.v(s);
-            self.push(Instruction::with2(Code::EVEX_Vpmovdb_xmmm128_k1z_zmm, m, s));
+            let store = self.narrow_lanes(m, s, signed);
+            self.push(store);
         } else {
-            let x = self.pack_bytes(s, signed);
+            let (x, m) = (self.pack_bytes(s, signed), self.mem(m));
             self.push(Instruction::with2(Code::VEX_Vmovq_xmmm64_xmm, m, x));
         }
     }
 
-    pub(super) fn narrow_pair_to_bytes(&mut self, m: Mem, s: [V; 2], signed: bool) {
-        if self.wide {
-            self.narrow_to_bytes(m, s[0], signed);
-            return self.narrow_to_bytes(m.plus(16), s[1], signed);
+    /// The store of the lanes of `s` as bytes (AVX-512). The form for unsigned bytes takes lanes for unsigned, too, so negative ones become 0 first.
+    fn narrow_lanes(&mut self, m: Mem, s: V, signed: bool) -> Result<Instruction, IcedError> {
+        let (s, m) = (self.v(s), self.mem(m));
+        if signed {
+            return Instruction::with2(Code::EVEX_Vpmovsdb_xmmm128_k1z_zmm, m, s);
         }
-        let ([a, b], x, m) = (s.map(|v| self.v(v)), self.x(s[0]), self.mem(m));
-        let (words, bytes) = match signed {
-            true => (Code::VEX_Vpackssdw_ymm_ymm_ymmm256, Code::VEX_Vpacksswb_ymm_ymm_ymmm256),
-            false => (Code::VEX_Vpackusdw_ymm_ymm_ymmm256, Code::VEX_Vpackuswb_ymm_ymm_ymmm256),
-        };
-        self.push(Instruction::with3(words, a, a, b));
-        self.push(Instruction::with3(bytes, a, a, a));
-        // Each half of the register has four bytes of the first vector, then four of the second.
-        let order = self.constant(vec![0, 4, 1, 5, 0, 4, 1, 5]);
-        self.load_from(s[1], order);
-        self.push(Instruction::with3(Code::VEX_Vpermd_ymm_ymm_ymmm256, a, b, a));
-        self.push(Instruction::with2(Code::VEX_Vmovups_xmmm128_xmm, m, x));
+        let zeros = self.constant(vec![0; 16]);
+        self.push(Instruction::with3(Code::EVEX_Vpmaxsd_zmm_k1z_zmm_zmmm512b32, s, s, zeros));
+        Instruction::with2(Code::EVEX_Vpmovusdb_xmmm128_k1z_zmm, m, s)
     }
 
-    /// The low bytes of the eight lanes of `s` as the first bytes of the register. Packing saturates, which changes nothing in range.
+    fn pack_code(&self, signed: bool) -> Code {
+        match signed {
+            true => self.pick(Code::VEX_Vpacksswb_ymm_ymm_ymmm256, Code::EVEX_Vpacksswb_zmm_k1z_zmm_zmmm512),
+            false => self.pick(Code::VEX_Vpackuswb_ymm_ymm_ymmm256, Code::EVEX_Vpackuswb_zmm_k1z_zmm_zmmm512),
+        }
+    }
+
+    /// Packing works within lanes of 128 bits: lane `l` gets the `l`-th four bytes of each vector, and the permutation puts them in order.
+    pub(super) fn narrow_words_to_bytes(&mut self, m: Mem, s: &[V], signed: bool, tmp: V) {
+        let (first, last) = (s[0], s[s.len() - 1]);
+        self.three(self.pack_code(signed), first, first, last);
+        let lanes: u32 = if self.wide { 4 } else { 2 };
+        let order = self.constant((0..4).flat_map(|vector| (0..lanes).map(move |lane| 4 * lane + vector)).collect());
+        self.load_from(tmp, order);
+        let permute = self.pick(Code::VEX_Vpermd_ymm_ymm_ymmm256, Code::EVEX_Vpermd_zmm_k1z_zmm_zmmm512b32);
+        self.three(permute, first, tmp, first);
+        if s.len() == 2 {
+            let m = self.mem(m);
+            return self.store_to(m, first);
+        }
+        let (m, x, y) = (self.mem(m), self.x(first), Register::YMM0 + u32::from(first.0));
+        match self.wide {
+            true => self.push(Instruction::with2(Code::EVEX_Vmovups_ymmm256_k1z_ymm, m, y)),
+            false => self.push(Instruction::with2(Code::VEX_Vmovups_xmmm128_xmm, m, x)),
+        }
+    }
+
+    /// The lanes of `s` (AVX2) as the first bytes of the register. Packing saturates.
     fn pack_bytes(&mut self, s: V, signed: bool) -> Register {
         let (y, x) = (self.v(s), self.x(s));
-        let (words, bytes) = match signed {
-            true => (Code::VEX_Vpackssdw_ymm_ymm_ymmm256, Code::VEX_Vpacksswb_xmm_xmm_xmmm128),
-            false => (Code::VEX_Vpackusdw_ymm_ymm_ymmm256, Code::VEX_Vpackuswb_xmm_xmm_xmmm128),
-        };
-        self.push(Instruction::with3(words, y, y, y));
+        let bytes = if signed { Code::VEX_Vpacksswb_xmm_xmm_xmmm128 } else { Code::VEX_Vpackuswb_xmm_xmm_xmmm128 };
+        self.push(Instruction::with3(Code::VEX_Vpackssdw_ymm_ymm_ymmm256, y, y, y));
         self.push(Instruction::with3(Code::VEX_Vpermq_ymm_ymmm256_imm8, y, y, 8u32));
         self.push(Instruction::with3(bytes, x, x, x));
         x
@@ -157,8 +199,7 @@ impl X64 {
 
     pub(super) fn narrow_to_first_bytes(&mut self, m: Mem, s: V, signed: bool, tail: &Tail) {
         if self.wide {
-            let (s, m) = (self.v(s), self.mem(m));
-            let store = Instruction::with2(Code::EVEX_Vpmovdb_xmmm128_k1z_zmm, m, s);
+            let store = self.narrow_lanes(m, s, signed);
             return self.push_masked(store, TAIL, false);
         }
         let n = self.tail_length(tail);

@@ -306,8 +306,11 @@ impl VectorIsa for X64 {
     fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail) {
         self.widen_first_bytes(d, m, signed, tail);
     }
-    fn store_bytes_pair(&mut self, m: Mem, s: [V; 2], signed: bool) {
-        self.narrow_pair_to_bytes(m, s, signed);
+    fn pack_words(&mut self, d: V, a: V, b: V) {
+        self.three(self.pick(Code::VEX_Vpackssdw_ymm_ymm_ymmm256, Code::EVEX_Vpackssdw_zmm_k1z_zmm_zmmm512b32), d, a, b);
+    }
+    fn store_words(&mut self, m: Mem, s: &[V], signed: bool, tmp: V) {
+        self.narrow_words_to_bytes(m, s, signed, tmp);
     }
     fn store_bytes_tail(&mut self, m: Mem, s: V, signed: bool, tail: &Tail) {
         self.narrow_to_first_bytes(m, s, signed, tail);
@@ -370,6 +373,12 @@ impl VectorIsa for X64 {
     }
     fn dot(&mut self, acc: &[V], b: &[V], s: V, _lane: usize, tmp: &[V]) {
         acc.iter().zip(b).for_each(|(&acc, &b)| self.dot_product(acc, b, s, tmp));
+    }
+    fn interleave(&mut self, d: &[V], rows: &[V], tmp: [V; 2]) {
+        self.interleave_rows(d, rows, tmp);
+    }
+    fn dot_lanes(&mut self, acc: V, a: V, w: V, tmp: &[V]) {
+        self.dot_product(acc, w, a, tmp);
     }
     fn top_bits(&mut self, d: Gpr, s: V) {
         self.move_top_bits(d, s);

@@ -53,6 +53,40 @@ impl Neon {
         }
     }
 
+    /// Four bytes of each lane; for `smull` the first two of all lanes in the lower half of the register, the others in the upper.
+    pub(super) fn interleave_rows(&mut self, d: &[V], rows: &[V], tmp: [V; 2]) {
+        let row = |i: usize| self.v(rows[i.min(rows.len() - 1)]);
+        let (rows, [first, last], d) =
+            ([0, 1, 2, 3].map(row), tmp.map(|t| self.v(t)), d.iter().map(|&d| self.v(d)).collect::<Vec<_>>());
+        let pairs = if self.dot_info().is_composed { Arr::D2 } else { Arr::H8 };
+        for (half, d) in d.chunks(2).enumerate() {
+            for (t, of) in [(first, [rows[0], rows[1]]), (last, [rows[2], rows[3]])] {
+                match half {
+                    0 => self.asm.zip1(Arr::B16, t, of[0], of[1]),
+                    _ => self.asm.zip2(Arr::B16, t, of[0], of[1]),
+                }
+            }
+            self.asm.zip1(pairs, d[0], first, last);
+            d.iter().skip(1).for_each(|&d| self.asm.zip2(pairs, d, first, last));
+        }
+    }
+
+    pub(super) fn dot_of_lanes(&mut self, acc: V, a: V, w: V, tmp: &[V]) {
+        let (acc, a, w) = (self.v(acc), self.v(a), self.v(w));
+        if self.features.i8mm {
+            return self.asm.usdot(Arr::S4, acc, a, w);
+        }
+        if self.features.dotprod {
+            return self.asm.sdot(Arr::S4, acc, a, w);
+        }
+        let [low, high, ..] = *tmp else { return };
+        let (low, high) = (self.v(low), self.v(high));
+        self.asm.vsmull(Arr::B8, low, a, w);
+        self.asm.vsmull(Arr::B16, high, a, w);
+        self.asm.sadalp(Arr::H8, acc, low);
+        self.asm.sadalp(Arr::H8, acc, high);
+    }
+
     /// Four weights of each lane; for `smull` the first two of all lanes in the lower half of the register, the others in the upper.
     pub(super) fn dot_weights(&mut self, d: V, m: Mem) {
         self.load_vector(d, m);
@@ -94,11 +128,11 @@ impl Neon {
         }
     }
 
-    /// The low bytes of the first `n` lanes.
-    pub(super) fn narrow_to_bytes(&mut self, m: Mem, s: V, n: i64) {
+    /// The first `n` lanes as bytes.
+    pub(super) fn narrow_to_bytes(&mut self, m: Mem, s: V, n: i64, signed: bool) {
         let v = self.v(s);
-        self.asm.xtn(Arr::H4, v, v);
-        self.asm.xtn(Arr::B8, v, v);
+        self.asm.sqxtn(Arr::H4, v, v);
+        self.narrow_words(Arr::B8, v, v, signed);
         if n == 4 {
             let m = self.address(m, Size::S);
             return self.asm.str_v(Size::S, v, m);
@@ -110,13 +144,30 @@ impl Neon {
         }
     }
 
-    /// The low bytes of the lanes of two vectors.
-    pub(super) fn narrow_pair_to_bytes(&mut self, m: Mem, s: [V; 2]) {
-        let [a, b] = s.map(|v| self.v(v));
-        self.asm.uzp1(Arr::H8, a, a, b);
-        self.asm.xtn(Arr::B8, a, a);
-        let m = self.address(m, Size::D);
-        self.asm.str_v(Size::D, a, m);
+    /// The words of `s` as bytes in one half of `d`.
+    fn narrow_words(&mut self, half: Arr, d: a64::V, s: a64::V, signed: bool) {
+        match signed {
+            true => self.asm.sqxtn(half, d, s),
+            false => self.asm.sqxtun(half, d, s),
+        }
+    }
+
+    pub(super) fn pack_lanes(&mut self, d: V, a: V, b: V) {
+        let (d, a, b) = (self.v(d), self.v(a), self.v(b));
+        self.asm.sqxtn(Arr::H4, d, a);
+        self.asm.sqxtn(Arr::H8, d, b);
+    }
+
+    pub(super) fn narrow_words_to_bytes(&mut self, m: Mem, s: &[V], signed: bool) {
+        let first = self.v(s[0]);
+        self.narrow_words(Arr::B8, first, first, signed);
+        let size = if s.len() == 2 { Size::Q } else { Size::D };
+        for &other in &s[1..] {
+            let other = self.v(other);
+            self.narrow_words(Arr::B16, first, other, signed);
+        }
+        let m = self.address(m, size);
+        self.asm.str_v(size, first, m);
     }
 
     /// The scratch register at byte `at` from `base`, which may be the scratch register at the byte before.

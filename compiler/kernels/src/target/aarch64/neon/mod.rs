@@ -370,8 +370,8 @@ impl VectorIsa for Neon {
         self.asm.fcvtl(Arr::H4, d, d);
     }
 
-    fn store_bytes(&mut self, m: Mem, s: V, _signed: bool) {
-        self.narrow_to_bytes(m, s, 4);
+    fn store_bytes(&mut self, m: Mem, s: V, signed: bool) {
+        self.narrow_to_bytes(m, s, 4, signed);
     }
 
     fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail) {
@@ -379,13 +379,17 @@ impl VectorIsa for Neon {
         self.widen_bytes(d, m, signed, n);
     }
 
-    fn store_bytes_pair(&mut self, m: Mem, s: [V; 2], _signed: bool) {
-        self.narrow_pair_to_bytes(m, s);
+    fn pack_words(&mut self, d: V, a: V, b: V) {
+        self.pack_lanes(d, a, b);
     }
 
-    fn store_bytes_tail(&mut self, m: Mem, s: V, _signed: bool, tail: &Tail) {
+    fn store_words(&mut self, m: Mem, s: &[V], signed: bool, _tmp: V) {
+        self.narrow_words_to_bytes(m, s, signed);
+    }
+
+    fn store_bytes_tail(&mut self, m: Mem, s: V, signed: bool, tail: &Tail) {
         let n = self.constant_length(tail);
-        self.narrow_to_bytes(m, s, n);
+        self.narrow_to_bytes(m, s, n, signed);
     }
 
     fn prefetch(&mut self, m: Mem) {
@@ -477,6 +481,14 @@ impl VectorIsa for Neon {
 
     fn dot(&mut self, acc: &[V], b: &[V], s: V, lane: usize, tmp: &[V]) {
         self.dot_product(acc, b, s, lane as u32, tmp);
+    }
+
+    fn interleave(&mut self, d: &[V], rows: &[V], tmp: [V; 2]) {
+        self.interleave_rows(d, rows, tmp);
+    }
+
+    fn dot_lanes(&mut self, acc: V, a: V, w: V, tmp: &[V]) {
+        self.dot_of_lanes(acc, a, w, tmp);
     }
 
     fn top_bits(&mut self, _d: Gpr, _s: V) {
