@@ -7,7 +7,7 @@
 //! gives the smallest arena.
 
 use crate::lower::BufferId;
-use kiln_loops::plan::{Local, Operand, Slot, Stmt};
+use kiln_loops::plan::{Local, Operand, Slot, Split, Stmt};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Alignment of buffers.
@@ -59,9 +59,65 @@ struct Life {
 pub fn plan_arena(body: &mut [Stmt], buffers: &Buffers) -> Option<u64> {
     let mut scan = Scan { at: 0, lives: vec![None; buffers.sizes.len()], loops: Vec::new(), holders: HashMap::new() };
     scan.statements(body);
-    let (offsets, total) = place(&buffers.sizes, &scan.lives)?;
+    let mut sizes = buffers.sizes.clone();
+    share_room(body, &mut sizes, &scan.lives);
+    let (offsets, total) = place(&sizes, &scan.lives)?;
     rewrite(body, &offsets);
     Some(total)
+}
+
+/// Parts of a kernel that have scratch memory each, however little room there is.
+const FEWEST_PARTS: u32 = 4;
+
+/// Gives kernels that several threads share as many parts, each with scratch memory of its own, as fit into the memory that is needed
+/// elsewhere anyway.
+fn share_room(body: &mut [Stmt], sizes: &mut [u64], lives: &[Option<Life>]) {
+    let mut scratches: Vec<(usize, u64, u32)> = Vec::new();
+    for_splits(body, &mut |split, buffer, bytes| {
+        sizes[buffer] = bytes * u64::from(split.parts.min(FEWEST_PARTS));
+        scratches.push((buffer, bytes, split.parts));
+    });
+    let used = used(sizes, lives);
+    let most = used.iter().copied().max().unwrap_or(0);
+    for (buffer, bytes, parts) in scratches {
+        let Some(life) = lives[buffer] else { continue };
+        let others = used[life.first..=life.last].iter().max().map_or(0, |used| used.saturating_sub(sizes[buffer]));
+        let fit = (most.saturating_sub(others) / bytes.max(1)).max(u64::from(FEWEST_PARTS));
+        sizes[buffer] = bytes * fit.min(u64::from(parts));
+    }
+    for_splits(body, &mut |split, buffer, bytes| {
+        split.parts = sizes[buffer].checked_div(bytes).map_or(split.parts, |n| n as u32)
+    });
+}
+
+/// Bytes in use at every statement.
+fn used(sizes: &[u64], lives: &[Option<Life>]) -> Vec<u64> {
+    let mut used = vec![0u64; lives.iter().flatten().map(|life| life.last + 1).max().unwrap_or(0)];
+    for (&size, life) in sizes.iter().zip(lives) {
+        let Some(life) = life else { continue };
+        used[life.first..=life.last].iter_mut().for_each(|used| *used = used.saturating_add(size));
+    }
+    used
+}
+
+/// Calls `visit` on the divisions of kernels with scratch memory, with its buffer and the bytes of one part.
+fn for_splits(body: &mut [Stmt], visit: &mut dyn FnMut(&mut Split, usize, u64)) {
+    for stmt in body {
+        match stmt {
+            Stmt::Kernel { args, split: Some(split), .. } => {
+                let scratch = split.scratch.and_then(|(at, bytes)| Some((args.get(at as usize)?, bytes)));
+                if let Some((&Operand::Arena(buffer), bytes)) = scratch {
+                    visit(split, buffer as usize, bytes.into());
+                }
+            }
+            Stmt::If { then, orelse, .. } => {
+                for_splits(then, visit);
+                for_splits(orelse, visit);
+            }
+            Stmt::Loop { body } => for_splits(body, visit),
+            _ => {}
+        }
+    }
 }
 
 struct Scan {
@@ -147,7 +203,11 @@ impl Scan {
     }
 }
 
-/// Chooses offsets: the best of several orders in which buffers are placed.
+/// Tries to improve on the order in which buffers are placed.
+const ATTEMPTS: usize = 100;
+
+/// Chooses offsets: the best of several orders in which buffers are placed, and of what becomes of them when the buffer that ends last is placed
+/// before all others, again and again, until no more is needed than the buffers of some moment take.
 fn place(sizes: &[u64], lives: &[Option<Life>]) -> Option<(Vec<u64>, u64)> {
     let alive: Vec<usize> = (0..sizes.len()).filter(|&b| lives[b].is_some()).collect();
     let life = |b: usize| lives[b].expect("filtered");
@@ -162,18 +222,39 @@ fn place(sizes: &[u64], lives: &[Option<Life>]) -> Option<(Vec<u64>, u64)> {
     let mut in_time = alive.clone();
     in_time.sort_by_key(|&b| (life(b).first, std::cmp::Reverse(sizes[b]), b));
     let orders = [ordered(&by_size), ordered(&by_area), in_time];
-    let plans: Option<Vec<(Vec<u64>, u64)>> = orders.into_iter().map(|order| place_in(order, sizes, lives)).collect();
-    plans?.into_iter().min_by_key(|(_, total)| *total)
+    let plans: Option<Vec<_>> = orders.into_iter().map(|order| Some((place_in(&order, sizes, lives)?, order))).collect();
+    let ((mut best, mut total), mut order) = plans?.into_iter().min_by_key(|((_, total), _)| *total)?;
+    let least =
+        used(&sizes.iter().map(|&size| whole_lines(size)).collect::<Option<Vec<u64>>>()?, lives).into_iter().max().unwrap_or(0);
+    let mut offsets = best.clone();
+    for _ in 0..ATTEMPTS {
+        if total <= least {
+            break;
+        }
+        let Some(last) = (0..order.len()).max_by_key(|&at| offsets[order[at]] + sizes[order[at]]) else { break };
+        order[..=last].rotate_right(1);
+        let (next, needed) = place_in(&order, sizes, lives)?;
+        if needed < total {
+            (best, total) = (next.clone(), needed);
+        }
+        offsets = next;
+    }
+    Some((best, total))
+}
+
+/// The size as it is placed.
+fn whole_lines(size: u64) -> Option<u64> {
+    Some(size.checked_next_multiple_of(ALIGN).filter(|&s| s < 1 << 62)?.max(ALIGN))
 }
 
 /// Offsets for buffers that are placed in this order.
-fn place_in(order: Vec<usize>, sizes: &[u64], lives: &[Option<Life>]) -> Option<(Vec<u64>, u64)> {
+fn place_in(order: &[usize], sizes: &[u64], lives: &[Option<Life>]) -> Option<(Vec<u64>, u64)> {
     let (mut offsets, mut total) = (vec![0; sizes.len()], 0u64);
     // Placed buffers as (offset, end, life), by offset.
     let mut placed: Vec<(u64, u64, Life)> = Vec::new();
-    for buffer in order {
+    for &buffer in order {
         let life = lives[buffer].expect("filtered");
-        let size = sizes[buffer].checked_next_multiple_of(ALIGN).filter(|&s| s < 1 << 62)?.max(ALIGN);
+        let size = whole_lines(sizes[buffer])?;
         let mut offset = 0u64;
         for &(start, end, other) in &placed {
             let overlaps = life.first <= other.last && other.first <= life.last;
@@ -258,7 +339,7 @@ mod tests {
         let life = |first, last| Some(Life { first, last });
         let sizes = [64 * 3, 64 * 2, 64 * 2, 64, 64 * 2];
         let lives = [life(3, 4), life(0, 0), life(2, 4), life(0, 1), life(0, 2)];
-        assert_eq!(place_in(vec![0, 1, 2, 4, 3], &sizes, &lives).unwrap().1, 64 * 7);
+        assert_eq!(place_in(&[0, 1, 2, 4, 3], &sizes, &lives).unwrap().1, 64 * 7);
         let (offsets, total) = place(&sizes, &lives).unwrap();
         assert_eq!(total, 64 * 5);
         for (a, b) in (0..5).flat_map(|a| (0..a).map(move |b| (a, b))) {
@@ -266,6 +347,36 @@ mod tests {
             let apart = offsets[a] + sizes[a] <= offsets[b] || offsets[b] + sizes[b] <= offsets[a];
             assert!(apart || !meet, "{a} and {b} overlap");
         }
+    }
+
+    /// All of the first orders leave a hole here; placing what sticks out first leaves none.
+    #[test]
+    fn orders_are_improved() {
+        let life = |first, last| Some(Life { first, last });
+        let sizes = [64 * 5, 64 * 4, 64 * 6, 64 * 2, 64 * 5];
+        let lives = [life(1, 4), life(3, 4), life(0, 0), life(1, 1), life(0, 3)];
+        assert_eq!(used(&sizes, &lives).into_iter().max(), Some(64 * 14));
+        assert_eq!(place(&sizes, &lives).unwrap().1, 64 * 14);
+    }
+
+    /// A kernel that could have 16 parts has as many as fit into what is needed elsewhere, but some in any case.
+    #[test]
+    fn scratch_memory_takes_the_room_that_there_is() {
+        let parts_beside = |elsewhere: u64| {
+            let mut buffers = Buffers::default();
+            buffers.add(elsewhere, true);
+            buffers.add(64 * 2, true);
+            buffers.add(64 * 16, false);
+            let split = Some(Split { parts: 16, range: [0, 0], scratch: Some((1, 64)) });
+            let args = vec![Operand::Arena(1), Operand::Arena(2)];
+            let mut body = vec![touch(0), touch(1), Stmt::Kernel { id: kiln_loops::plan::KernelId(0), args, split }];
+            let bytes = plan_arena(&mut body, &buffers).unwrap();
+            let Stmt::Kernel { split: Some(split), .. } = body[2] else { panic!("the kernel") };
+            (bytes, split.parts)
+        };
+        assert_eq!(parts_beside(64 * 12), (64 * 12, 10));
+        assert_eq!(parts_beside(64 * 100), (64 * 100, 16));
+        assert_eq!(parts_beside(64), (64 * 6, 4));
     }
 
     #[test]

@@ -88,10 +88,6 @@ pub fn call(cx: &mut Lowering, desc: KernelDesc, mut call: Call) -> R<bool> {
 /// Cycles of work below which threads cost more than they bring.
 const FEWEST_CYCLES: u64 = 20_000;
 
-/// Scratch memory of all parts together that is not exceeded but for the sake of the fewest parts.
-const MOST_SCRATCH: u32 = 4 << 20;
-const FEWEST_PARTS: u32 = 4;
-
 /// How threads share a kernel of so many units of work, if that is worth it.
 fn split(desc: &KernelDesc, kernel: &Kernel, units: Option<i64>) -> Option<Split> {
     let units = units.and_then(|units| u64::try_from(units).ok());
@@ -99,8 +95,7 @@ fn split(desc: &KernelDesc, kernel: &Kernel, units: Option<i64>) -> Option<Split
     let position = |arg: Arg| kernel.args.iter().position(|&a| a == arg).map(|at| at as u32);
     let worth = desc.cycles(units).map_or(UNITS as u64, |cycles| 2 * cycles / FEWEST_CYCLES);
     let bytes = u32::try_from(kernel.scratch_bytes.next_multiple_of(64)).ok()?;
-    let fit = MOST_SCRATCH.checked_div(bytes).unwrap_or(u32::MAX).max(FEWEST_PARTS);
-    let parts = (most.min(worth as usize) as u32).min(fit);
+    let parts = most.min(worth as usize) as u32;
     let scratch = position(Arg::Scratch).map(|at| (at, bytes));
     (parts > 1).then_some(Split { parts, range: [position(Arg::Begin)?, position(Arg::End)?], scratch })
 }
