@@ -41,6 +41,13 @@ pub fn lower(expr: &VExpr, elements: &[Element], nan_minmax: bool) -> Prog {
     prog
 }
 
+/// Whether every result that is stored as bytes has a register of its own, which storing clobbers.
+pub fn are_separate(expr: &VExpr, elements: &[Element]) -> bool {
+    let outs = lower(expr, elements, true).outs;
+    let is_alone = |i: usize| outs.iter().filter(|out| **out == outs[i]).count() == 1;
+    (0..elements.len()).all(|i| range(elements[i]).is_none() || is_alone(i))
+}
+
 /// The least and largest value of a byte.
 fn range(element: Element) -> Option<(i32, i32)> {
     match element {

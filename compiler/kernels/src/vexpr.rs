@@ -257,12 +257,6 @@ impl VExpr {
         names.take(4).collect::<Vec<_>>().join("_")
     }
 
-    /// Whether every result is computed by a node that is no other result: a register that may be overwritten once it is stored.
-    pub fn has_own_result(&self) -> bool {
-        let is_computed = |r: &NodeId| !matches!(self.nodes[r.0 as usize], Node::Leaf(_) | Node::Const(_));
-        self.roots.iter().enumerate().all(|(i, r)| is_computed(r) && !self.roots[..i].contains(r))
-    }
-
     /// Checks that operands precede their users, that there is a result, and that only `Acc` and the first `inputs`
     /// inputs and `rows` row values are read.
     ///

@@ -69,9 +69,6 @@ impl Epilogue {
         if self.inputs.iter().any(|i| i.splat && i.element != Element::F32 || i.element == Element::I32) {
             return Err(EmitError::Unsupported("one byte for all columns".into()));
         }
-        if self.out.bytes() == 1 && !self.expr.has_own_result() {
-            return Err(EmitError::Unsupported("bytes that nothing is computed for".into()));
-        }
         self.inputs.iter().try_for_each(|i| super::check_size("row stride", &[i.row_stride, 16]))
     }
 }

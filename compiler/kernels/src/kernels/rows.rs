@@ -105,6 +105,11 @@ impl RowsDesc {
         RowsDesc { family: "map", cols, inputs, outputs, passes: vec![Pass { expr, stores, reduce: None }] }
     }
 
+    /// The types of what a pass stores.
+    fn elements(&self, pass: &Pass) -> Vec<Element> {
+        pass.stores.iter().map(|&store| self.outputs[store].element).collect()
+    }
+
     fn check(&self) -> Result<(), EmitError> {
         let bad = |what: String| Err(EmitError::Unsupported(format!("row kernel: {what}")));
         if self.passes.is_empty() || self.cols == Dim::Known(0) {
@@ -132,13 +137,14 @@ impl RowsDesc {
         }
         for (i, pass) in self.passes.iter().enumerate() {
             check_rows(&pass.expr, i).and_then(|()| pass.expr.check(false, readable, usize::MAX)).or_else(bad)?;
-            let stores_bytes = pass.stores.iter().any(|&s| self.outputs.get(s).is_some_and(|o| o.element != Element::F32));
-            if stores_bytes && (!pass.expr.has_own_result() || pass.reduce.is_some()) {
-                return bad("bytes that nothing of their own is computed for".into());
-            }
             let wanted = pass.stores.len() + usize::from(pass.reduce.is_some());
             if pass.expr.roots().len() != wanted || pass.stores.iter().any(|&s| s >= self.outputs.len()) {
                 return bad(format!("pass {i} has other results than it uses"));
+            }
+            let elements = self.elements(pass);
+            let stores_bytes = elements.iter().any(|&e| e != Element::F32);
+            if stores_bytes && (!bytes::are_separate(&pass.expr, &elements) || pass.reduce.is_some()) {
+                return bad("bytes that are stored twice, or reduced, too".into());
             }
             if let Some(r) = &pass.reduce {
                 check_rows(&r.finish, i).and_then(|()| r.finish.check(true, 0, usize::MAX)).or_else(bad)?;
@@ -243,8 +249,7 @@ impl<'a> RowEmitter<'a> {
     }
 
     fn lower(&self, isa: &dyn VectorIsa, pass: &Pass) -> Prog {
-        let elements: Vec<Element> = pass.stores.iter().map(|&store| self.desc.outputs[store].element).collect();
-        bytes::lower(&pass.expr, &elements, isa.info().nan_minmax)
+        bytes::lower(&pass.expr, &self.desc.elements(pass), isa.info().nan_minmax)
     }
 
     /// Assigns registers: the mask and two spares, accumulators, pinned values (constants, row values, splat inputs), temporaries.

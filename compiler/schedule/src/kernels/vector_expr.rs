@@ -25,35 +25,7 @@ pub fn translate(compute: &Compute, root: Expr, out: &mut VExpr, leaf: &mut Leaf
 /// As [`translate`], for the elements of an output, and their type.
 pub fn translate_output(compute: &Compute, output: &Output, out: &mut VExpr, leaf: &mut LeafFn) -> Option<(NodeId, Element)> {
     let (value, element) = output_value(compute, output)?;
-    let node = match element {
-        Element::F32 | Element::I32 => translate(compute, value, out, leaf)?,
-        _ => translate_rounded(compute, value, out, leaf)?,
-    };
-    if element.bytes() == 4 || is_computed(out, node) {
-        return Some((node, element));
-    }
-    // What is stored as bytes is a value of its own: a maximum that changes nothing makes it one.
-    let least = out.constant(-128.0);
-    Some((out.binary(Binary::Max, node, least), element))
-}
-
-/// As [`translate`], for what is rounded to whole numbers when it is stored: a rounding that only bounds follow is left to that.
-fn translate_rounded(compute: &Compute, value: Expr, out: &mut VExpr, leaf: &mut LeafFn) -> Option<NodeId> {
-    let exprs = &compute.exprs;
-    let bound = |e: Expr| exprs.as_const(e).filter(|c| c.kind() == Kind::F32 && c.as_f64().fract() == 0.0);
-    match exprs.get(value) {
-        ExprData::Binary(op @ (BinaryOp::Min | BinaryOp::Max), x, limit) if bound(*limit).is_some() => {
-            let x = translate_rounded(compute, *x, out, leaf)?;
-            let limit = out.constant(bound(*limit)?.as_f64() as f32);
-            Some(out.binary(if *op == BinaryOp::Min { Binary::Min } else { Binary::Max }, x, limit))
-        }
-        ExprData::Unary(UnaryOp::RoundEven, x) => translate(compute, *x, out, leaf),
-        _ => translate(compute, value, out, leaf),
-    }
-}
-
-fn is_computed(out: &VExpr, node: NodeId) -> bool {
-    !matches!(out.nodes()[node.0 as usize], kiln_kernels::vexpr::Node::Leaf(_) | kiln_kernels::vexpr::Node::Const(_))
+    Some((translate(compute, value, out, leaf)?, element))
 }
 
 struct Translation<'a, 'l> {
