@@ -153,6 +153,46 @@ fn embeddings_are_quantized_with_linear_layers() {
     }
 }
 
+/// Quantizes a fixture with its recorded calls; gives the report and the error of the results.
+fn quantize_recorded(name: &str, flags: &[&str], out: &Path) -> (String, f64) {
+    let (model, recording) = (fixture(&format!("{name}/{name}.pt")), fixture(&format!("{name}/{name}.json")));
+    let mut command = kiln();
+    command.arg("quantize").arg(model).arg("--calibrate").arg(recording).args(flags).args(["--max-error", "1", "-o"]).arg(out);
+    let report = printed(&mut command);
+    let file: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(out).unwrap()).unwrap();
+    (report, file["error"].as_f64().unwrap())
+}
+
+/// What a layer in a loop reads cannot be observed, but its weights are known, and its range when it runs.
+#[test]
+fn layers_in_loops_are_quantized() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("q.json");
+    for (name, outside, layers) in [("lstm", 4, 8), ("rnn_loop", 0, 3)] {
+        for (flags, inside, most) in [
+            (&[][..], "int8, dynamic", 0.02),
+            (&["--dynamic"], "int8, dynamic", 0.02),
+            (&["--weight-type", "int4"], "int4 weights", 0.2),
+            (&["--weight-type", "fp16"], "fp16 weights", 0.001),
+        ] {
+            let (report, error) = quantize_recorded(name, flags, &out);
+            assert!(report.contains(&format!("{layers} of {layers} layers are quantized")), "{report}");
+            let unseen = report.lines().filter(|l| l.contains("  -  ") && l.contains(inside));
+            assert_eq!(unseen.count(), layers - outside, "{name} {flags:?}: {report}");
+            assert!(error > 0.0 && error < most, "{name} {flags:?}: {error}");
+        }
+    }
+    let text = std::fs::read_to_string(&out).unwrap();
+    let mut file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let layer = &mut file["methods"][0]["layers"][1];
+    (layer["precision"], layer["scale"], layer["zero_point"]) = ("int8".into(), 0.1.into(), 3.into());
+    std::fs::write(&out, file.to_string()).unwrap();
+    let mut run = kiln();
+    run.arg("run").arg(fixture("rnn_loop/rnn_loop.pt")).arg("--inputs").arg(fixture("rnn_loop/rnn_loop.json"));
+    let error = refused(run.arg("--quantization").arg(&out), 1);
+    assert!(error.contains("layer 1 of `forward` is in a loop or branch"), "{error}");
+}
+
 #[test]
 fn layers_that_lose_too_much_stay_in_float() {
     let folder = TempDir::new().unwrap();
@@ -234,11 +274,11 @@ fn a_quantization_that_was_changed_is_checked() {
 fn what_cannot_be_quantized_is_said() {
     let folder = TempDir::new().unwrap();
     let out = folder.path().join("q.json");
-    let loops = fixture("rnn_loop/rnn_loop.pt");
+    let filter = fixture("programs/kalman/kalman.pt");
     let mut command = kiln();
-    command.arg("quantize").arg(loops).arg("--calibrate").arg(fixture("rnn_loop/rnn_loop.json")).arg("-o").arg(&out);
+    command.arg("quantize").arg(filter).arg("--calibrate").arg(fixture("programs/kalman/kalman.json")).arg("-o").arg(&out);
     let error = refused(&mut command, 3);
-    assert!(error.contains("no layer that could be quantized") && error.contains("outside of loops"), "{error}");
+    assert!(error.contains("no layer that could be quantized") && error.contains("with constant weights"), "{error}");
     assert!(!out.exists());
     let digits = fixture("digits/digits.pt");
     let mut command = kiln();

@@ -53,10 +53,9 @@ pub struct LayerReport {
     pub place: String,
     /// How it computes.
     pub precision: Precision,
-    /// Error of what it gives in the quantized model, relative to its size.
-    pub error: f64,
-    /// Error of what it reads there.
-    pub inherited: f64,
+    /// Errors of what it gives in the quantized model and of what it reads there, relative to their sizes; none inside of a loop or branch, where they
+    /// cannot be seen.
+    pub errors: Option<[f64; 2]>,
 }
 
 /// What calibration gives.
@@ -85,7 +84,7 @@ pub fn calibrate(model: &mut Model, calls: &[Call], options: &Options, timings: 
     let found = sites(graph);
     if found.is_empty() {
         let message = format!("`{method}` has no layer that could be quantized");
-        let help = "layers are convolutions of images and linear layers with constant weights, outside of loops and branches";
+        let help = "layers are convolutions of images, linear layers and embeddings with constant weights";
         return Err(Diagnostic::unsupported("quantization", message).help(help).into());
     }
     let counts = options.observer != Observer::MinMax;
@@ -96,7 +95,7 @@ pub fn calibrate(model: &mut Model, calls: &[Call], options: &Options, timings: 
         layers.map(|((site, seen), own)| made(graph, site, seen, precision(own.precision), options)).collect()
     };
     let (finer, float) = (with(&finer), with(&|_| Precision::Float));
-    let mut trial = Trial::new(model, calls)?;
+    let mut trial = Trial::new(model, calls, &found)?;
     let layers = within(&mut trial, [&planned, &finer, &float], options.max_error, timings)?;
     let compared = trial.compare(&layers, true)?;
     let reports = found.iter().zip(&layers).enumerate().map(|(i, (site, layer))| LayerReport {
@@ -104,8 +103,7 @@ pub fn calibrate(model: &mut Model, calls: &[Call], options: &Options, timings: 
         weight: site.weight.clone(),
         place: model.describe(graph.nodes[site.node].span),
         precision: layer.precision,
-        error: compared.given[i].relative(),
-        inherited: compared.read[i].relative(),
+        errors: (!site.is_inside).then(|| [compared.given[i].relative(), compared.read[i].relative()]),
     });
     Ok(Outcome {
         layers: reports.collect(),
@@ -146,6 +144,14 @@ fn plan(graph: &Graph, site: &Site, seen: &Watched, options: &Options) -> LayerR
         (None, Kind::Embedding) => Precision::Weights(Narrow::Int8),
         (None, Kind::Linear) if options.dynamic => Precision::Dynamic,
         (None, _) if options.dynamic => Precision::Float,
+        // Its range is not known before it runs.
+        (None, kind) if site.is_inside => {
+            if kind == Kind::Linear {
+                Precision::Dynamic
+            } else {
+                Precision::Float
+            }
+        }
         (None, _) => Precision::Int8(options.affine(&seen.read)),
     };
     made(graph, site, seen, precision, options)
@@ -153,7 +159,7 @@ fn plan(graph: &Graph, site: &Site, seen: &Watched, options: &Options) -> LayerR
 
 /// A layer with the correction that its precision needs.
 fn made(graph: &Graph, site: &Site, seen: &Watched, precision: Precision, options: &Options) -> LayerRecipe {
-    let corrected = precision != Precision::Float && site.kind != Kind::Embedding;
+    let corrected = precision != Precision::Float && site.kind != Kind::Embedding && !site.is_inside;
     let correction = if corrected { correction(graph, site, &seen.read, precision) } else { Vec::new() };
     let is_rounded = site.is_summed && matches!(precision, Precision::Int8(_));
     let output = is_rounded.then(|| options.affine(&seen.given));
@@ -185,6 +191,11 @@ struct Watched {
     given: Seen,
 }
 
+/// What belongs to layers outside of loops and branches, which are observed.
+fn outside<'a>(found: &'a [Site], all: &'a mut [Watched]) -> impl Iterator<Item = &'a mut Watched> {
+    found.iter().zip(all).filter(|(site, _)| !site.is_inside).map(|(_, watched)| watched)
+}
+
 /// What each layer reads and gives, over all calls.
 fn see(model: &mut Model, calls: &[Call], found: &[Site], counts: bool) -> Result<Vec<Watched>> {
     let watched = |site: &Site| Watched { read: Seen::new(channels(site)), given: Seen::new(1) };
@@ -192,7 +203,7 @@ fn see(model: &mut Model, calls: &[Call], found: &[Site], counts: bool) -> Resul
     let mut observed = Observed::open(model, calls, &Recipe::default())?;
     for at in 0..calls.len() {
         let glimpse = observed.call(model, at)?;
-        for ((read, given), seen) in glimpse.layers.iter().zip(&mut seen) {
+        for ((read, given), seen) in glimpse.layers.iter().zip(outside(found, &mut seen)) {
             seen.read.add(read);
             seen.given.add(given);
         }
@@ -200,7 +211,7 @@ fn see(model: &mut Model, calls: &[Call], found: &[Site], counts: bool) -> Resul
     if counts {
         for at in 0..calls.len() {
             let glimpse = observed.call(model, at)?;
-            for ((read, given), seen) in glimpse.layers.iter().zip(&mut seen) {
+            for ((read, given), seen) in glimpse.layers.iter().zip(outside(found, &mut seen)) {
                 seen.read.count(read);
                 seen.given.count(given);
             }

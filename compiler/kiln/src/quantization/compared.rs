@@ -5,6 +5,7 @@ use crate::driver::Model;
 use crate::error::Result;
 use kiln_frontend::tensors_file::{Call, InputValue};
 use kiln_passes::quantize::recipe::{LayerRecipe, MethodRecipe, Recipe};
+use kiln_passes::quantize::sites::Site;
 
 /// Power of a signal and of its error.
 #[derive(Clone, Copy, Default, Debug)]
@@ -51,13 +52,15 @@ pub(super) struct Trial<'a> {
     model: &'a mut Model,
     calls: &'a [Call],
     plain: Observed,
+    /// The layers that are observed, by their numbers.
+    observed: Vec<usize>,
 }
 
 impl<'a> Trial<'a> {
-    /// For the method that the calls call.
-    pub(super) fn new(model: &'a mut Model, calls: &'a [Call]) -> Result<Trial<'a>> {
+    /// For the method that the calls call, and its layers.
+    pub(super) fn new(model: &'a mut Model, calls: &'a [Call], sites: &[Site]) -> Result<Trial<'a>> {
         let plain = Observed::open(model, calls, &Recipe::default())?;
-        Ok(Trial { model, calls, plain })
+        Ok(Trial { model, calls, plain, observed: (0..sites.len()).filter(|&i| !sites[i].is_inside).collect() })
     }
 
     /// Error of the results with these layers, relative to their size.
@@ -75,7 +78,7 @@ impl<'a> Trial<'a> {
         for at in 0..self.calls.len() {
             let (wanted, found): (Glimpse, Glimpse) = (self.plain.call(self.model, at)?, quantized.call(self.model, at)?);
             let layers = wanted.layers.iter().zip(&found.layers).filter(|_| each);
-            for (i, (w, f)) in layers.enumerate() {
+            for (&i, (w, f)) in self.observed.iter().zip(layers) {
                 all.read[i].add(&w.0.to_f32(), &f.0.to_f32());
                 all.given[i].add(&w.1.to_f32(), &f.1.to_f32());
             }

@@ -42,7 +42,7 @@ pub fn write(outcome: &Outcome) -> String {
             if !layer.correction.is_empty() {
                 entry.insert("correction".into(), json!(layer.correction));
             }
-            entry.insert("error".into(), json!(report.error));
+            entry.insert("error".into(), json!(report.errors.map(|[given, _]| given)));
             Value::Object(entry)
         })
         .collect();

@@ -43,6 +43,11 @@ fn percent(x: f64) -> String {
     format!("{:.2}%", 100.0 * x)
 }
 
+/// Errors of what a layer gives and reads.
+fn errors(layer: &LayerReport) -> [String; 2] {
+    layer.errors.map_or(["-".into(), "-".into()], |errors| errors.map(percent))
+}
+
 fn megabytes(bytes: u64) -> String {
     format!("{:.2} MB", bytes as f64 / 1e6)
 }
@@ -72,7 +77,7 @@ pub fn table(outcome: &Outcome, costs: &Costs) -> String {
     out.push_str("\n\n layer  kind         weight            error  of which read  precision\n");
     for (i, layer) in outcome.layers.iter().enumerate() {
         let (kind, weight) = (layer.kind.name(), sizes(&layer.weight));
-        let (error, inherited) = (percent(layer.error), percent(layer.inherited));
+        let [error, inherited] = errors(layer);
         let _ = writeln!(out, "{i:>6}  {kind:<12} {weight:<15} {error:>7} {inherited:>14}  {} {}", precision(layer), layer.place);
     }
     out.trim_end().to_owned()
@@ -82,13 +87,14 @@ pub fn table(outcome: &Outcome, costs: &Costs) -> String {
 pub fn page(outcome: &Outcome, costs: &Costs, title: &str) -> String {
     let mut rows = String::new();
     for (i, layer) in outcome.layers.iter().enumerate() {
+        let [error, inherited] = errors(layer);
         let _ = writeln!(
             rows,
             "<tr><td>{i}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             layer.kind.name(),
             sizes(&layer.weight),
-            percent(layer.error),
-            percent(layer.inherited),
+            error,
+            inherited,
             precision(layer),
             escaped(&layer.place)
         );
@@ -97,7 +103,7 @@ pub fn page(outcome: &Outcome, costs: &Costs, title: &str) -> String {
     format!(
         "<!doctype html>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n<style>{STYLE}</style>\n<h1>{title}</h1>\n<ul>{lines}</ul>\n\
          <h2>Error by layer</h2>\n{}\n<p>The whole bar is the error of what the layer gives, the dark part the error of what it reads. Grey \
-         layers compute in binary32.</p>\n<table>\n<tr><th>layer</th><th>kind</th><th>weight</th><th>error</th><th>of which read</th>\
+         layers compute in binary32; those inside of loops and branches have no bar.</p>\n<table>\n<tr><th>layer</th><th>kind</th><th>weight</th><th>error</th><th>of which read</th>\
          <th>precision</th><th>place</th></tr>\n{rows}</table>\n",
         plot(&outcome.layers),
         title = escaped(title)
@@ -111,14 +117,15 @@ td,th{padding:.2em .8em;text-align:left;border-bottom:1px solid #ddd}td{font-var
 fn plot(layers: &[LayerReport]) -> String {
     const HEIGHT: f64 = 220.0;
     const LEFT: f64 = 60.0;
-    let most = layers.iter().map(|l| l.error.max(l.inherited)).fold(0.0, f64::max).max(1e-6);
+    let most = layers.iter().flat_map(|l| l.errors.unwrap_or_default()).fold(0.0, f64::max).max(1e-6);
     let step = (860.0 / layers.len().max(1) as f64).min(40.0);
     let y = |value: f64| HEIGHT - HEIGHT * value / most;
     let mut bars = String::new();
     for (i, layer) in layers.iter().enumerate() {
         let (x, width) = (LEFT + step * i as f64, step * 0.8);
         let color = if layer.precision == Precision::Float { "#bbb" } else { "#e07b39" };
-        for (value, color) in [(layer.error, color), (layer.inherited.min(layer.error), "#7a4419")] {
+        let [error, inherited] = layer.errors.unwrap_or_default();
+        for (value, color) in [(error, color), (inherited.min(error), "#7a4419")] {
             let (top, height) = (y(value), HEIGHT - y(value));
             let _ = write!(
                 bars,

@@ -24,7 +24,7 @@ use sites::{Kind, Site, sites};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Rewrites a method. With `observe` its result becomes a tuple of the result and, for each layer, of what it reads (before it
+/// Rewrites a method. With `observe` its result becomes a tuple of the result and, for each layer outside of loops and branches, of what it reads (before it
 /// becomes bytes) and what it gives.
 ///
 /// # Errors
@@ -68,6 +68,9 @@ fn check(found: &[Site], recipe: &MethodRecipe) -> Result<(), String> {
         let wrong = |what: &str| Err(format!("layer {at} of `{}` {what}", recipe.name));
         if site.hash != layer.weights {
             return wrong("has other weights");
+        }
+        if site.is_inside && matches!(layer.precision, Precision::Int8(_)) {
+            return wrong("is in a loop or branch, where its range is known only when it runs (`dynamic`)");
         }
         if !suits(site, layer.precision) {
             return wrong(&format!("is of a kind ({}) that has no such precision", site.kind.name()));
@@ -160,7 +163,7 @@ impl Rule for Quantize<'_> {
             None if self.points.contains_key(result) => rw.copied(node, args)[0],
             None => return None,
         };
-        if let Some(at) = at {
+        if let Some(at) = at.filter(|&at| !self.sites[at].is_inside) {
             self.seen[at] = Some((self.raw(rw, args[self.sites[at].kind.operands()[0]]), value));
         }
         match self.points.get(result) {

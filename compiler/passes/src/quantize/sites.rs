@@ -21,6 +21,8 @@ pub struct Site {
     pub hash: u64,
     /// Whether the result is in memory although no layer reads it: it is added to what a layer before it gives.
     pub is_summed: bool,
+    /// Whether it is in a loop or branch: what it sees cannot be observed from outside.
+    pub is_inside: bool,
 }
 
 /// What a layer computes.
@@ -56,13 +58,15 @@ impl Kind {
 /// Products of bytes of which the sum surely fits 32 bits: below 2^31 / (255 * 127).
 const MOST_PRODUCTS: i64 = 1 << 16;
 
-/// The layers of a method, in the order of execution. Those in loops and branches are left out: what they see cannot be
-/// observed from outside.
+/// The layers of a method, in the order of execution.
 pub fn sites(graph: &Graph) -> Vec<Site> {
-    let nodes = &graph.blocks[graph.entry].nodes;
-    let mut found: Vec<Site> = nodes.iter().filter_map(|&node| site(graph, node)).collect();
+    let mut found: Vec<Site> = Vec::new();
+    graph.visit(graph.entry, &mut |block, node| {
+        let inside = block != graph.entry;
+        found.extend(site(graph, node).map(|site| Site { is_inside: inside, ..site }));
+    });
     let place = |found: &[Site], value: Value| found.iter().position(|site| site.output == value);
-    for &node in nodes {
+    for &node in &graph.blocks[graph.entry].nodes {
         let data = &graph.nodes[node];
         let is_sum = matches!(data.op, Op::Table(op) if table().key(op) == "aten::add.Tensor");
         if is_sum && let (Some(a), Some(b)) = (place(&found, data.args[0]), place(&found, data.args[1])) {
@@ -98,6 +102,7 @@ fn site(graph: &Graph, node: Node) -> Option<Site> {
         weight: weight.shape.clone(),
         hash,
         is_summed: false,
+        is_inside: false,
     })
 }
 
