@@ -250,6 +250,8 @@ pub struct DotInfo {
     pub cost: usize,
     /// The instructions that panels are planned by.
     pub instructions: usize,
+    /// How many of them read a constant from memory.
+    pub loads: usize,
     /// Whether they take so many instructions that a turn of a loop should hold few of them.
     pub is_composed: bool,
 }

@@ -92,14 +92,15 @@ const PANEL_IN_L1: usize = 24 << 10;
 fn tile_cost(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize, k: usize) -> f64 {
     let kacc = tile(info, numbers, mr, nv).kacc;
     let (fmas, k_step) = ((mr * nv * numbers.cost(info)) as f64, info.k_step as f64);
-    let loads = ((nv * numbers.load_cost()) as f64) + mr as f64 / k_step;
-    let instructions = (mr * nv * numbers.instructions(info)) as f64 + loads;
+    let operands = ((nv * numbers.load_cost()) as f64) + mr as f64 / k_step;
+    let loads = operands + (mr * nv * numbers.constant_loads(info)) as f64;
+    let instructions = (mr * nv * numbers.instructions(info)) as f64 + operands;
     let panel = nv * info.lanes * numbers.column_bytes(k, info);
     let fetch = if panel > PANEL_IN_L1 { panel as f64 / k as f64 / L2_RATE } else { 0.0 };
     let step = (fmas / 2.0).max(fetch).max(loads / 2.0).max(FMA_LATENCY / kacc as f64).max(instructions / 5.0);
     let fixed = 20.0 + 2.0 * fmas + 2.0 * mr as f64;
     // Where both pipes are full anyway, fewer loads are kinder to in-order cores and to the second-level cache.
-    let step = if info.k_step > 1 { step + 0.05 * loads } else { step };
+    let step = if info.k_step > 1 { step + 0.05 * operands } else { step };
     step * k as f64 + fixed
 }
 
@@ -131,13 +132,18 @@ fn sweep_cost(info: &IsaInfo, numbers: Numbers, m: usize, mr: usize, nv: usize, 
 /// The best row tile for panels of `nv` vectors, and the cost of one panel.
 fn best_rows(info: &IsaInfo, numbers: Numbers, m: usize, nv: usize, k: usize, max_rows: usize) -> Option<(usize, f64)> {
     let candidates = (1..=max_rows.min(m.max(1))).filter(|&mr| fits(info, numbers, mr, nv, 1));
-    let weighted = |mr| sweep_cost(info, numbers, m, mr, nv, k) * (1.0 + CODE_COST * distinct_tiles(m, mr) as f64);
+    let weighted = |mr| sweep_cost(info, numbers, m, mr, nv, k) * (1.0 + code_cost(info, numbers, distinct_tiles(m, mr)));
     let mr = candidates.min_by(|&a, &b| weighted(a).total_cmp(&weighted(b)))?;
     Some((mr, sweep_cost(info, numbers, m, mr, nv, k)))
 }
 
 /// What the code of one more kind of tile may cost, relative to the time that it saves.
 const CODE_COST: f64 = 0.01;
+
+/// What the code of so many kinds of tiles costs; where bytes may have seven bits, each is there twice.
+fn code_cost(info: &IsaInfo, numbers: Numbers, tiles: usize) -> f64 {
+    CODE_COST * tiles as f64 * if numbers.has_seven_bits(info) { 2.0 } else { 1.0 }
+}
 
 /// How many kinds of row tiles `m` rows take.
 fn distinct_tiles(m: usize, mr: usize) -> usize {
@@ -171,7 +177,7 @@ fn plan_with(
         cost += c;
     }
     let variants: usize = groups.iter().map(|g| distinct_tiles(m, g.mr)).sum();
-    Some((TilePlan { lanes: info.lanes, groups }, cost * (1.0 + CODE_COST * variants as f64)))
+    Some((TilePlan { lanes: info.lanes, groups }, cost * (1.0 + code_cost(info, numbers, variants))))
 }
 
 /// The largest row tile, at most `max_rows`, whose rows `stride` elements apart do not evict each other from the first-level cache:

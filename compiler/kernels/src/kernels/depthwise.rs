@@ -408,7 +408,8 @@ impl<'a> DepthwiseEmitter<'a> {
         let (w, info, mut gprs) = (&self.d.window, isa.info(), Gprs::all(isa.info().gprs));
         let mut next = (0..info.vregs as u8).map(V);
         let mut some = |n: usize| next.by_ref().take(n).collect::<Vec<V>>();
-        let size = even_tile(w.output[1], largest_tile(self.d, &info));
+        // Two passes over a tile of words are twice the code: tiles of half the size keep it short.
+        let size = even_tile(w.output[1], largest_tile(self.d, &info) / if words { 2 } else { 1 });
         let (acc, taps, others) = (some(size), some(w.kernel[1]), some(2));
         let tmp = some(info.dot.temps.max(1));
         let (base, source, sums, filter) = (gprs.take(), gprs.take(), gprs.take(), gprs.take());

@@ -127,6 +127,11 @@ impl Numbers {
         }
     }
 
+    /// Loads of constants among them.
+    pub fn constant_loads(self, info: &IsaInfo) -> usize {
+        if self.is_integer() { info.dot.loads } else { 0 }
+    }
+
     /// Whether products are exact only for bytes of A up to 127, others being multiplied as words.
     pub fn has_seven_bits(self, info: &IsaInfo) -> bool {
         self.is_integer() && info.dot.seven_bits

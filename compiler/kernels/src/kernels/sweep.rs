@@ -204,11 +204,26 @@ impl Sweep<'_> {
 
     fn next_panel(&self, isa: &mut dyn VectorIsa, width: i64) {
         let (t, bytes, u) = (Gpr(0), Gpr(1), Gpr(2));
-        isa.mov(bytes, Src::Imm(width));
-        self.times_depth(isa, bytes, u);
+        let step = match self.panel_bytes(isa, width) {
+            Some(known) => Src::Imm(known),
+            None => {
+                isa.mov(bytes, Src::Imm(width));
+                self.times_depth(isa, bytes, u);
+                Src::Reg(bytes)
+            }
+        };
         isa.load_slot(t, self.state.panel);
-        isa.add(t, t, Src::Reg(bytes));
+        isa.add(t, t, step);
         isa.store_slot(self.state.panel, t);
+    }
+
+    /// Bytes of a panel whose rows of f32 have `width` bytes, if that is known.
+    fn panel_bytes(&self, isa: &dyn VectorIsa, width: i64) -> Option<i64> {
+        match self.tile.depth {
+            Depth::Known(walk) => Some(width / 4 * self.tile.numbers.column_bytes(walk.steps(), &isa.info()) as i64),
+            Depth::Taps(taps) => Some(width * taps.steps() as i64),
+            Depth::Runtime(_) => None,
+        }
     }
 
     /// `d`, which are bytes of a row of f32, becomes the bytes of all rows of a panel; `t` is clobbered.

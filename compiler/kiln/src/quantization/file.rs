@@ -148,8 +148,7 @@ mod tests {
             weight: vec![2, 4],
             place: "net.py:3".into(),
             precision,
-            error: 0.01,
-            inherited: 0.0,
+            errors: Some([0.01, 0.0]),
         };
         let reports = layers.iter().map(|l| report(l.precision)).collect();
         let recipe = Recipe { methods: vec![MethodRecipe { name: "forward".into(), layers }] };

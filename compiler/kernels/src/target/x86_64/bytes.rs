@@ -16,12 +16,26 @@ const BYTES: Register = Register::K2;
 impl X64 {
     pub(super) fn dot_info(&self) -> DotInfo {
         match self.vnni {
-            true => {
-                DotInfo { seven_bits: false, temps: 0, planned_temps: 0, offset: 0, cost: 1, instructions: 1, is_composed: false }
-            }
-            false => {
-                DotInfo { seven_bits: true, temps: 1, planned_temps: 1, offset: 0, cost: 2, instructions: 3, is_composed: true }
-            }
+            true => DotInfo {
+                seven_bits: false,
+                temps: 0,
+                planned_temps: 0,
+                offset: 0,
+                cost: 1,
+                instructions: 1,
+                loads: 0,
+                is_composed: false,
+            },
+            false => DotInfo {
+                seven_bits: true,
+                temps: 1,
+                planned_temps: 1,
+                offset: 0,
+                cost: 2,
+                instructions: 3,
+                loads: 1,
+                is_composed: true,
+            },
         }
     }
 

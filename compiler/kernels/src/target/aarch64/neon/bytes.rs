@@ -10,8 +10,16 @@ use crate::target::aarch64::encoder::{self as a64, Arr, Size};
 
 impl Neon {
     pub(super) fn dot_info(&self) -> DotInfo {
-        let one =
-            DotInfo { seven_bits: false, temps: 0, planned_temps: 0, offset: 0, cost: 1, instructions: 1, is_composed: false };
+        let one = DotInfo {
+            seven_bits: false,
+            temps: 0,
+            planned_temps: 0,
+            offset: 0,
+            cost: 1,
+            instructions: 1,
+            loads: 0,
+            is_composed: false,
+        };
         match (self.features.i8mm, self.features.dotprod) {
             (true, _) => one,
             (false, true) => DotInfo { offset: 128, ..one },
