@@ -193,6 +193,46 @@ fn layers_in_loops_are_quantized() {
     assert!(error.contains("layer 1 of `forward` is in a loop or branch"), "{error}");
 }
 
+/// What a branch gives becomes bytes where the layer behind it reads it; a convolution in the branch stays in binary32.
+#[test]
+fn a_layer_behind_a_branch_is_quantized() {
+    const MODEL: &str = "import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('w', torch.arange(144.0).reshape(4, 4, 3, 3) / 100 - 0.7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x
+        if bool(x.sum() > 0):
+            y = F.conv2d(x, self.w, None, 1, 1)
+        return F.conv2d(y, self.w, None, 1, 1)
+";
+    let folder = TempDir::new().unwrap();
+    let [model, calls, out] = ["net.py", "calls.json", "q.json"].map(|name| folder.path().join(name));
+    std::fs::write(&model, MODEL).unwrap();
+    let data: Vec<f64> = (0..144).map(|i| f64::from(i * 37 % 19) / 10.0).collect();
+    let image = serde_json::json!({ "tensor": { "dtype": "float32", "shape": [1, 4, 6, 6], "data": data } });
+    std::fs::write(&calls, serde_json::json!({ "args": [image] }).to_string()).unwrap();
+    let mut command = kiln();
+    command.arg("quantize").arg(&model).args(["--class", "Net", "--calibrate"]).arg(&calls).arg("-o").arg(&out);
+    let report = printed(&mut command);
+    assert!(report.contains("1 of 2 layers are quantized"), "{report}");
+    let mut inspect = kiln();
+    inspect.arg("inspect").arg(&model).args(["--class", "Net", "--inputs"]).arg(&calls).args([
+        "--stage",
+        "loops",
+        "--quantization",
+    ]);
+    let plan = printed(inspect.arg(&out));
+    let count = |numbers: &str| plan.matches(&format!("Conv(ConvDesc {{ numbers: {numbers}")).count();
+    assert_eq!((count("F32"), count("Int8")), (1, 1), "{plan}");
+}
+
 #[test]
 fn layers_that_lose_too_much_stay_in_float() {
     let folder = TempDir::new().unwrap();

@@ -6,8 +6,15 @@
 use assert_cmd::Command;
 use kiln_tests::fixture;
 
-const FIXTURES: &[&str] =
-    &["mobilenet_v2_int8", "mobilenet_v3_int8", "resnet_int8", "shufflenet_int8", "quantized_ops", "quantized_dynamic"];
+const FIXTURES: &[&str] = &[
+    "mobilenet_v2_int8",
+    "mobilenet_v3_int8",
+    "resnet_int8",
+    "shufflenet_int8",
+    "quantized_ops",
+    "quantized_dynamic",
+    "quantized_embedding",
+];
 
 /// Target and CPU: without vector kernels, 16-bit products, VNNI where this machine has it; `smull`, `sdot`, `sudot`.
 const X86: &[(&str, &str)] = &[

@@ -161,8 +161,8 @@ pub struct ChannelQuant {
     pub axis: i64,
     /// Scales, one per index.
     pub scales: Vec<f64>,
-    /// Zero points, one per index.
-    pub zero_points: Vec<i64>,
+    /// Zero points, one per index: int64, or binary32 for the rows of embeddings.
+    pub zero_points: TensorData,
 }
 
 impl TensorInit {

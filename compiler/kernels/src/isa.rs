@@ -245,8 +245,8 @@ pub struct DotInfo {
     pub planned_temps: usize,
     /// What is taken from every byte of A, so that an unsigned byte becomes a signed one: 0 or 128.
     pub offset: i32,
-    /// Relative cost of products of one vector by one group, in fused multiply-adds. Panels are planned by it and the next, so CPUs that are to read
-    /// the same packed weights have the same.
+    /// Relative cost of products of one vector by one group, in fused multiply-adds. Panels are planned by it, by the next two and by `seven_bits`, so CPUs that
+    /// are to read the same packed weights have the same.
     pub cost: usize,
     /// The instructions that panels are planned by.
     pub instructions: usize,

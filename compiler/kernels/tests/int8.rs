@@ -218,41 +218,130 @@ fn convolutions() {
     }
 }
 
+/// Random images for a depthwise convolution, pixels `pitch` bytes apart, and its weights.
+struct Depthwise {
+    window: Window,
+    channels: usize,
+    pitch: usize,
+    zero_point: u8,
+    x: Bytes,
+    f: Vec<i8>,
+}
+
+impl Depthwise {
+    fn new(window: Window, channels: usize, pitch: usize, zero_point: u8) -> Depthwise {
+        let mut rng = Rng(0x5151_0000 + channels as u64);
+        let spread = SPREADS[(channels / 4 + window.kernel[0]) % 3];
+        let x = Bytes::new(&bytes(&mut rng, 2 * window.image[0] * window.image[1] * pitch, spread));
+        let f = weights(&mut rng, channels * window.kernel[0] * window.kernel[1]);
+        Depthwise { window, channels, pitch, zero_point, x, f }
+    }
+
+    /// Two images, or any number of them; the output has the same pitch.
+    fn desc(&self, batch: Option<usize>, epilogue: Epilogue) -> WindowDesc {
+        WindowDesc {
+            numbers: Numbers::Int8 { zero_point: self.zero_point },
+            op: WindowOp::Depthwise,
+            batch,
+            window: self.window,
+            channels: self.channels,
+            in_pitch: self.pitch,
+            out_pitch: self.pitch,
+            epilogue,
+        }
+    }
+
+    /// The sum for a channel of an output pixel, counted over both images.
+    fn sum(&self, pixel: usize, c: usize) -> i32 {
+        let (w, [height, width], [oh, ow]) = (&self.window, self.window.image, self.window.output);
+        let (image, oy, ox) = (pixel / (oh * ow), pixel / ow % oh, pixel % ow);
+        let taps = (0..w.kernel[0]).flat_map(|ky| (0..w.kernel[1]).map(move |kx| (ky, kx)));
+        let product = |(ky, kx): (usize, usize)| {
+            let row = (oy * w.stride[0] + ky * w.dilation[0]).wrapping_sub(w.before[0]);
+            let col = (ox * w.stride[1] + kx * w.dilation[1]).wrapping_sub(w.before[1]);
+            if row >= height || col >= width {
+                return 0;
+            }
+            let x = self.x.values()[((image * height + row) * width + col) * self.pitch + c];
+            let weight = self.f[(c * w.kernel[0] + ky) * w.kernel[1] + kx];
+            (i32::from(x) - i32::from(self.zero_point)) * i32::from(weight)
+        };
+        taps.map(product).sum()
+    }
+}
+
 fn depthwise(target: &TargetDesc, window: Window, channels: usize, zero_point: u8) {
-    let mut rng = Rng(0x5151_0000 + channels as u64);
-    let spread = SPREADS[(channels / 4 + window.kernel[0]) % 3];
-    let d = WindowDesc {
-        numbers: Numbers::Int8 { zero_point },
-        op: WindowOp::Depthwise,
-        batch: Some(2),
-        window,
-        channels,
-        in_pitch: channels,
-        out_pitch: channels,
-        epilogue: requantise(3.0),
-    };
-    let ([h, w], [kh, kw], [oh, ow]) = (window.image, window.kernel, window.output);
-    let x = Bytes::new(&bytes(&mut rng, 2 * h * w * channels, spread));
-    let f = weights(&mut rng, channels * kh * kw);
-    let packed = Bytes::new(&d.pack(&f).unwrap().iter().map(|&w| w as u8).collect::<Vec<u8>>());
-    let (bias, scale) = per_channel(&mut rng, channels, kh * kw);
-    let y = Bytes::new(&vec![GUARD; 2 * oh * ow * channels]);
+    let case = Depthwise::new(window, channels, channels, zero_point);
+    let d = case.desc(Some(2), requantise(3.0));
+    let packed = Bytes::new(&d.pack(&case.f).unwrap().iter().map(|&w| w as u8).collect::<Vec<u8>>());
+    let (bias, scale) = per_channel(&mut Rng(0x77), channels, window.kernel[0] * window.kernel[1]);
+    let pixels = 2 * window.output[0] * window.output[1];
+    let y = Bytes::new(&vec![GUARD; pixels * channels]);
     let r = ready(&KernelDesc::Window(d), target);
-    convolve(&r, x.addr(), packed.addr(), &y, [&bias, &scale]);
-    for at in 0..2 * oh * ow * channels {
-        let (c, ox, oy) = (at % channels, at / channels % ow, at / channels / ow % oh);
-        let image = &x.values()[at / channels / ow / oh * h * w * channels..];
-        let mut acc = 0;
-        for (ky, kx) in (0..kh).flat_map(|ky| (0..kw).map(move |kx| (ky, kx))) {
-            let row = (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.before[0]);
-            let col = (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.before[1]);
-            if row < h && col < w {
-                let value = i32::from(image[(row * w + col) * channels + c]) - i32::from(zero_point);
-                acc += value * i32::from(f[(c * kh + ky) * kw + kx]);
+    convolve(&r, case.x.addr(), packed.addr(), &y, [&bias, &scale]);
+    for (at, &got) in y.values().iter().enumerate() {
+        let (pixel, c) = (at / channels, at % channels);
+        let wanted = requantised(case.sum(pixel, c), bias[c], scale[c], 3.0);
+        assert_eq!(got, wanted, "{} {window:?} {channels}: element {at}", r.kernel.name);
+    }
+}
+
+/// Results of every type, a residual of bytes, pixels that are further apart than they have channels, images counted at run time.
+#[test]
+fn depthwise_results() {
+    let scaled = |e: &mut VExpr| {
+        let (acc, scale) = (e.acc(), e.input(0));
+        e.binary(Binary::Mul, acc, scale)
+    };
+    for target in &runnable_with_extensions() {
+        for (channels, pitch, batch) in [(4, 9, None), (24, 24, Some(2)), (36, 40, None), (100, 103, Some(2))] {
+            let window = Window::new([5, 11], [3, 3], [1, 1], [1, 1], [1, 1]);
+            let case = Depthwise::new(window, channels, pitch, 70);
+            let mut rng = Rng(0x88);
+            let (_, scale) = per_channel(&mut rng, channels, 9);
+            let pixels = 2 * 5 * 11;
+            let residual = Bytes::new(&bytes(&mut rng, pixels * pitch, Spread::Even));
+            for out in [Element::F32, Element::I8, Element::U8] {
+                let (mut e, mut inputs) = (VExpr::new(), vec![InputDesc::PER_CHANNEL]);
+                let mut root = scaled(&mut e);
+                if out == Element::U8 {
+                    inputs.push(InputDesc { row_stride: pitch, splat: false, element: Element::U8 });
+                    let other = e.input(1);
+                    root = e.binary(Binary::Add, root, other);
+                }
+                if out != Element::F32 {
+                    let (low, high) = if out == Element::U8 { (0.0, 255.0) } else { (-128.0, 100.0) };
+                    let (rounded, low, high) = (e.unary(Unary::Round, root), e.constant(low), e.constant(high));
+                    let above = e.binary(Binary::Max, rounded, low);
+                    root = e.binary(Binary::Min, above, high);
+                }
+                e.root(root);
+                let d = case.desc(batch, Epilogue { expr: e, inputs, out });
+                let packed = Bytes::new(&d.pack(&case.f).unwrap().iter().map(|&w| w as u8).collect::<Vec<u8>>());
+                let y = Bytes::new(&vec![GUARD; out.bytes() * pixels * pitch]);
+                let r = ready(&KernelDesc::Window(d), target);
+                let inputs = [scale.as_ptr() as u64, residual.addr()];
+                let args =
+                    Call { input: case.x.addr(), weights: packed.addr(), output: y.addr(), inputs: &inputs, ..Call::default() };
+                call(&r, r.kernel.units.count(2) as u64, 3, &args);
+                for (pixel, c) in (0..pixels).flat_map(|pixel| (0..pitch).map(move |c| (pixel, c))) {
+                    let at = pixel * pitch + c;
+                    let got = &y.values()[out.bytes() * at..][..out.bytes()];
+                    let what = format!("{} {out:?} {channels} {:?}: pixel {pixel}, channel {c}", r.kernel.name, target.features);
+                    if c >= channels {
+                        assert!(got.iter().all(|&b| b == GUARD), "{what}: wrote between pixels");
+                        continue;
+                    }
+                    let x = case.sum(pixel, c) as f32 * scale[c];
+                    let want = match out {
+                        Element::F32 => x.to_le_bytes().to_vec(),
+                        Element::I8 => vec![x.round_ties_even().clamp(-128.0, 100.0) as i8 as u8],
+                        _ => vec![(x + f32::from(residual.values()[at])).round_ties_even().clamp(0.0, 255.0) as u8],
+                    };
+                    assert_eq!(got, want, "{what}");
+                }
             }
         }
-        let wanted = requantised(acc, bias[c], scale[c], 3.0);
-        assert_eq!(y.values()[at], wanted, "{} {window:?} {channels}: element {at}", r.kernel.name);
     }
 }
 

@@ -74,6 +74,9 @@ def quantize_per_channel(self: Tensor, scales: Tensor, zero_points: Tensor, axis
     check_float(self)
     inverses = along(1.0 / scales.to(torch.float), self.dim(), axis)
     zeros = along(zero_points, self.dim(), axis).to(torch.float)
+    if zero_points.is_floating_point():
+        ints = torch.clamp(torch.round(torch.ops.kiln.fma(self, inverses, zeros)), lowest(dtype), highest(dtype)).to(stored(dtype))
+        return torch._make_per_channel_quantized_tensor(ints, scales.to(torch.double), zero_points.to(torch.float), axis)
     ints = torch.clamp(torch.round(self * inverses) + zeros, lowest(dtype), highest(dtype)).to(stored(dtype))
     return torch._make_per_channel_quantized_tensor(ints, scales.to(torch.double), zero_points.to(torch.long), axis)
 
@@ -85,8 +88,11 @@ def dequantize(self: Tensor) -> Tensor:
         return self.to(torch.float)
     if torch.ops.kiln.is_per_channel(self):
         axis = torch.q_per_channel_axis(self)
-        zeros = along(torch.q_per_channel_zero_points(self), self.dim(), axis).to(torch.double)
         scales = along(torch.q_per_channel_scales(self), self.dim(), axis)
+        if torch.q_per_channel_zero_points(self).is_floating_point():
+            offsets = along(torch.q_per_channel_zero_points(self), self.dim(), axis)
+            return (torch.int_repr(self).to(torch.float) - offsets) * scales.to(torch.float)
+        zeros = along(torch.q_per_channel_zero_points(self), self.dim(), axis).to(torch.double)
         return ((torch.int_repr(self).to(torch.double) - zeros) * scales).to(torch.float)
     return (torch.int_repr(self).to(torch.float) - torch.q_zero_point(self)) * torch.ops.kiln.single(torch.q_scale(self))
 

@@ -317,3 +317,35 @@ def lstm_cell(input: Tensor, hx: List[Tensor], w_ih: __torch__.torch.classes.qua
     parts = (dynamic(hx[0], w_hh, False) + dynamic(input, w_ih, False)).chunk(4, 1)
     c = torch.sigmoid(parts[1]) * hx[1] + torch.sigmoid(parts[0]) * torch.tanh(parts[2])
     return torch.sigmoid(parts[3]) * torch.tanh(c), c
+
+
+def embedding_rows(packed: __torch__.torch.classes.quantized.EmbeddingPackedParamsBase, indices: Tensor) -> Tensor:
+    """Rows of a table of bytes as numbers, one for each of the indices in a row."""
+    weight = torch.ops.quantized.embedding_bag_unpack(packed)
+    scales = torch.q_per_channel_scales(weight).to(torch.float)
+    biases = torch.q_per_channel_zero_points(weight).to(torch.float) * scales * -1.0
+    rows = torch.index_select(torch.int_repr(weight), 0, indices).to(torch.float)
+    return torch.ops.kiln.fma(rows, torch.index_select(scales, 0, indices).unsqueeze(-1), torch.index_select(biases, 0, indices).unsqueeze(-1))
+
+
+@op("quantized::embedding_byte")
+def embedding_byte(weight: __torch__.torch.classes.quantized.EmbeddingPackedParamsBase, indices: Tensor, pruned_weights: bool = False) -> Tensor:
+    """rows of a table of bytes, each (q - zero_point) * scale of its own"""
+    if pruned_weights:
+        raise NotImplementedError("kiln: an embedding with pruned weights")
+    return embedding_rows(weight, indices.reshape([-1])).reshape(indices.size() + [-1])
+
+
+@op("quantized::embedding_bag_byte")
+def embedding_bag_byte(weight: __torch__.torch.classes.quantized.EmbeddingPackedParamsBase, indices: Tensor, offsets: Optional[Tensor] = None, scale_grad_by_freq: bool = False, mode: int = 0, pruned_weights: bool = False, per_sample_weights: Optional[Tensor] = None, compressed_indices_mapping: Optional[Tensor] = None, include_last_offset: bool = False) -> Tensor:
+    """sums of bags of rows of a table of bytes"""
+    if pruned_weights or compressed_indices_mapping is not None:
+        raise NotImplementedError("kiln: an embedding with pruned weights")
+    rows = embedding_rows(weight, indices.reshape([-1]))
+    if indices.dim() == 2:
+        weighted = rows if per_sample_weights is None else rows * per_sample_weights.reshape([-1, 1])
+        return weighted.reshape([indices.size(0), indices.size(1), -1]).sum([1])
+    if offsets is None:
+        raise RuntimeError("embedding_bag_byte: offsets are missing for indices in a row")
+    places = torch.arange(indices.size(0))
+    return torch.embedding_bag(rows, places, offsets, False, 0, False, per_sample_weights, include_last_offset, None)[0]

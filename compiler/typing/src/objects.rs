@@ -218,10 +218,12 @@ impl<'s> Session<'s> {
         match &item.quant {
             Some(Quant::PerTensor { scale, zero_point }) => quant = Some((*scale, *zero_point)),
             Some(Quant::PerChannel { scales, zero_points, axis }) => {
+                let zero_points = self.tensor(zero_points)?.to_data();
+                let dtype = if zero_points.dtype.is_float() { DType::F32 } else { DType::I64 };
                 channel_quant = Some(ChannelQuant {
                     axis: *axis,
                     scales: self.tensor(scales)?.to_data().numbers().map(Number::as_f64).collect(),
-                    zero_points: self.tensor(zero_points)?.to_data().numbers().map(Number::as_i64).collect(),
+                    zero_points: TensorData::from_numbers(dtype, &[zero_points.len() as i64], zero_points.numbers()),
                 });
             }
             None => {}
@@ -337,8 +339,7 @@ impl Body<'_, '_> {
         let count = channels.scales.len() as i64;
         let scales = TensorData::from_numbers(DType::F64, &[count], channels.scales.iter().map(|&v| Number::Float(v)));
         let scales = self.graph.add_const(self.block, Literal::Tensor(scales), Type::TENSOR, at);
-        let zero_points = TensorData::from_i64(&[channels.zero_points.len() as i64], &channels.zero_points);
-        let zero_points = self.graph.add_const(self.block, Literal::Tensor(zero_points), Type::TENSOR, at);
+        let zero_points = self.graph.add_const(self.block, Literal::Tensor(channels.zero_points), Type::TENSOR, at);
         let axis = self.int(channels.axis, at);
         self.table_op("aten::_make_per_channel_quantized_tensor", &[integers, scales, zero_points, axis], at)
     }

@@ -360,6 +360,7 @@ impl Body<'_, '_> {
             "LinearPackedParamsBase" => Ok("quantized::linear_unpack"),
             "Conv2dPackedParamsBase" => Ok("quantized::conv2d_unpack"),
             "Conv3dPackedParamsBase" => Ok("quantized::conv3d_unpack"),
+            "EmbeddingPackedParamsBase" => Ok("quantized::embedding_bag_unpack"),
             _ => Err(crate::unsupported(
                 "custom-class",
                 format!("method `unpack` of the custom class `{name}` is not supported"),

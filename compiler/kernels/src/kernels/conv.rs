@@ -217,13 +217,13 @@ fn walk(d: &ConvDesc, s: &Source) -> Walk {
     Walk { outer: w.kernel[0], outer_step, inner: w.kernel[1], inner_step, run: d.numbers.steps(c) }
 }
 
-/// Output rows of one work unit: what of A they need takes a third of the second-level cache. Where there are to be several units, each strip is one as
-/// long as all weights are read from that cache; else units share a strip, and each copies its border.
+/// Output rows of one work unit: what of A they need takes a third of the second-level cache. Where there are to be several units, strips are small enough to be
+/// these, if all weights, which every strip reads, lie in that cache; if not, units share a strip, and each copies its border.
 fn strip_rows(d: &ConvDesc, s: &Source, target: &TargetDesc) -> usize {
     let [height, width] = d.window.output;
     let row_bytes = d.size() * d.window.stride[0] * s.line;
     let least = 32usize.div_ceil(width);
-    let weights = d.size() * d.k() * d.out_c / d.groups;
+    let weights = d.size() * d.k() * d.out_c;
     let units = if weights <= target.caches.l2 / 2 { target.units } else { 1 };
     let most = (target.caches.l2 / 3 / row_bytes).min(height.div_ceil(units));
     let rows = most.max(least).min(height);

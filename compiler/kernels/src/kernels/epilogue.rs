@@ -274,6 +274,8 @@ impl EpilogueEmitter {
             };
             let registers = Registers { plan: &plan, free: &free[..limit - 1], pinned: &pinned };
             let out = self.one(isa, registers, &pointers, a, j, tail.as_ref());
+            // The next vector takes other registers, as far as there are.
+            free.rotate_left(limit - 1);
             free.push(a);
             free.extend(waiting.registers());
             // The next vectors are in the same row, have all lanes, and registers to be computed in beside what waits.

@@ -104,6 +104,9 @@ impl EpilogueEmitter {
         for j in 0..nv {
             let tail = tail(isa, j);
             let pool: Vec<V> = vectors.iter().copied().filter(|v| !waiting.registers().contains(v)).take(limit).collect();
+            // The next vector takes others, as far as there are: a core that executes in order can then be given both at once.
+            vectors.retain(|v| !pool.contains(v));
+            vectors.extend(&pool);
             let pinned: Vec<V> = kept.iter().map(|k| k.registers[j.min(k.registers.len() - 1)]).collect();
             isa.load(pool[0], Mem::new(row, j as i32 * info.bytes()));
             let registers = Registers { plan: &plan, free: &pool[1..], pinned: &pinned };

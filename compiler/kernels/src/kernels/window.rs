@@ -123,7 +123,7 @@ impl WindowDesc {
     }
 }
 
-/// Arguments: input, weights, output, inputs, begin, end, then scratch if rows of zeros are needed.
+/// Arguments: input, weights, output, inputs, begin, end, then scratch if rows of zeros or (for bytes) columns beside each other are needed.
 pub fn emit(desc: &WindowDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     desc.check()?;
     let mut isa = target.assembler()?;

@@ -31,8 +31,12 @@ impl WindowEmitter<'_> {
                 _ => {}
             }
         }
+        let (mut temps, held) = (free[..first - 1].to_vec(), &free[first - 1..]);
         for pixel in 0..regs.acc.len() {
-            self.store_pixel(isa, regs, &plan, &free, pixel, tail);
+            self.store_pixel(isa, regs, &plan, &[&temps[..], held].concat(), pixel, tail);
+            // The next pixel takes others, as far as there are: a core that executes in order can then be given both at once.
+            let used = plan.regs_used.saturating_sub(1).min(temps.len());
+            temps.rotate_left(used);
         }
     }
 

@@ -182,7 +182,12 @@ impl Quantize<'_> {
     /// A layer: with bytes where the recipe says so.
     fn layer(&mut self, rw: &mut Rewriter, node: &NodeData, at: usize, args: &[Value]) -> Value {
         let (site, layer) = (&self.sites[at], &self.recipe.layers[at]);
-        let bytes = self.bytes.get(&args[0]).copied();
+        // What a branch or loop gives is not rounded where it is made.
+        let input = match layer.precision {
+            Precision::Int8(affine) if !self.bytes.contains_key(&args[0]) => self.rounded(rw, args[0], affine, node),
+            _ => args[0],
+        };
+        let bytes = self.bytes.get(&input).copied();
         let (Precision::Int8(_), Some((input, affine))) = (layer.precision, bytes) else {
             return match (layer.precision, site.kind) {
                 (Precision::Weights(narrow), Kind::Linear) => narrow::linear(rw, self.old, site, layer, narrow, node, args),

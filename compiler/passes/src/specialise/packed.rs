@@ -7,7 +7,7 @@ use super::value::{Abs, Contents, HeapId, HeapItem, TensorId};
 use super::{Run, Specialiser};
 use kiln_graph::{ClassId, Initial, ObjectId, Type};
 
-/// Attributes of a packed convolution; those of a packed linear layer are the first two.
+/// Attributes of a packed convolution; those of a packed linear layer are the first two, that of a packed embedding is the first.
 const WEIGHT: usize = 0;
 const BIAS: usize = 1;
 const STRIDE: usize = 2;
@@ -48,6 +48,9 @@ impl Specialiser<'_> {
             return self.pack(kind, args).map(|abs| Some(vec![abs]));
         }
         let Some(Abs::Object(object)) = args.first() else { return Ok(None) };
+        if name == "embedding_bag_unpack" {
+            return self.packed_fields(*object, &[WEIGHT]).map(Some);
+        }
         let Some((kind, what)) = name.split_once('_') else { return Ok(None) };
         let what =
             if kind == "conv" { name.trim_start_matches("conv_transpose").split_once('_').map_or(what, |p| p.1) } else { what };
@@ -78,6 +81,7 @@ impl Specialiser<'_> {
     fn pack(&mut self, kind: &str, args: &[Abs]) -> Run<Abs> {
         let (class, fields) = match (kind, args) {
             ("linear", [weight, bias]) => ("LinearPackedParamsBase", vec![weight.clone(), bias.clone()]),
+            ("embedding_bag", [weight]) => ("EmbeddingPackedParamsBase", vec![weight.clone()]),
             ("conv1d" | "conv2d" | "conv3d", [weight, bias, stride, padding, dilation, groups]) => {
                 let zeros = self.int_list(vec![Abs::int(0); if kind == "conv3d" { 3 } else { 2 }]);
                 let fields = [weight, bias, stride, padding, &zeros, dilation, groups, &Abs::bool(false)];
@@ -113,6 +117,7 @@ impl Specialiser<'_> {
         let fields = match name.strip_prefix(CLASSES) {
             Some("LinearPackedParamsBase") => self.known_items(&state).ok(),
             Some("Conv2dPackedParamsBase" | "Conv3dPackedParamsBase") => self.saved_convolution(&state)?,
+            Some("EmbeddingPackedParamsBase") => self.saved_embedding(&state)?,
             None if name == CELL => self.saved_cell(&state)?,
             _ => None,
         };
@@ -135,6 +140,13 @@ impl Specialiser<'_> {
         let (numbers, mut fields) = (self.known_items(numbers)?, self.known_items(weights)?);
         fields.push(Abs::bool(numbers.first().and_then(Abs::as_int).unwrap_or(0) != 0));
         Ok(Some(fields))
+    }
+
+    /// The state of a packed embedding: `(1, [weight], [], [bits of an integer])`.
+    fn saved_embedding(&mut self, state: &Abs) -> Run<Option<Vec<Abs>>> {
+        let parts = self.known_items(state)?;
+        let [version, tensors, ..] = parts.as_slice() else { return Ok(None) };
+        Ok(if version.as_int() == Some(1) { Some(self.known_items(tensors)?) } else { None })
     }
 
     /// The state of a packed convolution, version 2: `("2", [parameters, weight], [bias])`, where the parameters are the number of

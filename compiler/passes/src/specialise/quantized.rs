@@ -172,11 +172,10 @@ impl Specialiser<'_> {
             (None, Some(channels)) => {
                 let count = vec![channels.scales.len() as i64];
                 let scales: Vec<u8> = channels.scales.iter().flat_map(|s| s.to_le_bytes()).collect();
-                let zeros: Vec<u8> = channels.zero_points.iter().flat_map(|z| z.to_le_bytes()).collect();
                 Quantization::PerChannel {
                     axis: channels.axis as usize,
-                    scales: self.constant_tensor(TensorData::new(DType::F64, count.clone(), scales)),
-                    zero_points: self.constant_tensor(TensorData::new(DType::I64, count, zeros)),
+                    scales: self.constant_tensor(TensorData::new(DType::F64, count, scales)),
+                    zero_points: self.constant_tensor(channels.zero_points.clone()),
                 }
             }
             (None, None) => return Err(self.unsupported("a quantized tensor without a scale")),

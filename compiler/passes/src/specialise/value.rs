@@ -213,7 +213,7 @@ pub enum Quantization {
         axis: usize,
         /// Scales (binary64).
         scales: TensorId,
-        /// Zero points (int64).
+        /// Zero points (int64, or binary32).
         zero_points: TensorId,
     },
 }

@@ -248,7 +248,7 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
             out_pitch: out_c,
             epilogue,
         };
-        // Bytes, too, are multiplied as f32, which holds sums of so few products exactly.
+        // Kernels bring bytes of weights into the order that they read.
         let packed = match numbers {
             Numbers::F16 | Numbers::Int4 => return Ok(false),
             Numbers::F32 => desc.pack(&of_taps(&data.to_f32(), slide.window.kernel, &taps)).map(floats),

@@ -53,8 +53,8 @@ impl X64 {
         self.vector_binary(BinOp::AddInt, acc, acc, tmp);
     }
 
-    /// Unpacking works on the 16 bytes of each lane of 128 bits, so the rows are first put into an order in which the lanes' results are consecutive
-    /// channels: with `n` lanes, the words `l`, `l + n`, `l + 2 n`, `l + 3 n` of a row into lane `l`.
+    /// Unpacking works on each 128 bits by themselves, so the rows are first put into an order in which the results are consecutive channels: of `n` such
+    /// parts, part `l` gets the 32-bit words `l`, `l + n`, `l + 2 n`, `l + 3 n` of a row.
     pub(super) fn interleave_rows(&mut self, d: &[V], rows: &[V], [order, high]: [V; 2]) {
         let lanes: u32 = if self.wide { 4 } else { 2 };
         let index = self.constant((0..lanes).flat_map(|lane| (0..4).map(move |word| lane + lanes * word)).collect());
