@@ -15,7 +15,7 @@ use crate::kernels::epilogue::{EpilogueEmitter, Position, RowStep, TileCols};
 use crate::kernels::epilogue_rows::SavedSums;
 use crate::kernels::numbers::Numbers;
 use crate::kernels::registers::Gprs;
-use crate::kernels::window::{WindowDesc, WindowOp};
+use crate::kernels::window::{WindowDesc, WindowOp, name};
 use crate::kernels::window_tiles::{even_tile, users};
 use crate::kernels::{Arg, Kernel, Units};
 use crate::target::TargetDesc;
@@ -28,7 +28,7 @@ const MAX_TILE: usize = 8;
 const MAX_PART: u32 = 127;
 
 /// Whether a window operation is done here: rows are read four bytes at a time.
-pub(super) fn fits(d: &WindowDesc, info: &IsaInfo) -> bool {
+fn fits(d: &WindowDesc, info: &IsaInfo) -> bool {
     let is_whole = d.channels.is_multiple_of(GROUP) && d.op == WindowOp::Depthwise;
     is_whole && d.numbers.is_integer() && largest_tile(d, info) > 1
 }
@@ -39,15 +39,19 @@ fn largest_tile(d: &WindowDesc, info: &IsaInfo) -> usize {
     MAX_TILE.min(info.vregs.saturating_sub(others))
 }
 
-/// Arguments: input, weights, output, inputs, begin, end, scratch.
-pub(super) fn emit(d: &WindowDesc, target: &TargetDesc, name: String) -> Result<Kernel, EmitError> {
+/// The kernel, if the operation is done here. Arguments: input, weights, output, inputs, begin, end, scratch.
+pub(super) fn emit(d: &WindowDesc, target: &TargetDesc) -> Result<Option<Kernel>, EmitError> {
+    d.check()?;
     let mut isa = target.assembler()?;
+    if !fits(d, &isa.info()) {
+        return Ok(None);
+    }
     let layout = Layout::new(d, &isa.info());
     DepthwiseEmitter::new(d, layout, isa.as_mut()).emit(isa.as_mut());
     let args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End, Arg::Scratch];
     let rows = d.window.output[0];
     let units = d.batch.map_or(Units::PerImage(rows), |n| Units::Fixed(n * rows));
-    Ok(Kernel { name, code: isa.finish(args.len())?, args, scratch_bytes: layout.bytes, units })
+    Ok(Some(Kernel { name: name(d), code: isa.finish(args.len())?, args, scratch_bytes: layout.bytes, units }))
 }
 
 /// Where things are in scratch memory, in bytes.

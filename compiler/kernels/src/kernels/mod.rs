@@ -138,7 +138,10 @@ pub fn emit(desc: &KernelDesc, target: &TargetDesc) -> Result<Kernel, EmitError>
         KernelDesc::Conv(d) => conv::emit(d, target)?,
         KernelDesc::Winograd(d) => winograd::emit(d, target)?,
         KernelDesc::Ragged(d) => ragged::emit(d, target)?,
-        KernelDesc::Window(d) => window::emit(d, target)?,
+        KernelDesc::Window(d) => match depthwise::emit(d, target)? {
+            Some(kernel) => kernel,
+            None => window::emit(d, target)?,
+        },
         KernelDesc::Gather(d) => gather::emit(d, target)?,
         KernelDesc::Matmul(d) => matmul::emit(d, target)?,
         KernelDesc::MatmulPack(d) => matmul::emit_pack(d, target)?,

@@ -13,7 +13,7 @@ use crate::kernels::epilogue::Epilogue;
 use crate::kernels::numbers::{self, Numbers};
 use crate::kernels::registers::Gprs;
 use crate::kernels::window_tiles::{ChannelBlocks, TileRun, taps_inside, tile_runs, users};
-use crate::kernels::{Arg, Kernel, Units, check_size, depthwise};
+use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::prog::Prog;
 use crate::target::TargetDesc;
 
@@ -58,7 +58,7 @@ pub const MAX_EDGE: usize = 9;
 const MAX_TILE: usize = 8;
 
 impl WindowDesc {
-    fn check(&self) -> Result<(), EmitError> {
+    pub(super) fn check(&self) -> Result<(), EmitError> {
         let w = &self.window;
         let bad = |what: &str| Err(EmitError::Unsupported(format!("{what}: {:?} {w:?}", self.op)));
         if self.channels == 0 || self.batch == Some(0) || self.in_pitch.min(self.out_pitch) < self.channels {
@@ -123,13 +123,10 @@ impl WindowDesc {
     }
 }
 
-/// Arguments: input, weights, output, inputs, begin, end, then scratch if rows of zeros or (for bytes) columns beside each other are needed.
+/// Arguments: input, weights, output, inputs, begin, end, then scratch if rows of zeros are needed.
 pub fn emit(desc: &WindowDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     desc.check()?;
     let mut isa = target.assembler()?;
-    if depthwise::fits(desc, &isa.info()) {
-        return depthwise::emit(desc, target, name(desc));
-    }
     let mut args = vec![Arg::Input, Arg::Weights, Arg::Output, Arg::Inputs, Arg::Begin, Arg::End];
     let mut scratch_bytes = 0;
     if desc.needs_zeros() {
@@ -144,7 +141,7 @@ pub fn emit(desc: &WindowDesc, target: &TargetDesc) -> Result<Kernel, EmitError>
     Ok(Kernel { name: name(desc), code: isa.finish(args.len())?, args, scratch_bytes, units })
 }
 
-fn name(d: &WindowDesc) -> String {
+pub(super) fn name(d: &WindowDesc) -> String {
     let family = match d.op {
         WindowOp::Depthwise => "dwconv",
         WindowOp::Max => "maxpool",
