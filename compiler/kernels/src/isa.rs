@@ -256,6 +256,20 @@ pub struct DotInfo {
     pub is_composed: bool,
 }
 
+impl DotInfo {
+    /// One instruction that is exact for all bytes, and takes unsigned ones.
+    pub const SINGLE: DotInfo = DotInfo {
+        seven_bits: false,
+        temps: 0,
+        planned_temps: 0,
+        offset: 0,
+        cost: 1,
+        instructions: 1,
+        loads: 0,
+        is_composed: false,
+    };
+}
+
 /// What a kernel must know of an ISA to lay out registers and loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IsaInfo {

@@ -20,7 +20,8 @@
 //! ```
 //!
 //! Kernels are written once over [`isa::VectorIsa`]; each ISA folder of [`target`] holds an implementation of it and nothing of
-//! kernels. What happens to an accumulator before it is stored, and what a map or a reduction computes, is a [`vexpr::VExpr`].
+//! kernels. What happens to an accumulator before it is stored, and what a map or a reduction computes, is a [`vexpr::VExpr`]; of what is stored as bytes,
+//! [`bytes`] leaves out what storing does anyway.
 //!
 //! To add a kernel: a descriptor and an emitter in `kernels/`, a line in [`kernels::emit`], a tester in `tests/` that compares with the plain
 //! definition on every target that runs here. To add an ISA: an implementation of [`isa::VectorIsa`] and a line in

@@ -95,6 +95,7 @@ impl Prog {
     }
 
     /// All instructions, in order.
+    #[cfg(test)]
     pub fn insts(&self) -> &[Inst] {
         &self.insts
     }

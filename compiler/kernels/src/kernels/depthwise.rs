@@ -8,13 +8,14 @@
 //!
 //! Columns and rows outside of the image hold the zero point, so all windows are alike; what the zero point adds to the sums is taken from them at their start.
 
-use crate::isa::{BinOp, Cond, EmitError, Gpr, IsaInfo, Label, Mem, Slot, Src, Tail, V, VectorIsa};
+use crate::isa::{BinOp, Cond, Element, EmitError, Gpr, IsaInfo, Label, Mem, Slot, Src, Tail, V, VectorIsa};
 use crate::kernels::contraction::repeat;
 use crate::kernels::copy::move_bytes;
 use crate::kernels::epilogue::{EpilogueEmitter, Position, RowStep, TileCols};
 use crate::kernels::epilogue_rows::SavedSums;
-use crate::kernels::numbers::Numbers;
+use crate::kernels::numbers::{Numbers, load};
 use crate::kernels::registers::Gprs;
+use crate::kernels::strips::Strips;
 use crate::kernels::window::{WindowDesc, WindowOp, name};
 use crate::kernels::window_tiles::{even_tile, users};
 use crate::kernels::{Arg, Kernel, Units};
@@ -193,17 +194,10 @@ impl<'a> DepthwiseEmitter<'a> {
         isa.store_slot(self.pixels, Gpr(0));
         self.fill_zeros(isa);
         self.each_block(isa, |this, isa, block| this.expand_weights(isa, block));
-        let (top, done, unit, end) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
-        isa.bind(top);
-        isa.load_slot(unit, self.begin);
-        isa.load_slot(end, self.end);
-        isa.branch(Cond::Ge, unit, Src::Reg(end), done);
-        isa.add(end, unit, Src::Imm(1));
-        isa.store_slot(self.begin, end);
-        self.enter_row(isa, unit);
-        self.each_block(isa, |this, isa, block| this.block(isa, block));
-        isa.jump(top);
-        isa.bind(done);
+        Strips::each(isa, self.begin, self.end, |isa| {
+            self.enter_row(isa, Gpr(0));
+            self.each_block(isa, |this, isa, block| this.block(isa, block));
+        });
     }
 
     fn fill_zeros(&self, isa: &mut dyn VectorIsa) {
@@ -267,7 +261,7 @@ impl<'a> DepthwiseEmitter<'a> {
             let first = GROUP * group;
             let count = (kh - first).min(GROUP);
             for (r, &row) in rows.iter().enumerate().take(count) {
-                load(isa, row, Mem::new(source, (((first + r) * kw + kx) * self.d.channels) as i32), tail.as_ref());
+                load(isa, Element::F32, row, Mem::new(source, (((first + r) * kw + kx) * self.d.channels) as i32), tail.as_ref());
             }
             rows.iter().skip(count).take(1).for_each(|&row| isa.splat(row, 0));
             isa.interleave(&groups[..block.vectors], &rows[..(count + 1).min(GROUP)], tmp);
@@ -394,7 +388,7 @@ impl<'a> DepthwiseEmitter<'a> {
         for (group, pointers) in pointers.chunks(GROUP).enumerate() {
             let rows = &rows[..pointers.len()];
             for (&row, &p) in rows.iter().zip(pointers) {
-                load(isa, row, Mem::new(p, 0), tail);
+                load(isa, Element::F32, row, Mem::new(p, 0), tail);
                 if isa.info().dot.offset != 0 {
                     isa.binary(BinOp::Xor, row, row, offset);
                 }
@@ -510,12 +504,5 @@ impl<'a> DepthwiseEmitter<'a> {
         }
         isa.add(tile.source, tile.source, Src::Imm((size * w.stride[1] * column) as i64));
         isa.add(tile.sums, tile.sums, Src::Imm((size * column) as i64));
-    }
-}
-
-fn load(isa: &mut dyn VectorIsa, d: V, m: Mem, tail: Option<&Tail>) {
-    match tail {
-        None => isa.load(d, m),
-        Some(tail) => isa.load_tail(d, m, tail),
     }
 }

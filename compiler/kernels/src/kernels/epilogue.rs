@@ -281,7 +281,7 @@ impl EpilogueEmitter {
             // The next vectors are in the same row, have all lanes, and registers to be computed in beside what waits.
             let whole = if cols == TileCols::All { nv } else { nv - 1 };
             let room = (free.len() + 1).saturating_sub(limit + usize::from(parked > 0));
-            let ahead = if room < 2 { room.min(whole.saturating_sub(j + 1)) } else { whole.saturating_sub(j + 1) };
+            let ahead = whole.saturating_sub(j + 1).min(room);
             self.put(isa, &pointers, j, out, &mut waiting, ahead, tail.as_ref());
             free.retain(|v| !waiting.registers().contains(v));
         }

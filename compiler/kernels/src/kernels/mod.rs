@@ -17,6 +17,7 @@ pub mod pack;
 pub mod ragged;
 mod reduction;
 pub mod registers;
+mod row_passes;
 pub mod rows;
 mod strips;
 mod sweep;
@@ -148,7 +149,7 @@ pub fn emit(desc: &KernelDesc, target: &TargetDesc) -> Result<Kernel, EmitError>
         KernelDesc::Transpose(d) => transpose::emit(d, target)?,
         KernelDesc::Pack(d) => pack::emit(d, target)?,
         KernelDesc::Columns(d) => columns::emit(d, target)?,
-        KernelDesc::Rows(d) => rows::emit(d, target)?,
+        KernelDesc::Rows(d) => row_passes::emit(d, target)?,
     };
     let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
     (desc, target).hash(&mut hash);

@@ -148,7 +148,7 @@ impl Numbers {
     }
 }
 
-/// Loads a vector of elements as f32 lanes.
+/// Loads a vector of elements as f32 lanes; those of f32 are words that are taken as they are, whatever they mean.
 pub fn load(isa: &mut dyn VectorIsa, element: Element, d: V, m: Mem, tail: Option<&Tail>) {
     match (element, tail) {
         (Element::F32 | Element::I32, None) => isa.load(d, m),

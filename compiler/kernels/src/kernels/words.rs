@@ -5,9 +5,9 @@
 //! beside each other, and the odd ones; both sides are multiplied as words, exactly. What is widened lies in scratch memory that never leaves the first-level
 //! cache.
 
-use crate::isa::{BinOp, Cond, Gpr, IsaInfo, Label, Mem, Slot, Src, Tail, V, VectorIsa};
+use crate::isa::{BinOp, Cond, Element, Gpr, IsaInfo, Label, Mem, Slot, Src, Tail, V, VectorIsa};
 use crate::kernels::contraction::{Regs, RowBases, TileEmitter, Walk, repeat, row};
-use crate::kernels::numbers::Numbers;
+use crate::kernels::numbers::{Numbers, load};
 use crate::kernels::registers::Gprs;
 use crate::select::TilePlan;
 
@@ -57,7 +57,7 @@ impl Piece<'_> {
         let [any, v, _] = self.tmp;
         isa.splat(any, 0);
         self.each_vector(isa, gprs, |isa, r, k, tail| {
-            self.load(isa, v, row(self.rows, k, r, 0), tail);
+            load(isa, Element::F32, v, row(self.rows, k, r, 0), tail);
             isa.binary(BinOp::Or, any, any, v);
         });
         let bits = gprs.take();
@@ -71,19 +71,12 @@ impl Piece<'_> {
         let [words, v, _] = self.tmp;
         isa.sub(at, buffer, Src::Reg(self.k));
         self.each_vector(isa, gprs, |isa, r, k, tail| {
-            self.load(isa, v, row(self.rows, k, r, 0), tail);
+            load(isa, Element::F32, v, row(self.rows, k, r, 0), tail);
             for odd in [false, true] {
                 isa.words(words, v, odd, false);
                 isa.store(Mem::indexed(at, k, ((2 * r + usize::from(odd)) * half) as i32), words);
             }
         });
-    }
-
-    fn load(&self, isa: &mut dyn VectorIsa, d: V, m: Mem, tail: Option<&Tail>) {
-        match tail {
-            None => isa.load(d, m),
-            Some(tail) => isa.load_tail(d, m, tail),
-        }
     }
 
     /// Runs `body` for each vector of each run of each row; it gets the row and the offset. The last vector of a run overlaps the one before

@@ -15,28 +15,11 @@ const BYTES: Register = Register::K2;
 
 impl X64 {
     pub(super) fn dot_info(&self) -> DotInfo {
-        match self.vnni {
-            true => DotInfo {
-                seven_bits: false,
-                temps: 0,
-                planned_temps: 0,
-                offset: 0,
-                cost: 1,
-                instructions: 1,
-                loads: 0,
-                is_composed: false,
-            },
-            false => DotInfo {
-                seven_bits: true,
-                temps: 1,
-                planned_temps: 1,
-                offset: 0,
-                cost: 2,
-                instructions: 3,
-                loads: 1,
-                is_composed: true,
-            },
+        if self.vnni {
+            return DotInfo::SINGLE;
         }
+        let composed = DotInfo { cost: 2, instructions: 3, loads: 1, is_composed: true, ..DotInfo::SINGLE };
+        DotInfo { seven_bits: true, temps: 1, planned_temps: 1, ..composed }
     }
 
     pub(super) fn dot_product(&mut self, acc: V, b: V, s: V, tmp: &[V]) {

@@ -10,21 +10,11 @@ use crate::target::aarch64::encoder::{self as a64, Arr, Size};
 
 impl Neon {
     pub(super) fn dot_info(&self) -> DotInfo {
-        let one = DotInfo {
-            seven_bits: false,
-            temps: 0,
-            planned_temps: 0,
-            offset: 0,
-            cost: 1,
-            instructions: 1,
-            loads: 0,
-            is_composed: false,
-        };
         match (self.features.i8mm, self.features.dotprod) {
-            (true, _) => one,
-            (false, true) => DotInfo { offset: 128, ..one },
+            (true, _) => DotInfo::SINGLE,
+            (false, true) => DotInfo { offset: 128, ..DotInfo::SINGLE },
             // Its panels are those of `sdot`: an object for both kinds of CPUs then has one copy of the weights.
-            (false, false) => DotInfo { temps: 4, offset: 128, is_composed: true, ..one },
+            (false, false) => DotInfo { temps: 4, offset: 128, is_composed: true, ..DotInfo::SINGLE },
         }
     }
 
