@@ -35,3 +35,19 @@ pub fn archive_of(pickle: &[u8], code: &[u8]) -> Vec<u8> {
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures").join(name)
 }
+
+/// Whether a target can be executed here: on a machine of this architecture, if it says one, with these tools.
+pub fn is_there(triple: &str, machine: &str, tools: &[&str]) -> bool {
+    if !machine.is_empty() && machine != std::env::consts::ARCH {
+        eprintln!("{triple} is not executed: it needs a machine of {machine}");
+        return false;
+    }
+    let missing: Vec<&&str> =
+        tools.iter().filter(|tool| std::process::Command::new(tool).arg("--version").output().is_err()).collect();
+    if missing.is_empty() {
+        return true;
+    }
+    assert!(std::env::var_os("KILN_REQUIRE_EMULATION").is_none_or(|value| value == "0"), "{triple}: {missing:?} are missing");
+    eprintln!("{triple} is not executed: {missing:?} are missing");
+    false
+}

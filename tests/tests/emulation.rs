@@ -4,7 +4,7 @@
 //! Without a cross compiler or an emulator a test says so and passes, unless `KILN_REQUIRE_EMULATION=1` asks for them.
 
 use assert_cmd::Command;
-use kiln_tests::{archive, fixture};
+use kiln_tests::{archive, fixture, is_there};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -33,22 +33,6 @@ targets! {
     aarch64_ios: "aarch64-apple-ios" on "" by AARCH64;
     x86_64_android: "x86_64-linux-android" on "x86_64" by OWN;
     x86_64_darwin: "x86_64-apple-darwin" on "x86_64" by OWN;
-}
-
-/// Whether a target can be executed here: on a machine of this architecture, if it says one, with these tools.
-fn is_there(triple: &str, machine: &str, tools: &[&str]) -> bool {
-    if !machine.is_empty() && machine != std::env::consts::ARCH {
-        eprintln!("{triple} is not executed: it needs a machine of {machine}");
-        return false;
-    }
-    let missing: Vec<&&str> =
-        tools.iter().filter(|tool| std::process::Command::new(tool).arg("--version").output().is_err()).collect();
-    if missing.is_empty() {
-        return true;
-    }
-    assert!(std::env::var_os("KILN_REQUIRE_EMULATION").is_none_or(|value| value == "0"), "{triple}: {missing:?} are missing");
-    eprintln!("{triple} is not executed: {missing:?} are missing");
-    false
 }
 
 /// The command under test.

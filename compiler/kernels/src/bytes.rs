@@ -4,14 +4,14 @@
 //! byte brings what is below or above its range to the nearest value in it. What is left to be computed is a minimum, without which a sum that is far too large would
 //! leave the range of the conversion.
 
-use crate::isa::{BinOp, Element, UnOp};
+use crate::isa::{Arithmetic, BinOp, Element, UnOp};
 use crate::math;
 use crate::prog::{Inst, Prog};
 use crate::vexpr::{Binary, Node, NodeId, Unary, VExpr};
 
 /// Lowers an expression as [`math::lower`] does; results that are stored as bytes become 32-bit integers, which
 /// [`crate::isa::VectorIsa::store_bytes`] takes. Results beyond those of `elements` are not stored.
-pub fn lower(expr: &VExpr, elements: &[Element], nan_minmax: bool) -> Prog {
+pub fn lower(expr: &VExpr, elements: &[Element], arithmetic: Arithmetic) -> Prog {
     let mut expr = expr.clone();
     let mut shifts = Vec::new();
     for (i, &element) in elements.iter().enumerate() {
@@ -29,7 +29,7 @@ pub fn lower(expr: &VExpr, elements: &[Element], nan_minmax: bool) -> Prog {
         expr.set_root(i, bounded);
         shifts.push((i, shift));
     }
-    let mut prog = math::lower(&expr, nan_minmax);
+    let mut prog = math::lower_with(&expr, arithmetic, arithmetic.strict || !shifts.is_empty());
     for (i, shift) in shifts {
         let mut value = prog.push(Inst::Un(UnOp::ToInt, prog.outs[i]));
         if shift != 0 {
@@ -43,7 +43,7 @@ pub fn lower(expr: &VExpr, elements: &[Element], nan_minmax: bool) -> Prog {
 
 /// Whether every result that is stored as bytes has a register of its own, which storing clobbers.
 pub fn are_separate(expr: &VExpr, elements: &[Element]) -> bool {
-    let outs = lower(expr, elements, true).outs;
+    let outs = lower(expr, elements, Arithmetic::default()).outs;
     let is_alone = |i: usize| outs.iter().filter(|out| **out == outs[i]).count() == 1;
     (0..elements.len()).all(|i| range(elements[i]).is_none() || is_alone(i))
 }
@@ -153,7 +153,7 @@ mod tests {
         let acc = expr.acc();
         let root = build(&mut expr, acc);
         expr.root(root);
-        let prog = lower(&expr, &[element], true);
+        let prog = lower(&expr, &[element], Arithmetic::default());
         VALUES.iter().for_each(|&x| assert_eq!(run(&prog, x, element), want(x) as i32, "{x}: {prog:?}"));
         prog.operations()
     }

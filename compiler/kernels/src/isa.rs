@@ -26,7 +26,7 @@
 //! * `wide_disp`: whether an address takes any 32-bit displacement for free. Where it does not, kernels keep one pointer per
 //!   row, use either an index or a displacement, and keep displacements multiples of the vector size where they can; the
 //!   implementation must still accept every [`Mem`] (by way of its own scratch register).
-//! * `nan_minmax`: whether [`BinOp::Max`]/[`BinOp::Min`] propagate a NaN of either operand.
+//! * `arithmetic.nan_minmax`: whether [`BinOp::Max`]/[`BinOp::Min`] propagate a NaN of either operand.
 //! * Tails: x86 has masked loads and stores; NEON moves 1, 2 or 4 lanes at a time, by compile-time or run-time count.
 
 /// Largest number of integer or pointer arguments of a kernel.
@@ -270,6 +270,17 @@ impl DotInfo {
     };
 }
 
+/// How kernels compute: what expressions are lowered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Arithmetic {
+    /// `Max`/`Min` give NaN if either operand is NaN.
+    pub nan_minmax: bool,
+    /// Every operation of a definition is rounded by itself, in the order of the definition: products before they are added
+    /// ([`VectorIsa::fma`], [`VectorIsa::fma_scalar`]), sums of columns in the order of PyTorch's sum of a row, functions as
+    /// closely as binary32 allows. So kernels give the same bits on every ISA.
+    pub strict: bool,
+}
+
 /// What a kernel must know of an ISA to lay out registers and loops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IsaInfo {
@@ -285,8 +296,8 @@ pub struct IsaInfo {
     pub k_step: usize,
     /// Any 32-bit displacement, together with an index, costs nothing.
     pub wide_disp: bool,
-    /// `Max`/`Min` give NaN if either operand is NaN.
-    pub nan_minmax: bool,
+    /// How numbers are computed.
+    pub arithmetic: Arithmetic,
     /// Products of bytes.
     pub dot: DotInfo,
 }
@@ -444,10 +455,8 @@ pub trait VectorIsa {
     fn unary(&mut self, op: UnOp, d: V, a: V);
     /// Lane-wise operation on two vectors.
     fn binary(&mut self, op: BinOp, d: V, a: V, b: V);
-    /// `d += a * b`, one rounding. `d` differs from `a` and `b`.
+    /// `d += a * b`, one rounding, or two where arithmetic is strict. `d` differs from `a` and `b`.
     fn fma(&mut self, d: V, a: V, b: V);
-    /// `d -= a * b`, one rounding. `d` differs from `a` and `b`.
-    fn fnma(&mut self, d: V, a: V, b: V);
     /// `d = a * b + c`, one rounding. `d` may be any of the operands.
     fn mul_add(&mut self, d: V, a: V, b: V, c: V);
     /// `d = c - a * b`, one rounding. `d` may be any of the operands.
@@ -463,7 +472,7 @@ pub trait VectorIsa {
 
     /// The next `n` elements (`1 <= n <= k_step`) of a row of A, for [`Self::fma_scalar`]. Reads exactly `n` f32.
     fn load_scalars(&mut self, d: V, m: Mem, n: usize);
-    /// `acc += b * s[lane]`, where `s` was loaded by [`Self::load_scalars`] with `n > lane`.
+    /// `acc += b * s[lane]`, rounded as by [`Self::fma`], where `s` was loaded by [`Self::load_scalars`] with `n > lane`.
     fn fma_scalar(&mut self, acc: V, b: V, s: V, lane: usize);
     /// The next `n` groups (`1 <= n <= k_step`) of four bytes of a row of A, for [`Self::dot`]. Reads exactly `4 n` bytes.
     fn load_dot_groups(&mut self, d: V, m: Mem, n: usize);

@@ -3,13 +3,21 @@
 //! Polynomials are minimax fits (relative error) made for kiln over the stated intervals; error bounds are given with
 //! [`crate::vexpr::Unary`] and tested. Selections on data are avoided where arithmetic gives the edge cases by itself.
 
-use crate::isa::{BinOp, CmpOp, UnOp};
+mod strict;
+
+use crate::isa::{Arithmetic, BinOp, CmpOp, UnOp};
 use crate::prog::{Inst, Prog, Val};
 use crate::vexpr::{Binary, Node, NodeId, Unary, VExpr};
 
-/// Lowers an expression. `nan_minmax` says whether the ISA's `Max`/`Min` propagate NaN of both operands.
-pub fn lower(expr: &VExpr, nan_minmax: bool) -> Prog {
-    let mut b = Lowering { prog: Prog::default(), nan_minmax };
+/// Lowers an expression for an ISA with this arithmetic.
+pub fn lower(expr: &VExpr, arithmetic: Arithmetic) -> Prog {
+    lower_with(expr, arithmetic, arithmetic.strict)
+}
+
+/// As [`lower`]; `divides` says whether quotients are rounded correctly. They must be where results become whole numbers, as the last digit
+/// may decide which.
+pub fn lower_with(expr: &VExpr, arithmetic: Arithmetic, divides: bool) -> Prog {
+    let mut b = Lowering { prog: Prog::default(), arithmetic, divides };
     let mut values: Vec<Val> = Vec::with_capacity(expr.nodes().len());
     for node in expr.nodes() {
         let at = |id: NodeId| values[id.0 as usize];
@@ -46,7 +54,8 @@ const ERF_Q: [f32; 6] = [1.0, 0.503_087_6, 0.114_558_63, 0.015_054_889, 0.001_17
 
 struct Lowering {
     prog: Prog,
-    nan_minmax: bool,
+    arithmetic: Arithmetic,
+    divides: bool,
 }
 
 impl Lowering {
@@ -98,7 +107,7 @@ impl Lowering {
             Binary::Add => self.add(a, b),
             Binary::Sub => self.bin(BinOp::Sub, a, b),
             Binary::Mul => self.mul(a, b),
-            Binary::Div => self.bin(BinOp::Div, a, b),
+            Binary::Div => self.quotient(a, b),
             Binary::And => self.bin(BinOp::And, a, b),
             Binary::Or => self.bin(BinOp::Or, a, b),
             Binary::Max => self.extremum(BinOp::Max, a, b),
@@ -106,9 +115,23 @@ impl Lowering {
         }
     }
 
+    /// `a / b`; division by a constant may be multiplication.
+    fn quotient(&mut self, a: Val, b: Val) -> Val {
+        if let Inst::Const(bits) = *self.prog.inst(b)
+            && !self.divides
+        {
+            let inverse = 1.0 / f32::from_bits(bits);
+            if inverse.is_normal() {
+                let inverse = self.k(inverse);
+                return self.mul(a, inverse);
+            }
+        }
+        self.bin(BinOp::Div, a, b)
+    }
+
     /// Maximum or minimum that gives NaN if either operand is NaN.
     fn extremum(&mut self, op: BinOp, a: Val, b: Val) -> Val {
-        if self.nan_minmax || self.is_number(a) {
+        if self.arithmetic.nan_minmax || self.is_number(a) {
             self.bin(op, a, b)
         } else if self.is_number(b) {
             self.bin(op, b, a)
@@ -145,6 +168,7 @@ impl Lowering {
             Unary::Expm1 => self.expm1(x),
             Unary::Log => self.log(x),
             Unary::Log1p => self.log1p(x),
+            Unary::Tanh if self.arithmetic.strict => self.strict_tanh(x),
             Unary::Tanh => self.tanh(x),
             Unary::Sigmoid => self.sigmoid(x),
             Unary::Erf => self.erf(x),
@@ -205,6 +229,9 @@ impl Lowering {
 
     /// The clamp makes 2^(n-1) representable: below it is 0, above it twice the product overflows to infinity.
     fn exp(&mut self, x: Val) -> Val {
+        if self.arithmetic.strict {
+            return self.strict_exp(x);
+        }
         let x = self.clamp(-87.6, x, 89.0);
         let (r, scale) = self.reduce_exponent(x);
         let tail = self.polynomial(&EXP_TAIL, r);
@@ -364,8 +391,8 @@ impl Lowering {
         let three = self.k(3.0);
         let shifted = self.add(x, three);
         let clamped = self.clamp(0.0, shifted, 6.0);
-        let sixth = self.k(1.0 / 6.0);
-        self.mul(clamped, sixth)
+        let six = self.k(6.0);
+        self.quotient(clamped, six)
     }
 
     fn softplus(&mut self, x: Val) -> Val {

@@ -74,10 +74,11 @@ fn fits(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize, kacc: usize) -> 
     mr * nv * kacc + b + scalars + registers.others(nv) <= info.vregs
 }
 
-/// The tile of `mr` rows by `nv` vectors, with as many accumulator sets as hide the FMA latency.
+/// The tile of `mr` rows by `nv` vectors, with as many accumulator sets as hide the FMA latency; one, where sums have an order.
 pub fn tile(info: &IsaInfo, numbers: Numbers, mr: usize, nv: usize) -> Tile {
     let mut kacc = 1;
-    while mr * nv * kacc < 8 && kacc < 4 && fits(info, numbers, mr, nv, kacc * 2) {
+    let most = if info.arithmetic.strict { 1 } else { 4 };
+    while mr * nv * kacc < 8 && kacc < most && fits(info, numbers, mr, nv, kacc * 2) {
         kacc *= 2;
     }
     Tile { mr, nv, kacc }

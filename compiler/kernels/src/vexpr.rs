@@ -90,7 +90,7 @@ pub enum Binary {
     Sub,
     /// `a * b`
     Mul,
-    /// `a / b`, correctly rounded.
+    /// `a / b`, correctly rounded; by a constant, perhaps a multiplication ([`crate::math::lower_with`]).
     Div,
     /// Larger; NaN if either is NaN.
     Max,

@@ -102,7 +102,7 @@ impl Build {
         self
     }
 
-    /// Keeps every sum to the terms of its definition: no Winograd convolution, as `kiln compile --numerics strict`.
+    /// Rounds every operation by itself, in the order of the definition, as `kiln compile --numerics strict`.
     pub fn strict_numerics(mut self, strict: bool) -> Build {
         self.settings.strict = strict;
         self
@@ -179,7 +179,7 @@ impl Build {
             exports.push(typed.into_method(&mut model.program));
         }
         let mut timings = Timings::default();
-        let residual = model.sound_residual(&exports, &mut timings)?;
+        let residual = model.sound_residual(&exports, self.settings, &mut timings)?;
         let plan = model.plan(&residual, target, &mut timings)?;
         let mut compiled = model.generate(&plan, target, &Listings::none(name), &mut timings)?;
         compiled.description.facts.operators = operators(&residual);

@@ -26,7 +26,7 @@ use kiln_loops::plan::Plan;
 use kiln_passes::pipeline::{Quantization, optimise};
 use kiln_passes::specialise::{Method, specialise};
 use kiln_schedule::instrument::{Site, instrument};
-use kiln_schedule::kernels::{Scheduled, TargetDesc};
+use kiln_schedule::kernels::{Scheduled, Settings, TargetDesc};
 use kiln_support::{Diagnostic, FileId, SourceMap, Span};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -214,12 +214,13 @@ impl Model {
     }
 
     /// The residual model of some methods.
-    pub fn residual(&self, methods: &[Method], timings: &mut Timings) -> Result<ResidualModel> {
+    pub fn residual(&self, methods: &[Method], settings: Settings, timings: &mut Timings) -> Result<ResidualModel> {
         let mut program = self.program.clone();
         let mut prelude = Prelude::new(&self.sources, &self.prelude);
         let residual = timings.stage("specialise", || specialise(&mut program, &mut prelude, methods));
         let mut residual = residual.map_err(|error| self.error(*error))?;
-        let optimised = timings.stage("optimise", || optimise(&mut residual, &self.quantization, &mut |_, _| {}));
+        let optimised =
+            timings.stage("optimise", || optimise(&mut residual, &self.quantization, settings.strict, &mut |_, _| {}));
         optimised.map_err(|why| {
             let message = format!("the quantization does not fit the model: {why}");
             self.error(Diagnostic::model("quantization", message).help("make it again with `kiln quantize`"))
@@ -238,8 +239,8 @@ impl Model {
 
     /// The residual model of some methods, each of which can give a result: one that always raises for its input types is a
     /// mistake found while compiling.
-    pub fn sound_residual(&self, methods: &[Method], timings: &mut Timings) -> Result<ResidualModel> {
-        let residual = self.residual(methods, timings)?;
+    pub fn sound_residual(&self, methods: &[Method], settings: Settings, timings: &mut Timings) -> Result<ResidualModel> {
+        let residual = self.residual(methods, settings, timings)?;
         let errors: Vec<Diagnostic> =
             residual.methods.iter().filter_map(|method| always_raises(&method.name, &method.graph)).collect();
         if errors.is_empty() { Ok(residual) } else { Err(Error::new(errors, &self.sources)) }
@@ -285,7 +286,7 @@ impl Model {
 
     /// All stages from the typed program to the object.
     pub fn compile(&self, methods: &[Method], target: &Target, options: &Listings, timings: &mut Timings) -> Result<Compiled> {
-        let residual = self.residual(methods, timings)?;
+        let residual = self.residual(methods, target.settings, timings)?;
         let mut plan = self.plan(&residual, target, timings)?;
         let mut sites = Vec::new();
         if options.marks {

@@ -248,6 +248,7 @@ impl Target {
             call_conv,
             features,
             caches: Caches { l1: self.caches.0 << 10, l2: self.caches.1 << 10 },
+            strict: self.settings.strict,
             units: if self.settings.is_parallel() { UNITS } else { 1 },
         })
     }

@@ -4,8 +4,8 @@
 //! reductions. An output element is an expression of the output axes. Inputs and outputs are
 //! contiguous in row-major order; every view has been folded into the indices of loads.
 
-use crate::expr::{Expr, ExprData, Exprs};
-use crate::scalar::Kind;
+use crate::expr::{Expr, ExprData, Exprs, ReduceOp};
+use crate::scalar::{BinaryOp, Kind};
 use kiln_support::DType;
 use std::hash::{Hash, Hasher};
 
@@ -142,13 +142,31 @@ impl Compute {
     /// The same values over other axes: `axis` gives what an index is in terms of them. Axes that are reduced keep their numbers.
     #[must_use]
     pub fn with_axes(&self, axes: Vec<Extent>, rank: usize, axis: &dyn Fn(&mut Exprs, u32) -> Expr) -> Compute {
-        self.rebuilt(axes, rank, self.inputs.clone(), axis, &|exprs, input, index| exprs.intern(ExprData::Load { input, index }))
+        self.rebuilt(axes, rank, self.inputs.clone(), axis, &same_load, &same_reduction)
     }
 
     /// The same computation over other inputs: `load` gives what an element of a present one is in terms of them.
     #[must_use]
     pub fn with_inputs(&self, inputs: Vec<Input>, load: &dyn Fn(&mut Exprs, u32, Vec<Expr>) -> Expr) -> Compute {
-        self.rebuilt(self.axes.clone(), self.rank, inputs, &|exprs, axis| exprs.intern(ExprData::Axis(axis)), load)
+        self.rebuilt(self.axes.clone(), self.rank, inputs, &same_axis, load, &same_reduction)
+    }
+
+    /// The same computation in strict numerics: sums of binary32 have an order, and each of their steps is rounded. Those of products of two
+    /// elements are taken one after the other, others as PyTorch sums a row.
+    #[must_use]
+    pub fn strict(&self) -> Compute {
+        let product = |body: Expr| match self.exprs.get(body) {
+            ExprData::Binary(BinaryOp::Mul, a, b) => {
+                a != b && [*a, *b].into_iter().all(|e| self.any(e, &mut |data| matches!(data, ExprData::Load { .. })))
+            }
+            _ => false,
+        };
+        let reduce = |op, body| match op {
+            ReduceOp::Sum if self.exprs.kind(body) == Kind::F32 && product(body) => ReduceOp::SerialSum,
+            ReduceOp::Sum if self.exprs.kind(body) == Kind::F32 => ReduceOp::CascadeSum,
+            op => op,
+        };
+        self.rebuilt(self.axes.clone(), self.rank, self.inputs.clone(), &same_axis, &same_load, &reduce)
     }
 
     fn rebuilt(
@@ -158,6 +176,7 @@ impl Compute {
         inputs: Vec<Input>,
         axis: &dyn Fn(&mut Exprs, u32) -> Expr,
         load: &dyn Fn(&mut Exprs, u32, Vec<Expr>) -> Expr,
+        reduce: &dyn Fn(ReduceOp, Expr) -> ReduceOp,
     ) -> Compute {
         let constant = |extent: &Extent| match extent {
             Extent::Const(n) => Some(*n),
@@ -184,7 +203,7 @@ impl Compute {
                 }
                 ExprData::Check { index, size } => exprs.intern(ExprData::Check { index: of(index), size: of(size) }),
                 ExprData::Reduce { op, axes, body } => {
-                    exprs.intern(ExprData::Reduce { op: *op, axes: axes.clone(), body: of(body) })
+                    exprs.intern(ExprData::Reduce { op: reduce(*op, *body), axes: axes.clone(), body: of(body) })
                 }
                 data @ ExprData::Param(..) => exprs.intern(data.clone()),
             };
@@ -199,4 +218,16 @@ impl Compute {
         });
         Compute { axes, rank, inputs, exprs, outputs, scatter, ..self.clone() }
     }
+}
+
+fn same_axis(exprs: &mut Exprs, axis: u32) -> Expr {
+    exprs.intern(ExprData::Axis(axis))
+}
+
+fn same_load(exprs: &mut Exprs, input: u32, index: Vec<Expr>) -> Expr {
+    exprs.intern(ExprData::Load { input, index })
+}
+
+fn same_reduction(op: ReduceOp, _: Expr) -> ReduceOp {
+    op
 }

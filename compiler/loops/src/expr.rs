@@ -43,6 +43,10 @@ pub enum ExprData {
 pub enum ReduceOp {
     /// Sum; binary32 is accumulated so that the error stays within a few ulps (pairwise, or in binary64).
     Sum,
+    /// Sum, each step rounded, in order.
+    SerialSum,
+    /// Sum of binary32, each step rounded, in the order of [`crate::cascade`].
+    CascadeSum,
     /// Product.
     Prod,
     /// Largest; NaN if one is.

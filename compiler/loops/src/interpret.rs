@@ -2,6 +2,7 @@
 //!
 //! Slow and obviously right; the oracle of tests, and the constant folder of small tensors.
 
+use crate::cascade;
 use crate::compute::{Compute, Extent};
 use crate::expr::{Expr, ExprData, ReduceOp};
 use crate::scalar::{self, BinaryOp, Kind, Scalar};
@@ -287,11 +288,20 @@ struct Accumulator {
     wide: f64,
     value: Scalar,
     index: i64,
+    /// All elements, of a sum whose order depends on how many they are.
+    elements: Vec<f32>,
 }
 
 impl Accumulator {
     fn new(op: ReduceOp, kind: Kind) -> Accumulator {
-        Accumulator { op, kind, wide: if op == ReduceOp::Prod { 1.0 } else { 0.0 }, value: neutral(op, kind), index: 0 }
+        Accumulator {
+            op,
+            kind,
+            wide: if op == ReduceOp::Prod { 1.0 } else { 0.0 },
+            value: neutral(op, kind),
+            index: 0,
+            elements: Vec::new(),
+        }
     }
 
     fn add(&mut self, at: i64, value: Scalar) {
@@ -304,8 +314,9 @@ impl Accumulator {
                 self.wide *= value.as_f64();
                 return;
             }
+            ReduceOp::CascadeSum => return self.elements.push(value.as_f32()),
             ReduceOp::ArgMax | ReduceOp::ArgMin => return self.add_arg(at, value),
-            ReduceOp::Sum => BinaryOp::Add,
+            ReduceOp::Sum | ReduceOp::SerialSum => BinaryOp::Add,
             ReduceOp::Prod => BinaryOp::Mul,
             ReduceOp::Max => BinaryOp::Max,
             ReduceOp::Min => BinaryOp::Min,
@@ -333,6 +344,7 @@ impl Accumulator {
     fn finish(self) -> Scalar {
         match self.op {
             ReduceOp::Sum | ReduceOp::Prod if self.kind.is_float() => Scalar::F64(self.wide).to_kind(self.kind),
+            ReduceOp::CascadeSum => Scalar::F32(cascade::sum(&self.elements)),
             ReduceOp::ArgMax | ReduceOp::ArgMin => Scalar::Int(self.index),
             _ => self.value,
         }
@@ -342,7 +354,7 @@ impl Accumulator {
 /// The neutral element of a reduction: what the empty one gives.
 pub fn neutral(op: ReduceOp, kind: Kind) -> Scalar {
     let number = match op {
-        ReduceOp::Sum | ReduceOp::Xor | ReduceOp::Any => 0.0,
+        ReduceOp::Sum | ReduceOp::SerialSum | ReduceOp::CascadeSum | ReduceOp::Xor | ReduceOp::Any => 0.0,
         ReduceOp::Prod | ReduceOp::All => 1.0,
         ReduceOp::Max | ReduceOp::ArgMax if kind == Kind::Int => return Scalar::Int(i64::MIN),
         ReduceOp::Min | ReduceOp::ArgMin if kind == Kind::Int => return Scalar::Int(i64::MAX),

@@ -6,6 +6,7 @@
 //!   computations, vector kernels and runtime functions.
 //! * [`interpret`]: what a [`Compute`] means, evaluated plainly. Constant folding and tests use it.
 
+pub mod cascade;
 pub mod compute;
 pub mod expr;
 pub mod interpret;

@@ -13,12 +13,16 @@ use kiln_graph::residual::{ResidualMethod, ResidualModel};
 type Pass = fn(&Graph) -> Graph;
 
 /// The passes before a model is quantized, if it is.
-const BEFORE: &[(&str, Pass)] = &[
-    // Specialisation leaves facts it asked for and did not need; later passes count uses.
-    ("remove_dead", remove_dead),
-    // First, while a convolution and its batch norm still stand next to each other.
-    ("fold_scales", fold_scales),
-];
+fn before(strict: bool) -> &'static [(&'static str, Pass)] {
+    const ALL: &[(&str, Pass)] = &[
+        // Specialisation leaves facts it asked for and did not need; later passes count uses.
+        ("remove_dead", remove_dead),
+        // First, while a convolution and its batch norm still stand next to each other.
+        ("fold_scales", fold_scales),
+    ];
+    // Folded weights are rounded once more, so strict numerics do without.
+    if strict { &ALL[..1] } else { ALL }
+}
 
 /// The passes after it.
 const AFTER: &[(&str, Pass)] = &[
@@ -41,17 +45,19 @@ pub enum Quantization {
     Observed(Recipe),
 }
 
-/// Runs all passes on all methods; `observe` sees each graph after each pass (for dumps).
+/// Runs all passes on all methods; `observe` sees each graph after each pass (for dumps). `strict` leaves out those that change what is
+/// rounded.
 ///
 /// # Errors
 /// A sentence, where a recipe is for another model.
 pub fn optimise(
     model: &mut ResidualModel,
     quantization: &Quantization,
+    strict: bool,
     observe: &mut dyn FnMut(&str, &Graph),
 ) -> Result<(), String> {
     for method in &mut model.methods {
-        run(method, BEFORE, observe);
+        run(method, before(strict), observe);
         match quantization {
             Quantization::None => {}
             Quantization::By(recipe) => {
@@ -72,7 +78,7 @@ pub fn optimise(
 
 /// A model just before it would be quantized: what its layers are.
 pub fn before_quantization(model: &mut ResidualModel) {
-    model.methods.iter_mut().for_each(|method| run(method, BEFORE, &mut |_, _| {}));
+    model.methods.iter_mut().for_each(|method| run(method, before(false), &mut |_, _| {}));
 }
 
 fn run(method: &mut ResidualMethod, passes: &[(&str, Pass)], observe: &mut dyn FnMut(&str, &Graph)) {

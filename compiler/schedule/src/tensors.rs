@@ -74,7 +74,8 @@ impl Lowering<'_> {
     fn emit_with(&mut self, built: Built, outputs: Vec<Operand>, inputs: Vec<Operand>) -> R<()> {
         let params = built.params.iter().map(|&v| self.scalar_of(v)).collect::<R<Vec<_>>>()?;
         let failure = built.compute.can_fail().then(|| self.shared.data.text(INDEX_ERROR));
-        let id = self.compute_id(built.compute);
+        let is_strict = self.shared.target.settings.strict;
+        let id = self.compute_id(if is_strict { built.compute.strict() } else { built.compute });
         self.push(Stmt::Compute { id, outputs, inputs, params, failure });
         Ok(())
     }

@@ -73,11 +73,11 @@ unary! {
     "Inverse tangent." atan_f64 atan_f32 = libm::atan, libm::atanf;
     "Hyperbolic sine." sinh_f64 sinh_f32 = libm::sinh, libm::sinhf;
     "Hyperbolic cosine." cosh_f64 cosh_f32 = libm::cosh, libm::coshf;
-    "Hyperbolic tangent." tanh_f64 tanh_f32 = libm::tanh, libm::tanhf;
+    "Hyperbolic tangent." tanh_f64 tanh_f32 = libm::tanh, rounded(libm::tanh);
     "Inverse hyperbolic sine." asinh_f64 asinh_f32 = libm::asinh, rounded(libm::asinh);
     "Inverse hyperbolic cosine." acosh_f64 acosh_f32 = libm::acosh, rounded(libm::acosh);
     "Inverse hyperbolic tangent." atanh_f64 atanh_f32 = libm::atanh, rounded(libm::atanh);
-    "e^x." exp_f64 exp_f32 = libm::exp, libm::expf;
+    "e^x." exp_f64 exp_f32 = libm::exp, rounded(libm::exp);
     "2^x." exp2_f64 exp2_f32 = libm::exp2, libm::exp2f;
     "e^x - 1." expm1_f64 expm1_f32 = libm::expm1, libm::expm1f;
     "Natural logarithm." log_f64 log_f32 = libm::log, libm::logf;

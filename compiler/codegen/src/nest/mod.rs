@@ -6,6 +6,7 @@
 //! axes are bound; pure arithmetic is left to Cranelift, which hoists it by itself. What stands in a branch of a
 //! select that loads, checks, reduces or calls is evaluated in that branch only.
 
+mod cascade;
 mod facts;
 mod reduce;
 mod scatter;

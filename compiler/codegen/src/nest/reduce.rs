@@ -25,12 +25,15 @@ impl Nest<'_, '_, '_> {
         if axes.iter().any(|&axis| self.bound & (1 << axis) != 0) {
             return Err(CodegenError::rule("a reduction over an axis that is bound already"));
         }
+        if op == ReduceOp::CascadeSum {
+            return self.cascade_sum(axes, body);
+        }
         let accumulator = self.start(op, self.compute.exprs.kind(body));
         let extents: Vec<Extent> = axes.iter().map(|&axis| self.compute.axes[axis as usize]).collect();
         let done = self.code.b.create_block();
         let mark = self.log.len();
         if self.require_elements(&extents, done) {
-            self.run(&accumulator, axes, body)?;
+            self.run(axes, body, &mut |nest, value| nest.accumulate(&accumulator, value))?;
         }
         self.code.b.ins().jump(done, &[]);
         self.leave_scope(mark);
@@ -48,14 +51,20 @@ impl Nest<'_, '_, '_> {
         Accumulator { op, kind, value, place }
     }
 
-    fn variable(&mut self, initial: Scalar) -> Variable {
+    pub(super) fn variable(&mut self, initial: Scalar) -> Variable {
         let variable = self.code.b.declare_var(type_of(initial.kind()));
         let initial = self.code.constant(initial);
         self.code.b.def_var(variable, initial);
         variable
     }
 
-    fn run(&mut self, accumulator: &Accumulator, axes: &[u32], body: Expr) -> Result<(), CodegenError> {
+    /// Loops over the axes; `element` takes each value of the body.
+    pub(super) fn run(
+        &mut self,
+        axes: &[u32],
+        body: Expr,
+        element: &mut dyn FnMut(&mut Self, Value) -> Result<(), CodegenError>,
+    ) -> Result<(), CodegenError> {
         let outside = self.bound;
         let mut loops = Vec::new();
         for &axis in axes {
@@ -66,7 +75,7 @@ impl Nest<'_, '_, '_> {
             loops.push(open);
         }
         let value = self.eval(body)?;
-        self.accumulate(accumulator, value)?;
+        element(self, value)?;
         self.close_loops(loops);
         self.bound = outside;
         axes.iter().for_each(|&axis| self.axes[axis as usize] = None);
@@ -80,7 +89,7 @@ impl Nest<'_, '_, '_> {
             return Ok(());
         }
         let op = match accumulator.op {
-            ReduceOp::Sum => BinaryOp::Add,
+            ReduceOp::Sum | ReduceOp::SerialSum => BinaryOp::Add,
             ReduceOp::Prod => BinaryOp::Mul,
             ReduceOp::Max => BinaryOp::Max,
             ReduceOp::Min => BinaryOp::Min,

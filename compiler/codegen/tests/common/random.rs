@@ -374,6 +374,7 @@ impl Builder<'_> {
             Kind::Int => {
                 (self.random.pick(&[ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Max, ReduceOp::Min, ReduceOp::Xor]), Kind::Int)
             }
+            Kind::F32 if self.random.chance(30) => (self.random.pick(&[ReduceOp::SerialSum, ReduceOp::CascadeSum]), kind),
             kind => (self.random.pick(&[ReduceOp::Sum, ReduceOp::Prod, ReduceOp::Max, ReduceOp::Min]), kind),
         };
         self.scope.extend(&axes);

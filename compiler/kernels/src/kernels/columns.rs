@@ -109,12 +109,12 @@ struct ColumnsEmitter<'a> {
 
 impl<'a> ColumnsEmitter<'a> {
     fn new(desc: &'a ColumnsDesc, isa: &mut dyn VectorIsa) -> Self {
-        let nan = isa.info().nan_minmax;
+        let arithmetic = isa.info().arithmetic;
         let mut slot = || isa.slot();
         ColumnsEmitter {
             desc,
-            prog: math::lower(&desc.expr, nan),
-            finish: math::lower(&desc.finish, nan),
+            prog: math::lower(&desc.expr, arithmetic),
+            finish: math::lower_with(&desc.finish, arithmetic, true),
             output: slot(),
             begin: slot(),
             end: slot(),

@@ -207,7 +207,7 @@ pub(super) struct Registers<'a> {
 impl EpilogueEmitter {
     /// For `epilogue` over sums of these numbers, and a C with rows `c_row` apart.
     pub fn new(isa: &dyn VectorIsa, numbers: Numbers, epilogue: &Epilogue, c_row: RowStep) -> Self {
-        let prog = bytes::lower(&epilogue.expr, &[epilogue.out], isa.info().nan_minmax);
+        let prog = bytes::lower(&epilogue.expr, &[epilogue.out], isa.info().arithmetic);
         let wanted = prog.allocate(64, &given(&prog)).regs_used.max(4);
         EpilogueEmitter {
             prog,

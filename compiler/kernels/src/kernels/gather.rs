@@ -103,7 +103,7 @@ struct Row {
 
 impl<'a> Emitter<'a> {
     fn new(desc: &'a GatherDesc, isa: &mut dyn VectorIsa) -> Result<Self, EmitError> {
-        let prog = math::lower(&desc.expr, isa.info().nan_minmax);
+        let prog = math::lower(&desc.expr, isa.info().arithmetic);
         let count = desc.scalars[0] + desc.scalars[1];
         let room = isa.info().vregs - 1 - count;
         let scalar = |k: usize| prog.leaf(Leaf::Input((desc.loads + k) as u16));

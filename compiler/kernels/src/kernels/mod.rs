@@ -1,5 +1,6 @@
 //! The kernels, one file per family, and the one door to them: [`emit`].
 
+mod cascade;
 pub mod columns;
 pub mod contraction;
 pub mod conv;
@@ -13,6 +14,7 @@ pub mod gemm;
 pub mod matmul;
 pub mod norm;
 pub mod numbers;
+
 pub mod pack;
 pub mod ragged;
 mod reduction;

@@ -18,7 +18,7 @@ pub fn combine(isa: &mut dyn VectorIsa, op: ReduceOp, sum: V, v: V, tmp: V) {
         ReduceOp::Max => BinOp::Max,
         ReduceOp::Min => BinOp::Min,
     };
-    if isa.info().nan_minmax {
+    if isa.info().arithmetic.nan_minmax {
         isa.binary(bin, sum, sum, v);
     } else {
         isa.cmp(CmpOp::Unord, tmp, sum, sum);

@@ -2,6 +2,7 @@
 
 use crate::bytes;
 use crate::isa::{Cond, Element, EmitError, Gpr, Mem, ReduceOp, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::kernels::cascade::{self, CascadeSum};
 use crate::kernels::numbers;
 use crate::kernels::reduction::{combine, identity};
 use crate::kernels::registers::Gprs;
@@ -16,6 +17,9 @@ use crate::vexpr::Leaf;
 pub fn emit(desc: &RowsDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
     desc.check()?;
     let mut isa = target.assembler()?;
+    if desc.cols == Dim::Argument && desc.passes.iter().any(|pass| is_cascade(isa.as_ref(), pass)) {
+        return Err(EmitError::Unsupported("sums in order of rows of unknown length".into()));
+    }
     let mut args = vec![Arg::Outputs, Arg::Inputs, Arg::Begin, Arg::End];
     if desc.cols == Dim::Argument {
         args.push(Arg::Cols);
@@ -27,7 +31,7 @@ pub fn emit(desc: &RowsDesc, target: &TargetDesc) -> Result<Kernel, EmitError> {
 }
 
 /// Slots of the kernel.
-struct RowEmitter<'a> {
+pub(super) struct RowEmitter<'a> {
     desc: &'a RowsDesc,
     /// Pointers to the current row: inputs, then outputs.
     pointers: Vec<Slot>,
@@ -43,18 +47,18 @@ struct RowEmitter<'a> {
 const MAX_POINTERS: usize = 9;
 
 /// A pass with registers assigned.
-struct Layout {
+pub(super) struct Layout {
     plan: Plan,
     /// Registers by plan number: temporaries, then pinned values.
     regs: Vec<V>,
     pinned: Vec<(Val, V)>,
     /// How many vectors have temporaries of their own, so that their operations can be interleaved.
     copies: usize,
-    sums: Vec<V>,
-    /// Holds the tail's mask; then free at the end of the pass.
-    mask: V,
+    pub(super) sums: Vec<V>,
+    /// Holds the tail's mask; free where there is no tail.
+    pub(super) mask: V,
     /// Two temporaries for combining.
-    spare: [V; 2],
+    pub(super) spare: [V; 2],
 }
 
 /// Most vectors evaluated side by side.
@@ -69,7 +73,7 @@ impl Layout {
 }
 
 /// Registers of the column loop.
-struct Loop {
+pub(super) struct Loop {
     /// The column in bytes of f32, and, where there are bytes among the operands, the column.
     x: Gpr,
     column: Option<Gpr>,
@@ -92,14 +96,18 @@ impl<'a> RowEmitter<'a> {
     }
 
     fn lower(&self, isa: &dyn VectorIsa, pass: &Pass) -> Prog {
-        bytes::lower(&pass.expr, &self.desc.elements(pass), isa.info().nan_minmax)
+        bytes::lower(&pass.expr, &self.desc.elements(pass), isa.info().arithmetic)
     }
 
     /// Assigns registers: the mask and two spares, accumulators, pinned values (constants, row values, splat inputs), temporaries.
     fn layout(&self, isa: &dyn VectorIsa, pass: &Pass) -> Layout {
         let prog = self.lower(isa, pass);
         let vregs = isa.info().vregs;
-        let sums = if pass.reduce.is_some() { MAX_SUMS } else { 0 };
+        let sums = match pass.reduce {
+            None => 0,
+            Some(_) if is_cascade(isa, pass) => cascade::accumulators(&isa.info()),
+            Some(_) => MAX_SUMS,
+        };
         let available = vregs - 3 - sums;
         let constant_in_row = |l: &Leaf| match l {
             Leaf::Row(_) => true,
@@ -217,7 +225,12 @@ impl<'a> RowEmitter<'a> {
         }
         let mut gprs = Gprs::all(isa.info().gprs);
         let regs = self.loop_registers(isa, &mut gprs, pass, &prog);
-        self.columns(isa, &mut gprs, pass, layout, &regs);
+        match self.desc.cols {
+            Dim::Known(columns) if is_cascade(isa, pass) => {
+                CascadeSum { pass, layout, regs: &regs, columns }.emit(self, isa, &mut gprs);
+            }
+            _ => self.columns(isa, &mut gprs, pass, layout, &regs),
+        }
         if let Some(r) = &pass.reduce {
             self.finish(isa, index, r, layout);
         }
@@ -264,6 +277,7 @@ impl<'a> RowEmitter<'a> {
             isa.load_slot(r, self.pointers[i]);
             pointers[i] = Some(r);
         }
+        [Some(x), column].into_iter().flatten().for_each(|r| isa.mov(r, Src::Imm(0)));
         Loop { x, column, pointers, spare }
     }
 
@@ -271,14 +285,13 @@ impl<'a> RowEmitter<'a> {
     fn columns(&mut self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, pass: &Pass, layout: &Layout, regs: &Loop) {
         let lanes = isa.info().lanes;
         let unroll = layout.sums.len().max(layout.copies);
-        [Some(regs.x), regs.column].into_iter().flatten().for_each(|r| isa.mov(r, Src::Imm(0)));
         match self.desc.cols {
             Dim::Known(n) => {
                 let vectors = n / lanes;
                 self.known_loop(isa, gprs, pass, layout, regs, vectors / unroll, unroll);
                 self.known_loop(isa, gprs, pass, layout, regs, vectors % unroll, 1);
                 if n % lanes > 0 {
-                    self.tail(isa, pass, layout, regs, Src::Imm((n % lanes) as i64));
+                    self.tail(isa, pass, layout, regs, 0, Src::Imm((n % lanes) as i64));
                 }
             }
             Dim::Argument => {
@@ -291,7 +304,7 @@ impl<'a> RowEmitter<'a> {
                 isa.shr(regs.spare, regs.x, 2);
                 isa.sub(rest, rest, Src::Reg(regs.spare));
                 isa.branch(Cond::Le, rest, Src::Imm(0), done);
-                self.tail(isa, pass, layout, regs, Src::Reg(rest));
+                self.tail(isa, pass, layout, regs, 0, Src::Reg(rest));
                 isa.bind(done);
                 gprs.give(rest);
             }
@@ -309,7 +322,7 @@ impl<'a> RowEmitter<'a> {
         turns: usize,
         unroll: usize,
     ) {
-        super::contraction::repeat(isa, gprs, turns, |isa, _, _| self.vectors(isa, pass, layout, regs, unroll));
+        super::contraction::repeat(isa, gprs, turns, |isa, _, _| self.vectors(isa, pass, layout, regs, 0, unroll));
     }
 
     /// Turns as long as `unroll` vectors remain of a run-time number of columns.
@@ -328,30 +341,37 @@ impl<'a> RowEmitter<'a> {
         isa.shl(limit, limit, 2);
         isa.branch(Cond::Lt, limit, Src::Reg(regs.x), done);
         isa.bind(top);
-        self.vectors(isa, pass, layout, regs, unroll);
+        self.vectors(isa, pass, layout, regs, 0, unroll);
         isa.branch(Cond::Le, regs.x, Src::Reg(limit), top);
         isa.bind(done);
         gprs.give(limit);
     }
 
-    fn vectors(&self, isa: &mut dyn VectorIsa, pass: &Pass, layout: &Layout, regs: &Loop, count: usize) {
+    /// The next `count` vectors of columns; the i-th is reduced into accumulator `sum + i`.
+    pub(super) fn vectors(&self, isa: &mut dyn VectorIsa, pass: &Pass, layout: &Layout, regs: &Loop, sum: usize, count: usize) {
         let lanes = isa.info().lanes;
         for first in (0..count).step_by(layout.copies) {
             let group = first..count.min(first + layout.copies);
             let at = |i: usize| i * lanes;
             let outs: Vec<Vec<V>> = group.clone().map(|i| self.evaluate(isa, layout, regs, at(i), i - first, None)).collect();
-            group.zip(&outs).for_each(|(i, outs)| self.keep(isa, pass, layout, regs, at(i), i, outs, None));
+            group.zip(&outs).for_each(|(i, outs)| self.keep(isa, pass, layout, regs, at(i), sum + i, outs, None));
         }
-        isa.add(regs.x, regs.x, Src::Imm((4 * count * lanes) as i64));
+        self.advance(isa, regs, count * lanes);
+    }
+
+    /// Moves on by so many columns.
+    pub(super) fn advance(&self, isa: &mut dyn VectorIsa, regs: &Loop, columns: usize) {
+        isa.add(regs.x, regs.x, Src::Imm((4 * columns) as i64));
         if let Some(column) = regs.column {
-            isa.add(column, column, Src::Imm((count * lanes) as i64));
+            isa.add(column, column, Src::Imm(columns as i64));
         }
     }
 
-    fn tail(&self, isa: &mut dyn VectorIsa, pass: &Pass, layout: &Layout, regs: &Loop, count: Src) {
+    /// The next columns, fewer than a vector has; they are reduced into accumulator `sum`.
+    pub(super) fn tail(&self, isa: &mut dyn VectorIsa, pass: &Pass, layout: &Layout, regs: &Loop, sum: usize, count: Src) {
         let tail = isa.make_tail(count, layout.mask);
         let outs = self.evaluate(isa, layout, regs, 0, 0, Some(&tail));
-        self.keep(isa, pass, layout, regs, 0, 0, &outs, Some(&tail));
+        self.keep(isa, pass, layout, regs, 0, sum, &outs, Some(&tail));
     }
 
     /// The results for one vector of columns, the `column`-th from the loop's on, in the `copy`-th set of temporaries.
@@ -421,9 +441,11 @@ impl<'a> RowEmitter<'a> {
     /// Joins the accumulators, reduces the lanes, applies the finish and keeps the result.
     fn finish(&mut self, isa: &mut dyn VectorIsa, index: usize, r: &Reduction, layout: &Layout) {
         let [first, others @ ..] = &layout.sums[..] else { return };
-        others.iter().for_each(|&o| combine(isa, r.op, *first, o, layout.spare[0]));
-        isa.reduce(r.op, *first, *first, layout.spare);
-        let prog = math::lower(&r.finish, isa.info().nan_minmax);
+        if !is_cascade(isa, &self.desc.passes[index]) {
+            others.iter().for_each(|&o| combine(isa, r.op, *first, o, layout.spare[0]));
+            isa.reduce(r.op, *first, *first, layout.spare);
+        }
+        let prog = math::lower_with(&r.finish, isa.info().arithmetic, true);
         let vregs: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| v != first).collect();
         let mut regs = vec![*first];
         // Pinned constants of a lone pass must survive.
@@ -465,6 +487,11 @@ fn fill(isa: &mut dyn VectorIsa, op: ReduceOp, v: V, layout: &Layout, tail: &Tai
     // `combine` takes spare[0] for itself.
     isa.vmov(neutral, copy);
     neutral
+}
+
+/// Whether a pass sums in an order that does not depend on the ISA.
+fn is_cascade(isa: &dyn VectorIsa, pass: &Pass) -> bool {
+    isa.info().arithmetic.strict && pass.reduce.as_ref().is_some_and(|r| r.op == ReduceOp::Sum)
 }
 
 /// Most accumulators of a reduction; enough to hide the latency of an addition.

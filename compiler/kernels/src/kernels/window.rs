@@ -193,16 +193,16 @@ pub(super) struct TileRegs {
     pub(super) mask: V,
     /// The zero point, in a depthwise convolution of bytes.
     pub(super) zero: Option<V>,
-    /// Reciprocal divisor of each pixel, for averages.
+    /// Divisor of each pixel, for averages: its reciprocal, unless arithmetic is strict.
     pub(super) scale: Vec<V>,
 }
 
 impl<'a> WindowEmitter<'a> {
     fn new(desc: &'a WindowDesc, blocks: ChannelBlocks, isa: &mut dyn VectorIsa) -> Self {
-        let split = desc.epilogue.split_bias().filter(|_| desc.op == WindowOp::Depthwise);
+        let split = desc.epilogue.split_bias().filter(|_| desc.op == WindowOp::Depthwise && !isa.info().arithmetic.strict);
         let bias = split.as_ref().map(|(_, bias)| *bias);
         let expr = split.map_or_else(|| desc.epilogue.expr.clone(), |(rest, _)| rest);
-        let prog = bytes::lower(&expr, &[desc.epilogue.out], isa.info().nan_minmax);
+        let prog = bytes::lower(&expr, &[desc.epilogue.out], isa.info().arithmetic);
         let mut slot = || isa.slot();
         WindowEmitter {
             desc,
@@ -481,12 +481,13 @@ impl<'a> WindowEmitter<'a> {
         }
     }
 
-    /// Loads the reciprocal divisors; one register for each number of columns inside that occurs, at most four.
+    /// Loads the divisors, or their reciprocals; one register for each number of columns inside that occurs, at most four.
     fn scales(&self, isa: &mut dyn VectorIsa, taps: &[Vec<usize>], regs: &[V]) -> Vec<V> {
+        let is_strict = isa.info().arithmetic.strict;
         match self.desc.op {
             WindowOp::Depthwise | WindowOp::Max => Vec::new(),
             WindowOp::AvgFixed(n) => {
-                isa.splat(regs[0], (1.0 / n as f32).to_bits());
+                isa.splat(regs[0], if is_strict { n as f32 } else { 1.0 / n as f32 }.to_bits());
                 vec![regs[0]; taps.len()]
             }
             WindowOp::AvgInside => {
@@ -498,8 +499,10 @@ impl<'a> WindowEmitter<'a> {
                     isa.load_slot(g, self.inside);
                     isa.mul(g, g, Src::Imm(n as i64));
                     isa.splat_int(r, g);
-                    isa.splat(t, 1f32.to_bits());
-                    isa.binary(BinOp::Div, r, t, r);
+                    if !is_strict {
+                        isa.splat(t, 1f32.to_bits());
+                        isa.binary(BinOp::Div, r, t, r);
+                    }
                 }
                 taps.iter().map(|c| regs[counts.iter().position(|n| *n == c.len()).unwrap_or(0)]).collect()
             }
@@ -556,7 +559,7 @@ impl<'a> WindowEmitter<'a> {
         match self.desc.op {
             WindowOp::Depthwise => isa.fma(acc, value, regs.taps[kx]),
             WindowOp::AvgFixed(_) | WindowOp::AvgInside => isa.binary(BinOp::Add, acc, acc, value),
-            WindowOp::Max if isa.info().nan_minmax => isa.binary(BinOp::Max, acc, acc, value),
+            WindowOp::Max if isa.info().arithmetic.nan_minmax => isa.binary(BinOp::Max, acc, acc, value),
             WindowOp::Max => {
                 isa.cmp(CmpOp::Unord, regs.spare, acc, acc);
                 isa.binary(BinOp::Max, acc, acc, value);

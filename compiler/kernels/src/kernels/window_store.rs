@@ -9,8 +9,9 @@ use crate::vexpr::Leaf;
 impl WindowEmitter<'_> {
     /// Divides, applies the epilogue and stores.
     pub(super) fn store(&mut self, isa: &mut dyn VectorIsa, regs: &TileRegs, tail: Option<&Tail>) {
+        let averages = if isa.info().arithmetic.strict { BinOp::Div } else { BinOp::Mul };
         for (&acc, &scale) in regs.acc.iter().zip(&regs.scale) {
-            isa.binary(BinOp::Mul, acc, acc, scale);
+            isa.binary(averages, acc, acc, scale);
         }
         let busy = |v: &V| regs.acc.contains(v) || regs.scale.contains(v) || *v == regs.mask || regs.zero == Some(*v);
         let free: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| !busy(v)).collect();

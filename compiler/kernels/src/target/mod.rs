@@ -83,6 +83,8 @@ pub struct TargetDesc {
     pub features: Features,
     /// Caches.
     pub caches: Caches,
+    /// Whether arithmetic is strict ([`crate::isa::Arithmetic::strict`]).
+    pub strict: bool,
     /// Units of work that a kernel should have, where its sizes allow it: several threads may share them.
     pub units: usize,
 }
@@ -95,7 +97,7 @@ impl TargetDesc {
             Isa::Avx512 => (CallConv::SystemV, Caches { l1: 32 << 10, l2: 1 << 20 }),
             Isa::Neon => (CallConv::Aapcs64, Caches { l1: 32 << 10, l2: 256 << 10 }),
         };
-        TargetDesc { isa, call_conv, features: Features::default(), caches, units: 1 }
+        TargetDesc { isa, call_conv, features: Features::default(), caches, strict: false, units: 1 }
     }
 
     /// What the CPU must have for the kernels to run, by the names that rustc uses.
@@ -116,11 +118,8 @@ impl TargetDesc {
     /// Unsupported if the calling convention does not belong to the architecture.
     pub fn assembler(&self) -> Result<Box<dyn VectorIsa>, EmitError> {
         match (self.isa, self.call_conv) {
-            (Isa::Avx2 | Isa::Avx512, CallConv::SystemV | CallConv::Win64) => {
-                let is_win64 = self.call_conv == CallConv::Win64;
-                Ok(Box::new(x86_64::X64::new(self.isa == Isa::Avx512, is_win64, self.features.vnni)))
-            }
-            (Isa::Neon, CallConv::Aapcs64) => aarch64::assembler(self.features),
+            (Isa::Avx2 | Isa::Avx512, CallConv::SystemV | CallConv::Win64) => Ok(Box::new(x86_64::X64::new(self))),
+            (Isa::Neon, CallConv::Aapcs64) => aarch64::assembler(self),
             _ => Err(EmitError::Unsupported(format!("{} with {:?}", self.isa.name(), self.call_conv))),
         }
     }

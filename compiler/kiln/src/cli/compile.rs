@@ -1,6 +1,6 @@
 //! `kiln compile`: writes a model's object and what belongs to it, for one target or several.
 
-use super::flags::{CompileFlags, Emit, Numerics, Switch};
+use super::flags::{CompileFlags, Emit, Switch};
 use super::methods::Given;
 use super::output::write_file;
 use crate::driver::{Compiled, Listings, Model, Timings, operators};
@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 pub fn compile(flags: &CompileFlags) -> Result<()> {
     let name = library_name(flags)?;
     check_flags(flags)?;
-    let targets = targets(flags)?;
+    let settings = Settings { strict: flags.numerics.is_strict(), threads: if flags.threads == Switch::On { 0 } else { 1 } };
+    let targets = targets(flags, settings)?;
     let given = Given::read(&flags.inputs)?;
     let mut timings = super::progress::timings();
     let mut model = Model::open(&flags.model.origin(), &flags.methods)?;
     timings.stages.append(&mut model.timings.stages);
     let methods = given.methods(&mut model, &flags.methods)?;
-    let residual = model.sound_residual(&methods, &mut timings)?;
+    let residual = model.sound_residual(&methods, settings, &mut timings)?;
     let mut outputs = Vec::new();
     for target in &targets {
         let folder = if targets.len() == 1 { flags.output.clone() } else { flags.output.join(&target.name) };
@@ -65,14 +66,12 @@ fn default_name(path: &Path) -> String {
     if name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') { name } else { format!("model_{name}") }
 }
 
-fn targets(flags: &CompileFlags) -> Result<Vec<Target>> {
+fn targets(flags: &CompileFlags, settings: Settings) -> Result<Vec<Target>> {
     let mut names = flags.targets.clone();
     names.dedup();
     if names.is_empty() {
         names.push(host_name());
     }
-    let settings =
-        Settings { strict: flags.numerics == Numerics::Strict, threads: if flags.threads == Switch::On { 0 } else { 1 } };
     let target = |name: &String| Ok(Target::for_cpus(name, &flags.cpu, None)?.with(settings));
     names.iter().map(target).collect()
 }

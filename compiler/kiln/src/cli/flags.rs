@@ -92,12 +92,15 @@ pub struct TargetFlags {
     /// Threads that a call may use; 0: one for each processor.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub threads: u32,
+    /// How numbers are rounded.
+    #[arg(long, value_enum, default_value = "fast")]
+    pub numerics: Numerics,
 }
 
 impl TargetFlags {
     /// How code is to compute.
     pub fn settings(&self) -> Settings {
-        Settings { threads: self.threads, ..Settings::default() }
+        Settings { strict: self.numerics.is_strict(), threads: self.threads }
     }
 }
 
@@ -137,13 +140,22 @@ pub enum Switch {
     Off,
 }
 
-/// How exact arithmetic is.
-#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+/// How numbers are rounded.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Numerics {
-    /// Convolutions may use Winograd's algorithm: larger rounding errors, larger weights, less time.
+    /// Products and sums are rounded together, sums are taken in the order that is fastest, and convolutions may use Winograd's algorithm.
+    #[default]
     Fast,
-    /// Sums are those of the definition.
+    /// Every operation is rounded by itself, in the order of its definition: the same bits on every CPU with vector kernels. Calls take up to twice the
+    /// time (docs/numerics.md).
     Strict,
+}
+
+impl Numerics {
+    /// Whether every operation is rounded by itself.
+    pub fn is_strict(self) -> bool {
+        self == Numerics::Strict
+    }
 }
 
 /// Flags of `compile`.
@@ -178,7 +190,7 @@ pub struct CompileFlags {
     /// Where the weights go: into the object, or into a file beside it.
     #[arg(long, value_name = "embed|FILE", default_value = "embed")]
     pub weights_out: String,
-    /// How exact arithmetic is.
+    /// How numbers are rounded.
     #[arg(long, value_enum, default_value = "fast")]
     pub numerics: Numerics,
     /// Kernel choices measured by `kiln bench --profile`.

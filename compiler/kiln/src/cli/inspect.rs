@@ -41,7 +41,7 @@ fn typed_stage(model: &mut Model, flags: &InspectFlags) -> Result<String> {
     let target = target(flags)?;
     let methods = Given::read(&flags.inputs)?.methods(model, &flags.methods)?;
     let mut timings = Timings::default();
-    let residual = model.residual(&methods, &mut timings)?;
+    let residual = model.residual(&methods, target.settings, &mut timings)?;
     if flags.stage == Stage::Optimized {
         return Ok(graphs(&residual));
     }

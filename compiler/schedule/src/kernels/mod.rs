@@ -48,7 +48,8 @@ pub struct TargetDesc {
 /// How code is to compute, whatever it is made for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// Sums are those of the definition: no algorithm that adds other terms, such as Winograd's.
+    /// Every operation of a definition is rounded by itself, in its order, as far as vector kernels go: no algorithm that adds other terms, such as Winograd's,
+    /// and [`kiln_kernels::isa::Arithmetic::strict`] code.
     pub strict: bool,
     /// The most threads that a call may use, 0 for one on each processor. Code for more than one is the same for any number.
     pub threads: u32,

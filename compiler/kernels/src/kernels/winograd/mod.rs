@@ -13,7 +13,7 @@
 mod cost;
 mod transform;
 
-use crate::isa::{Cond, Element, EmitError, Gpr, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
+use crate::isa::{Arithmetic, Cond, Element, EmitError, Gpr, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
 use crate::kernels::contraction::{Depth, TileEmitter, Walk, repeat};
 use crate::kernels::conv::{Axes, ConvDesc, Window};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, Position, RowStep, TileCols};
@@ -166,7 +166,7 @@ struct Transform {
 impl Transform {
     /// For a vector register file of which the first `reserved` are not to be touched.
     fn new(isa: &dyn VectorIsa, expr: &VExpr, reserved: usize, keep_constants: bool) -> Transform {
-        let prog = math::lower(expr, true);
+        let prog = math::lower(expr, Arithmetic::default());
         let all = prog.constants();
         let room = isa.info().vregs - reserved;
         let fits = |&kept: &usize| kept + prog.pressure(&all[..kept]) <= room;

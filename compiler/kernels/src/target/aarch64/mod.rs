@@ -6,12 +6,12 @@ mod neon;
 pub use neon::Neon;
 
 use crate::isa::{EmitError, VectorIsa};
-use crate::target::Features;
+use crate::target::TargetDesc;
 
-/// An assembler for one AArch64 function (AAPCS64; any armv8.0 processor with these extensions).
+/// An assembler for one AArch64 function (AAPCS64; any armv8.0 processor with the target's extensions).
 ///
 /// # Errors
 /// None today; the signature is that of every ISA folder.
-pub fn assembler(features: Features) -> Result<Box<dyn VectorIsa>, EmitError> {
-    Ok(Box::new(Neon::new(features)))
+pub fn assembler(target: &TargetDesc) -> Result<Box<dyn VectorIsa>, EmitError> {
+    Ok(Box::new(Neon::new(target)))
 }

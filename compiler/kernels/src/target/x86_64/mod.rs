@@ -12,7 +12,10 @@ mod frame;
 mod int;
 mod vector;
 
-use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Label, Mem, ReduceOp, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa};
+use crate::isa::{
+    Arithmetic, BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Label, Mem, ReduceOp, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa,
+};
+use crate::target::{CallConv, Isa, TargetDesc};
 use iced_x86::{Code, IcedError, Instruction, MemoryOperand, Register};
 use std::collections::HashMap;
 
@@ -21,6 +24,7 @@ pub struct X64 {
     wide: bool,
     win64: bool,
     vnni: bool,
+    strict: bool,
     body: Vec<Instruction>,
     labels: u32,
     bound: u32,
@@ -70,12 +74,13 @@ const WIN64: [Register; 15] = [
 ];
 
 impl X64 {
-    /// An empty function; `wide` is AVX-512 rather than AVX2, `vnni` the extension for products of bytes of either.
-    pub fn new(wide: bool, win64: bool, vnni: bool) -> Self {
+    /// An empty function for a target of this architecture.
+    pub fn new(target: &TargetDesc) -> Self {
         X64 {
-            wide,
-            win64,
-            vnni,
+            wide: target.isa == Isa::Avx512,
+            win64: target.call_conv == CallConv::Win64,
+            vnni: target.features.vnni,
+            strict: target.strict,
             body: Vec::new(),
             labels: 0,
             bound: 0,
@@ -87,6 +92,12 @@ impl X64 {
             vslots: 0,
             error: None,
         }
+    }
+
+    /// Vector registers free for kernels. Strict arithmetic takes the last for products.
+    fn vregs(&self) -> usize {
+        let all = if self.wide { 32 } else { 16 };
+        all - usize::from(self.strict)
     }
 
     fn gprs(&self) -> &'static [Register; 15] {
@@ -167,11 +178,11 @@ impl VectorIsa for X64 {
         IsaInfo {
             name: if self.wide { "x86_64_avx512" } else { "x86_64_avx2" },
             lanes: if self.wide { 16 } else { 8 },
-            vregs: if self.wide { 32 } else { 16 },
+            vregs: self.vregs(),
             gprs: 15,
             k_step: 1,
             wide_disp: true,
-            nan_minmax: false,
+            arithmetic: Arithmetic { nan_minmax: false, strict: self.strict },
             dot: self.dot_info(),
         }
     }
@@ -335,12 +346,13 @@ impl VectorIsa for X64 {
         self.vector_binary(op, d, a, b);
     }
     fn fma(&mut self, d: V, a: V, b: V) {
-        let code = self.pick(Code::VEX_Vfmadd231ps_ymm_ymm_ymmm256, Code::EVEX_Vfmadd231ps_zmm_k1z_zmm_zmmm512b32_er);
-        self.three(code, d, a, b);
-    }
-    fn fnma(&mut self, d: V, a: V, b: V) {
-        let code = self.pick(Code::VEX_Vfnmadd231ps_ymm_ymm_ymmm256, Code::EVEX_Vfnmadd231ps_zmm_k1z_zmm_zmmm512b32_er);
-        self.three(code, d, a, b);
+        if self.strict {
+            let product = V(self.vregs() as u8);
+            self.binary(BinOp::Mul, product, a, b);
+            self.binary(BinOp::Add, d, d, product);
+        } else {
+            self.fused(false, d, a, b, d);
+        }
     }
     fn mul_add(&mut self, d: V, a: V, b: V, c: V) {
         self.fused(false, d, a, b, c);

@@ -16,8 +16,10 @@ mod schedule;
 mod values;
 
 use super::encoder::{self as a64, Arr, Assembler, Size};
-use crate::isa::{BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Label, Mem, ReduceOp, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa};
-use crate::target::Features;
+use crate::isa::{
+    Arithmetic, BinOp, CmpOp, Cond, EmitError, Gpr, IsaInfo, Label, Mem, ReduceOp, Slot, Src, Tail, UnOp, V, VSlot, VectorIsa,
+};
+use crate::target::{Features, TargetDesc};
 use memory::{LastAccess, ScratchSum};
 
 /// Hardware numbers of the kernel's general-purpose registers.
@@ -35,6 +37,7 @@ const VECTOR_SCRATCH: a64::V = a64::V(31);
 pub struct Neon {
     asm: Assembler,
     features: Features,
+    strict: bool,
     labels: Vec<a64::Label>,
     /// Bit per hardware number.
     used_gprs: u32,
@@ -49,9 +52,9 @@ pub struct Neon {
 }
 
 impl Neon {
-    /// An empty function, for processors with these extensions.
-    pub fn new(features: Features) -> Self {
-        Neon { features, ..Self::default() }
+    /// An empty function for a target of this architecture.
+    pub fn new(target: &TargetDesc) -> Self {
+        Neon { features: target.features, strict: target.strict, ..Self::default() }
     }
 
     /// The register behind `r`, noted as used.
@@ -148,7 +151,7 @@ impl VectorIsa for Neon {
             gprs: GPRS.len(),
             k_step: 4,
             wide_disp: false,
-            nan_minmax: true,
+            arithmetic: Arithmetic { nan_minmax: true, strict: self.strict },
             dot: self.dot_info(),
         }
     }
@@ -424,12 +427,12 @@ impl VectorIsa for Neon {
 
     fn fma(&mut self, d: V, a: V, b: V) {
         let (d, a, b) = (self.v(d), self.v(a), self.v(b));
-        self.asm.fmla(Arr::S4, d, a, b);
-    }
-
-    fn fnma(&mut self, d: V, a: V, b: V) {
-        let (d, a, b) = (self.v(d), self.v(a), self.v(b));
-        self.asm.fmls(Arr::S4, d, a, b);
+        if self.strict {
+            self.asm.fmul(Arr::S4, VECTOR_SCRATCH, a, b);
+            self.asm.fadd(Arr::S4, d, d, VECTOR_SCRATCH);
+        } else {
+            self.asm.fmla(Arr::S4, d, a, b);
+        }
     }
 
     fn mul_add(&mut self, d: V, a: V, b: V, c: V) {
@@ -468,7 +471,12 @@ impl VectorIsa for Neon {
 
     fn fma_scalar(&mut self, acc: V, b: V, s: V, lane: usize) {
         let (acc, b, s) = (self.v(acc), self.v(b), self.v(s));
-        self.asm.fmla_lane(Arr::S4, acc, b, s, lane as u32);
+        if self.strict {
+            self.asm.fmul_lane(Arr::S4, VECTOR_SCRATCH, b, s, lane as u32);
+            self.asm.fadd(Arr::S4, acc, acc, VECTOR_SCRATCH);
+        } else {
+            self.asm.fmla_lane(Arr::S4, acc, b, s, lane as u32);
+        }
     }
 
     fn load_dot_groups(&mut self, d: V, m: Mem, n: usize) {
