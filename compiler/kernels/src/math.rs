@@ -25,6 +25,11 @@ pub fn lower_with(expr: &VExpr, arithmetic: Arithmetic, divides: bool) -> Prog {
             Node::Leaf(leaf) => b.prog.push(Inst::Leaf(leaf)),
             Node::Const(bits) => b.bits(bits),
             Node::Unary(op, a) => b.unary(op, at(a)),
+            Node::Binary(Binary::Div, x, y) if !arithmetic.strict && exponent_beside_one(expr, y).is_some() => {
+                let exponent = exponent_beside_one(expr, y).map(at);
+                let minus = exponent.map(|e| b.negated(e));
+                minus.map_or(at(x), |minus| b.logistic(at(x), minus))
+            }
             Node::Binary(op, x, y) => b.binary(op, at(x), at(y)),
             Node::Fma(x, y, z) => b.fma(at(x), at(y), at(z)),
             Node::Cmp(op, x, y) => b.cmp(op, at(x), at(y)),
@@ -37,8 +42,25 @@ pub fn lower_with(expr: &VExpr, arithmetic: Arithmetic, divides: bool) -> Prog {
     b.prog
 }
 
+/// `x` of `e^x + 1`.
+fn exponent_beside_one(expr: &VExpr, sum: NodeId) -> Option<NodeId> {
+    let node = |id: NodeId| expr.nodes()[id.0 as usize];
+    let is_one = |id| node(id) == Node::Const(1f32.to_bits());
+    let exponent = |id| match node(id) {
+        Node::Unary(Unary::Exp, x) => Some(x),
+        _ => None,
+    };
+    match node(sum) {
+        Node::Binary(Binary::Add, a, b) if is_one(a) => exponent(b),
+        Node::Binary(Binary::Add, a, b) if is_one(b) => exponent(a),
+        _ => None,
+    }
+}
+
 /// `(e^r - 1 - r) / r^2` on `|r| <= ln 2 / 2`, relative error of the whole exponential 3e-9.
 const EXP_TAIL: [f32; 5] = [0.499_999_94, 0.166_665_2, 0.041_668_393, 0.008_368_781, 0.001_381_446_5];
+/// `e^r` on the same, with a relative error of 1.1e-7.
+const LOGISTIC: [f32; 6] = [1.0, 1.0, 0.499_992_3, 0.166_671_16, 0.041_890_33, 0.008_312_501];
 /// `ln 2` in two parts; the first has trailing zeros, so that a multiple of it by up to 2^9 is exact.
 const LN2_HIGH: f32 = 0.693_145_75;
 const LN2_LOW: f32 = 1.428_606_8e-6;
@@ -170,11 +192,14 @@ impl Lowering {
             Unary::Log1p => self.log1p(x),
             Unary::Tanh if self.arithmetic.strict => self.strict_tanh(x),
             Unary::Tanh => self.tanh(x),
-            Unary::Sigmoid => self.sigmoid(x),
+            Unary::Sigmoid => {
+                let one = self.k(1.0);
+                self.logistic(one, x)
+            }
             Unary::Erf => self.erf(x),
             Unary::Relu => self.max_with(0.0, x),
             Unary::Relu6 => self.clamp(0.0, x, 6.0),
-            Unary::Silu => self.silu(x),
+            Unary::Silu => self.logistic(x, x),
             Unary::Gelu => self.gelu(x),
             Unary::GeluTanh => self.gelu_tanh(x),
             Unary::HardSigmoid => self.hard_sigmoid(x),
@@ -338,21 +363,49 @@ impl Lowering {
         self.bin(BinOp::Or, magnitude, sign)
     }
 
-    fn sigmoid(&mut self, x: Val) -> Val {
-        let minus = self.un(UnOp::Neg, x);
-        let e = self.exp(minus);
-        let one = self.k(1.0);
-        let d = self.add(e, one);
-        self.bin(BinOp::Div, one, d)
+    /// `a / (1 + e^-x)`, as `(a / 2) / (e^-x / 2 + 1/2)`: the divisor is infinite where `e^-x` is. One multiple of `ln 2` is taken, rounded to binary32.
+    fn logistic(&mut self, a: Val, x: Val) -> Val {
+        if self.arithmetic.strict {
+            let minus = self.un(UnOp::Neg, x);
+            let (e, one) = (self.exp(minus), self.k(1.0));
+            let divisor = self.add(e, one);
+            return self.bin(BinOp::Div, a, divisor);
+        }
+        let x = self.clamp(-89.4, x, 87.6);
+        let (minus_log2e, rounder) = (self.k(-std::f32::consts::LOG2_E), self.k(ROUNDER + 126.0));
+        let biased = self.fma(x, minus_log2e, rounder);
+        let n = self.bin(BinOp::Sub, biased, rounder);
+        let ln2 = self.k(std::f32::consts::LN_2);
+        // e^-x = 2^n e^-r, and the bits of 2^(n - 1): infinity for n = 129.
+        let r = self.fma(n, ln2, x);
+        let scale = self.un(UnOp::Shl(23), biased);
+        let p = self.alternating(&LOGISTIC, r);
+        let half = self.k(0.5);
+        let divisor = self.fma(p, scale, half);
+        let halved = match *self.prog.inst(a) {
+            Inst::Const(bits) => self.k(0.5 * f32::from_bits(bits)),
+            _ => self.mul(a, half),
+        };
+        self.bin(BinOp::Div, halved, divisor)
     }
 
-    fn silu(&mut self, x: Val) -> Val {
-        let minus = self.un(UnOp::Neg, x);
-        // Above this e^-x is infinite and -inf / inf would be NaN; silu(-inf) is NaN in PyTorch as well.
-        let e = self.exp(minus);
-        let one = self.k(1.0);
-        let d = self.add(e, one);
-        self.bin(BinOp::Div, x, d)
+    /// Polynomial in `-x`, lowest coefficient first.
+    fn alternating(&mut self, coefficients: &[f32], x: Val) -> Val {
+        let mut highest_first = coefficients.iter().rev();
+        let mut sum = self.k(*highest_first.next().unwrap_or(&0.0));
+        for &c in highest_first {
+            let c = self.k(c);
+            sum = self.fnma(sum, x, c);
+        }
+        sum
+    }
+
+    /// `-x`; what was negated, where there is such.
+    fn negated(&mut self, x: Val) -> Val {
+        match *self.prog.inst(x) {
+            Inst::Un(UnOp::Neg, positive) => positive,
+            _ => self.un(UnOp::Neg, x),
+        }
     }
 
     fn erf(&mut self, x: Val) -> Val {

@@ -57,7 +57,7 @@ pub enum Unary {
     Log1p,
     /// Hyperbolic tangent: relative error below 5e-7.
     Tanh,
-    /// `1 / (1 + e^-x)`: relative error below 4e-7; below -88 the result is 0.
+    /// `1 / (1 + e^-x)`: relative error below 4e-7; below -89 the result is 0.
     Sigmoid,
     /// Error function: relative error below 5e-7.
     Erf,
