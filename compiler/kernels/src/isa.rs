@@ -440,7 +440,7 @@ pub trait VectorIsa {
     fn load_bytes_tail(&mut self, d: V, m: Mem, signed: bool, tail: &Tail);
     /// As [`Self::store_bytes`] for the lanes of a tail of constant length.
     fn store_bytes_tail(&mut self, m: Mem, s: V, signed: bool, tail: &Tail);
-    /// Asks for the cache line of `m` (into all levels); may be nothing.
+    /// Asks for the cache line of `m` (into the second level); may be nothing.
     fn prefetch(&mut self, m: Mem);
 
     // --- vector values ------------------------------------------------------------------------------------------

@@ -88,7 +88,21 @@ pub struct TileEmitter {
     pub words: Option<Slot>,
     /// What is done with the sums.
     pub epilogue: EpilogueEmitter,
+    /// What is asked for on the way.
+    pub ahead: Option<Ahead>,
 }
+
+/// Cache lines that a tile asks for before another needs them.
+#[derive(Clone, Copy)]
+pub struct Ahead {
+    /// Address of the next one.
+    pub next: Slot,
+    /// How many a turn of the innermost loop asks for.
+    pub lines: usize,
+}
+
+/// Bytes of a cache line.
+pub const LINE: usize = 64;
 
 /// Steps of K per turn of the innermost loop.
 const UNROLL: usize = 4;
@@ -120,13 +134,14 @@ pub(super) struct Regs {
     free: Vec<V>,
     pub(super) k: Gpr,
     pub(super) panel: Gpr,
+    ahead: Option<(Gpr, Ahead)>,
 }
 
 impl TileEmitter {
     /// Tiles of products of f32, B being packed.
     pub fn of_f32(isa: &mut dyn VectorIsa, depth: Depth, epilogue: &Epilogue, c_row: RowStep) -> Self {
         let epilogue = EpilogueEmitter::new(isa, Numbers::F32, epilogue, c_row);
-        TileEmitter { numbers: Numbers::F32, depth, words: None, epilogue }
+        TileEmitter { numbers: Numbers::F32, depth, words: None, epilogue, ahead: None }
     }
 
     /// Memory in the frame for the sums of the tiles of a plan, if their epilogue is to be a loop of its own.
@@ -138,6 +153,12 @@ impl TileEmitter {
         };
         let products = steps * self.numbers.cost(&isa.info());
         self.epilogue.saved_sums(isa, plan, products)
+    }
+
+    /// Turns of the innermost loop of a tile, about.
+    pub fn turns_of(&self, isa: &dyn VectorIsa, walk: Walk) -> usize {
+        let step = if isa.info().k_step == 1 { UNROLL } else { 2 * isa.info().k_step };
+        walk.outer * walk.inner * walk.run.div_ceil(step)
     }
 
     /// General-purpose registers that a tile takes beside its row pointers.
@@ -167,6 +188,9 @@ impl TileEmitter {
             Depth::Runtime(k) => self.runtime_run(isa, &mut inner, k, rows, &regs),
             Depth::Taps(taps) => self.tap_rows(isa, &mut inner, taps, rows, &regs),
         }
+        if let Some((line, ahead)) = regs.ahead {
+            isa.store_slot(ahead.next, line);
+        }
         merge(isa, &regs.acc, if self.numbers.is_integer() { BinOp::AddInt } else { BinOp::Add });
         let mut dead = gprs.clone();
         match rows {
@@ -194,7 +218,12 @@ impl TileEmitter {
         let (k, panel) = (gprs.take(), gprs.take());
         isa.load_slot(panel, panel_slot);
         let products = self.words.map_or(Products::Plain, Products::Either);
-        Regs { products, acc, b, scalars, tmp, free, k, panel }
+        // Loops over runs and bytes take some more.
+        let ahead = self.ahead.filter(|_| gprs.left() > Self::extra_gprs(self.numbers, &info)).map(|ahead| (gprs.take(), ahead));
+        if let Some((line, ahead)) = ahead {
+            isa.load_slot(line, ahead.next);
+        }
+        Regs { products, acc, b, scalars, tmp, free, k, panel, ahead }
     }
 
     /// Sums begin with the head of the panel, if it has one.
@@ -346,6 +375,10 @@ impl TileEmitter {
                 let acc = &regs.acc[u % regs.acc.len()];
                 self.step(isa, rows, regs, acc, u, lane);
             }
+        }
+        if let Some((line, ahead)) = regs.ahead {
+            (0..ahead.lines).for_each(|i| isa.prefetch(Mem::new(line, (i * LINE) as i32)));
+            isa.add(line, line, Src::Imm((ahead.lines * LINE) as i64));
         }
         isa.add(regs.k, regs.k, Src::Imm(4 * n as i64));
         isa.add(regs.panel, regs.panel, Src::Imm(self.numbers.step_at(n, width) as i64));

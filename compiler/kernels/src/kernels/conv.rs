@@ -311,6 +311,7 @@ impl<'a> ConvEmitter<'a> {
             depth: Depth::Known(walk(desc, &source)),
             words,
             epilogue: EpilogueEmitter::new(isa, desc.numbers, &desc.epilogue, c_row),
+            ahead: None,
         };
         let mut state = State::new(isa, inputs);
         (state.a, state.c, state.row) = (slots.source, slots.c, slots.pixel);

@@ -218,7 +218,7 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     let out_bytes = desc.ldc * desc.epilogue.out.bytes();
     let c_row = RowStep::Bytes(out_bytes as i64);
     let epilogue = EpilogueEmitter::new(isa, desc.numbers, &desc.epilogue, c_row);
-    let tile = TileEmitter { numbers: desc.numbers, depth: Depth::Known(walk(desc)), words, epilogue };
+    let tile = TileEmitter { numbers: desc.numbers, depth: Depth::Known(walk(desc)), words, epilogue, ahead: None };
     state.sums = tile.saved_sums(isa, plan);
     let mut sweep = Sweep {
         tile,

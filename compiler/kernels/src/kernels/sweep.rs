@@ -4,7 +4,7 @@
 //! the rule of [`crate::select::row_tiles`]; only the sizes that can occur are emitted.
 
 use crate::isa::{Cond, Gpr, Label, Slot, Src, VSlot, VectorIsa};
-use crate::kernels::contraction::{Depth, RowBases, TileEmitter};
+use crate::kernels::contraction::{Ahead, Depth, LINE, RowBases, TileEmitter};
 use crate::kernels::epilogue::{Position, RowStep, TileCols};
 use crate::kernels::epilogue_rows::SavedSums;
 use crate::kernels::registers::Gprs;
@@ -64,6 +64,8 @@ pub struct State {
     size: Slot,
     x: Slot,
     count: Slot,
+    /// Where the next panel is asked for.
+    ahead: Slot,
     inputs: Slot,
     /// Where tiles save their sums, if the epilogue is a loop of its own.
     pub sums: Option<VSlot>,
@@ -86,6 +88,7 @@ impl State {
             size: isa.slot(),
             x: isa.slot(),
             count: isa.slot(),
+            ahead: isa.slot(),
             inputs,
             sums: None,
         }
@@ -108,6 +111,10 @@ pub struct Sweep<'a> {
     pub state: State,
 }
 
+/// Row tiles, beyond which the time to wait for a panel does not matter.
+const MOST_TILES: usize = 20;
+/// Cache lines that a turn may ask for.
+const MOST_LINES: usize = 4;
 /// Row tiles whose rows may be addressed from one base must stay within this displacement.
 const MAX_SPREAD: usize = 1 << 30;
 
@@ -245,7 +252,25 @@ impl Sweep<'_> {
     /// All rows of the block against one panel of `nv` vectors, at the slots' panel and column; `cols` of its columns exist.
     pub fn one_panel(&mut self, isa: &mut dyn VectorIsa, mr: usize, nv: usize, cols: TileCols) {
         self.begin_panel(isa);
+        self.tile.ahead = self.ask_ahead(isa, mr, nv);
         self.row_loop(isa, mr, nv, cols);
+    }
+
+    /// Weights that few rows are multiplied with come from memory, or from a cache that other cores share, each time: while one panel is
+    /// used, the next one is asked for, in even parts, so that its first tile need not wait.
+    fn ask_ahead(&self, isa: &mut dyn VectorIsa, mr: usize, nv: usize) -> Option<Ahead> {
+        let (BlockRows::Known(rows), Depth::Known(walk)) = (&self.block_rows, self.tile.depth) else { return None };
+        let tiles = row_tiles(*rows.iter().max()?, mr).len();
+        let bytes = self.panel_bytes(isa, (nv * self.plan.lanes * 4) as i64)?;
+        if !(2..=MOST_TILES).contains(&tiles) {
+            return None;
+        }
+        let lines = (bytes as usize).div_ceil(LINE * tiles * self.tile.turns_of(isa, walk));
+        let (next, t) = (self.state.ahead, Gpr(0));
+        isa.load_slot(t, self.state.panel);
+        isa.add(t, t, Src::Imm(bytes));
+        isa.store_slot(next, t);
+        Some(Ahead { next, lines: lines.min(MOST_LINES) })
     }
 
     /// Tile state to the first row of the block.

@@ -328,7 +328,7 @@ impl VectorIsa for X64 {
     }
     fn prefetch(&mut self, m: Mem) {
         let m = self.mem(m);
-        self.push(Instruction::with1(Code::Prefetcht0_m8, m));
+        self.push(Instruction::with1(Code::Prefetcht1_m8, m));
     }
     fn vmov(&mut self, d: V, s: V) {
         self.move_vector(d, s);

@@ -397,7 +397,7 @@ impl VectorIsa for Neon {
 
     fn prefetch(&mut self, m: Mem) {
         let m = self.address(m, Size::D);
-        self.asm.prfm(a64::Prefetch::LoadL1Keep, m);
+        self.asm.prfm(a64::Prefetch::LoadL2Keep, m);
     }
 
     fn vmov(&mut self, d: V, s: V) {
