@@ -260,6 +260,17 @@ fn refused(command: &mut Command, status: i32) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
+/// A quantization is for weights with the batch norms folded into them; strict numerics fold them, too, where there is one.
+#[test]
+fn a_quantization_serves_strict_numerics() {
+    let folder = TempDir::new().unwrap();
+    let out = folder.path().join("q.json");
+    quantize("keywords", &[], &out);
+    let mut run = kiln();
+    run.arg("run").arg(fixture("keywords/keywords.pt")).arg("--inputs").arg(fixture("keywords/keywords.test.npz"));
+    printed(run.args(["--numerics", "strict"]).arg("--quantization").arg(&out));
+}
+
 #[test]
 fn a_quantization_of_another_model_is_refused() {
     let folder = TempDir::new().unwrap();

@@ -30,31 +30,30 @@ impl Format {
 
 /// An archive under construction.
 #[derive(Default)]
-pub struct Archive {
-    members: Vec<Member>,
+pub struct Archive<'a> {
+    members: Vec<Member<'a>>,
 }
 
-struct Member {
+struct Member<'a> {
     name: String,
-    bytes: Vec<u8>,
+    bytes: &'a [u8],
     symbols: Vec<String>,
 }
 
-impl Archive {
+impl<'a> Archive<'a> {
     /// An archive without members.
-    pub fn new() -> Archive {
+    pub fn new() -> Archive<'a> {
         Archive::default()
     }
 
     /// Adds an object under a file name, with the global symbols that it defines.
-    pub fn add(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>, symbols: Vec<String>) {
-        self.members.push(Member { name: name.into(), bytes: bytes.into(), symbols });
+    pub fn add(&mut self, name: impl Into<String>, bytes: &'a [u8], symbols: Vec<String>) {
+        self.members.push(Member { name: name.into(), bytes, symbols });
     }
 
     /// The archive's bytes. Fails when it does not fit the 32-bit offsets of the format.
     pub fn write(&self, format: Format) -> Result<Vec<u8>, CodegenError> {
-        let total: usize = self.members.iter().map(|m| m.bytes.len() + m.name.len() + HEADER + 64).sum();
-        if u32::try_from(total).is_err() {
+        if u32::try_from(self.room()).is_err() {
             return Err(CodegenError::BackEnd("a static library over 4 GB".into()));
         }
         Ok(match format {
@@ -63,9 +62,21 @@ impl Archive {
         })
     }
 
+    /// Bytes that it takes at most, the symbol table aside.
+    fn room(&self) -> usize {
+        self.members.iter().map(|m| m.bytes.len() + 2 * m.name.len() + HEADER + 64).sum()
+    }
+
     /// Every symbol with the number of its member.
     fn symbols(&self) -> impl Iterator<Item = (usize, &str)> {
         self.members.iter().enumerate().flat_map(|(at, member)| member.symbols.iter().map(move |s| (at, s.as_str())))
+    }
+
+    /// The first bytes, with room for the others.
+    fn begin(&self, table: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.room() + table + HEADER + 64);
+        out.extend(MAGIC);
+        out
     }
 
     fn write_gnu(&self) -> Vec<u8> {
@@ -83,13 +94,13 @@ impl Archive {
         let mut table = (self.symbols().count() as u32).to_be_bytes().to_vec();
         self.symbols().for_each(|(member, _)| table.extend((offsets[member] as u32).to_be_bytes()));
         self.symbols().for_each(|(_, name)| table.extend(name.bytes().chain([0])));
-        let mut out = MAGIC.to_vec();
+        let mut out = self.begin(table.len());
         write_member(&mut out, "/", 0, &table);
         if !long_names.is_empty() {
             write_member(&mut out, "//", 0, &long_names);
         }
         for (member, reference) in self.members.iter().zip(&references) {
-            write_member(&mut out, reference, 0o644, &member.bytes);
+            write_member(&mut out, reference, 0o644, member.bytes);
         }
         out
     }
@@ -116,10 +127,10 @@ impl Archive {
         strings.resize(strings_bytes, 0);
         table.extend((strings.len() as u32).to_le_bytes());
         table.extend(strings);
-        let mut out = MAGIC.to_vec();
+        let mut out = self.begin(table.len());
         write_bsd_member(&mut out, TABLE, 0, &table);
         for member in &self.members {
-            write_bsd_member(&mut out, &member.name, 0o644, &member.bytes);
+            write_bsd_member(&mut out, &member.name, 0o644, member.bytes);
         }
         out
     }

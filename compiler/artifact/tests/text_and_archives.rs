@@ -43,8 +43,8 @@ fn the_same_model_gives_the_same_files() {
 fn archives_are_read_back() {
     for format in [Format::Gnu, Format::Bsd] {
         let mut archive = Archive::new();
-        archive.add("a.o", b"odd".as_slice(), vec!["one".into(), "two".into()]);
-        archive.add("a_rather_long_member_name.o", b"even".as_slice(), vec!["three".into()]);
+        archive.add("a.o", b"odd", vec!["one".into(), "two".into()]);
+        archive.add("a_rather_long_member_name.o", b"even", vec!["three".into()]);
         let bytes = archive.write(format).unwrap();
         let file = ArchiveFile::parse(&*bytes).unwrap();
         let members: Vec<_> = file.members().map(|m| m.unwrap()).collect();

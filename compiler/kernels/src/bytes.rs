@@ -29,7 +29,7 @@ pub fn lower(expr: &VExpr, elements: &[Element], arithmetic: Arithmetic) -> Prog
         expr.set_root(i, bounded);
         shifts.push((i, shift));
     }
-    let mut prog = math::lower_with(&expr, arithmetic, arithmetic.strict || !shifts.is_empty());
+    let mut prog = math::lower(&expr, arithmetic);
     for (i, shift) in shifts {
         let mut value = prog.push(Inst::Un(UnOp::ToInt, prog.outs[i]));
         if shift != 0 {

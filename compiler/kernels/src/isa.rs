@@ -277,7 +277,8 @@ pub struct Arithmetic {
     pub nan_minmax: bool,
     /// Every operation of a definition is rounded by itself, in the order of the definition: products before they are added
     /// ([`VectorIsa::fma`], [`VectorIsa::fma_scalar`]), sums of columns in the order of PyTorch's sum of a row, functions as
-    /// closely as binary32 allows. So kernels give the same bits on every ISA.
+    /// closely as binary32 allows. So kernels give the same bits on every ISA, but for the signs
+    /// of zero and NaN that `Max` and `Min` give.
     pub strict: bool,
 }
 

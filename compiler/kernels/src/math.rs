@@ -11,13 +11,7 @@ use crate::vexpr::{Binary, Node, NodeId, Unary, VExpr};
 
 /// Lowers an expression for an ISA with this arithmetic.
 pub fn lower(expr: &VExpr, arithmetic: Arithmetic) -> Prog {
-    lower_with(expr, arithmetic, arithmetic.strict)
-}
-
-/// As [`lower`]; `divides` says whether quotients are rounded correctly. They must be where results become whole numbers, as the last digit
-/// may decide which.
-pub fn lower_with(expr: &VExpr, arithmetic: Arithmetic, divides: bool) -> Prog {
-    let mut b = Lowering { prog: Prog::default(), arithmetic, divides };
+    let mut b = Lowering { prog: Prog::default(), arithmetic };
     let mut values: Vec<Val> = Vec::with_capacity(expr.nodes().len());
     for node in expr.nodes() {
         let at = |id: NodeId| values[id.0 as usize];
@@ -77,7 +71,6 @@ const ERF_Q: [f32; 6] = [1.0, 0.503_087_6, 0.114_558_63, 0.015_054_889, 0.001_17
 struct Lowering {
     prog: Prog,
     arithmetic: Arithmetic,
-    divides: bool,
 }
 
 impl Lowering {
@@ -129,26 +122,12 @@ impl Lowering {
             Binary::Add => self.add(a, b),
             Binary::Sub => self.bin(BinOp::Sub, a, b),
             Binary::Mul => self.mul(a, b),
-            Binary::Div => self.quotient(a, b),
+            Binary::Div => self.bin(BinOp::Div, a, b),
             Binary::And => self.bin(BinOp::And, a, b),
             Binary::Or => self.bin(BinOp::Or, a, b),
             Binary::Max => self.extremum(BinOp::Max, a, b),
             Binary::Min => self.extremum(BinOp::Min, a, b),
         }
-    }
-
-    /// `a / b`; division by a constant may be multiplication.
-    fn quotient(&mut self, a: Val, b: Val) -> Val {
-        if let Inst::Const(bits) = *self.prog.inst(b)
-            && !self.divides
-        {
-            let inverse = 1.0 / f32::from_bits(bits);
-            if inverse.is_normal() {
-                let inverse = self.k(inverse);
-                return self.mul(a, inverse);
-            }
-        }
-        self.bin(BinOp::Div, a, b)
     }
 
     /// Maximum or minimum that gives NaN if either operand is NaN.
@@ -444,8 +423,8 @@ impl Lowering {
         let three = self.k(3.0);
         let shifted = self.add(x, three);
         let clamped = self.clamp(0.0, shifted, 6.0);
-        let six = self.k(6.0);
-        self.quotient(clamped, six)
+        let sixth = self.k(1.0 / 6.0);
+        self.mul(clamped, sixth)
     }
 
     fn softplus(&mut self, x: Val) -> Val {

@@ -57,7 +57,7 @@ pub enum Unary {
     Log1p,
     /// Hyperbolic tangent: relative error below 5e-7.
     Tanh,
-    /// `1 / (1 + e^-x)`: relative error below 4e-7; below -89 the result is 0.
+    /// `1 / (1 + e^-x)`: relative error below 4.5e-7; below -89 the result is 0.
     Sigmoid,
     /// Error function: relative error below 5e-7.
     Erf,
@@ -65,7 +65,7 @@ pub enum Unary {
     Relu,
     /// `min(max(x, 0), 6)`
     Relu6,
-    /// `x sigmoid(x)`
+    /// `x sigmoid(x)`, with the bound of the sigmoid; a denormal `x` may lose its last bit.
     Silu,
     /// `x Phi(x)` by erf: absolute error below 1e-6, or relative below 6e-7.
     Gelu,
@@ -90,7 +90,7 @@ pub enum Binary {
     Sub,
     /// `a * b`
     Mul,
-    /// `a / b`, correctly rounded; by a constant, perhaps a multiplication ([`crate::math::lower_with`]).
+    /// `a / b`, correctly rounded; by `1 + e^x`, within the bound of [`Unary::Sigmoid`].
     Div,
     /// Larger; NaN if either is NaN.
     Max,

@@ -46,7 +46,7 @@ pub enum Quantization {
 }
 
 /// Runs all passes on all methods; `observe` sees each graph after each pass (for dumps). `strict` leaves out those that change what is
-/// rounded.
+/// rounded, in models that are not quantized.
 ///
 /// # Errors
 /// A sentence, where a recipe is for another model.
@@ -57,7 +57,8 @@ pub fn optimise(
     observe: &mut dyn FnMut(&str, &Graph),
 ) -> Result<(), String> {
     for method in &mut model.methods {
-        run(method, before(strict), observe);
+        // A recipe is for folded weights.
+        run(method, before(strict && matches!(quantization, Quantization::None)), observe);
         match quantization {
             Quantization::None => {}
             Quantization::By(recipe) => {

@@ -8,6 +8,7 @@ use crate::kernels::epilogue::InputDesc;
 use crate::kernels::reduction::{combine, identity};
 use crate::kernels::registers::Gprs;
 use crate::kernels::rows::COLUMNS;
+use crate::kernels::units::each_unit;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::math;
 use crate::prog::{Prog, Val};
@@ -114,7 +115,7 @@ impl<'a> ColumnsEmitter<'a> {
         ColumnsEmitter {
             desc,
             prog: math::lower(&desc.expr, arithmetic),
-            finish: math::lower_with(&desc.finish, arithmetic, true),
+            finish: math::lower(&desc.finish, arithmetic),
             output: slot(),
             begin: slot(),
             end: slot(),
@@ -135,17 +136,10 @@ impl<'a> ColumnsEmitter<'a> {
             isa.mov(Gpr(0), Src::Imm(rows as i64));
             isa.store_slot(self.rows, Gpr(0));
         }
-        let (top, done, unit, t) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
-        isa.bind(top);
-        isa.load_slot(unit, self.begin);
-        isa.load_slot(t, self.end);
-        isa.branch(Cond::Ge, unit, Src::Reg(t), done);
-        isa.add(t, unit, Src::Imm(1));
-        isa.store_slot(self.begin, t);
-        self.enter_batch(isa, unit);
-        self.all_columns(isa);
-        isa.jump(top);
-        isa.bind(done);
+        each_unit(isa, self.begin, self.end, |isa| {
+            self.enter_batch(isa, Gpr(0));
+            self.all_columns(isa);
+        });
     }
 
     fn enter_batch(&self, isa: &mut dyn VectorIsa, unit: Gpr) {

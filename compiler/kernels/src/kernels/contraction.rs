@@ -155,10 +155,9 @@ impl TileEmitter {
         self.epilogue.saved_sums(isa, plan, products)
     }
 
-    /// Turns of the innermost loop of a tile, about.
+    /// Turns of the innermost loop of a tile.
     pub fn turns_of(&self, isa: &dyn VectorIsa, walk: Walk) -> usize {
-        let step = if isa.info().k_step == 1 { UNROLL } else { 2 * isa.info().k_step };
-        walk.outer * walk.inner * walk.run.div_ceil(step)
+        walk.outer * walk.inner * walk.run.div_ceil(self.turn(isa, walk.run, 1))
     }
 
     /// General-purpose registers that a tile takes beside its row pointers.
@@ -328,17 +327,22 @@ impl TileEmitter {
         }
     }
 
-    /// A contiguous run of elements as they are.
-    fn plain_run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, run: usize, rows: &RowBases, regs: &Regs) {
+    /// Steps that a turn of the innermost loop takes of a run, for so many sets of accumulators.
+    fn turn(&self, isa: &dyn VectorIsa, run: usize, sets: usize) -> usize {
         let is_long = self.numbers.is_integer() && isa.info().dot.is_composed;
-        let step = match isa.info().k_step {
+        match isa.info().k_step {
             1 if run <= STRAIGHT && !is_long => run,
-            1 if is_long => UNROLL.div_ceil(2).max(regs.acc.len()),
+            1 if is_long => UNROLL.div_ceil(2).max(sets),
             1 => UNROLL,
             by_element if is_long => by_element,
             // Two groups a turn: in-order cores wait for the first loads of each.
             by_element => 2 * by_element,
-        };
+        }
+    }
+
+    /// A contiguous run of elements as they are.
+    fn plain_run(&self, isa: &mut dyn VectorIsa, gprs: &mut Gprs, run: usize, rows: &RowBases, regs: &Regs) {
+        let step = self.turn(isa, run, regs.acc.len());
         if self.numbers == Numbers::Int4 {
             repeat(isa, gprs, run / INT4_GROUP, |isa, gprs, _| {
                 self.load_scales(isa, regs);

@@ -13,6 +13,7 @@ use crate::kernels::gemm::{block_sizes, set};
 use crate::kernels::numbers::Numbers;
 use crate::kernels::strips::{Source, StripSlots, Strips};
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
+use crate::kernels::units::each_unit;
 use crate::kernels::words;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::packing::{pack_by, pack_bytes};
@@ -335,7 +336,7 @@ impl<'a> ConvEmitter<'a> {
     }
 
     fn emit(&mut self, isa: &mut dyn VectorIsa) {
-        Strips::each(isa, self.begin, self.end, |isa| {
+        each_unit(isa, self.begin, self.end, |isa| {
             if self.shares > 1 {
                 self.choose_panels(isa);
             }

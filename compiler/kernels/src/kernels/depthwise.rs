@@ -15,9 +15,9 @@ use crate::kernels::epilogue::{EpilogueEmitter, Position, RowStep, TileCols};
 use crate::kernels::epilogue_rows::SavedSums;
 use crate::kernels::numbers::{Numbers, load};
 use crate::kernels::registers::Gprs;
-use crate::kernels::strips::Strips;
+use crate::kernels::units::each_unit;
 use crate::kernels::window::{WindowDesc, WindowOp, name};
-use crate::kernels::window_tiles::{even_tile, users};
+use crate::kernels::window_tiles::{WindowRows, even_tile, users};
 use crate::kernels::{Arg, Kernel, Units};
 use crate::target::TargetDesc;
 
@@ -194,7 +194,7 @@ impl<'a> DepthwiseEmitter<'a> {
         isa.store_slot(self.pixels, Gpr(0));
         self.fill_zeros(isa);
         self.each_block(isa, |this, isa, block| this.expand_weights(isa, block));
-        Strips::each(isa, self.begin, self.end, |isa| {
+        each_unit(isa, self.begin, self.end, |isa| {
             self.enter_row(isa, Gpr(0));
             self.each_block(isa, |this, isa, block| this.block(isa, block));
         });
@@ -274,24 +274,15 @@ impl<'a> DepthwiseEmitter<'a> {
     /// Pointers for output row `unit`.
     fn enter_row(&mut self, isa: &mut dyn VectorIsa, unit: Gpr) {
         let (d, w) = (self.d, self.d.window);
-        let (n, y, t, image) = (Gpr(1), Gpr(2), Gpr(3), Gpr(4));
+        let (n, t) = (Gpr(1), Gpr(3));
         isa.mul(t, unit, Src::Imm(w.output[1] as i64));
         isa.store_slot(self.at.row, t);
         isa.mul(t, t, Src::Imm((d.epilogue.out.bytes() * d.out_pitch) as i64));
         isa.load_slot(n, self.output);
         isa.add(t, t, Src::Reg(n));
         isa.store_slot(self.out, t);
-        isa.mov(t, Src::Imm(w.output[0] as i64));
-        isa.udiv(n, unit, t, [V(0), V(1)]);
-        isa.mul(t, n, Src::Imm(w.output[0] as i64));
-        isa.sub(y, unit, Src::Reg(t));
-        isa.mul(y, y, Src::Imm(w.stride[0] as i64));
-        isa.sub(y, y, Src::Imm(w.before[0] as i64));
         let line = (w.image[1] * d.in_pitch) as i64;
-        isa.mul(n, n, Src::Imm(w.image[0] as i64));
-        isa.mul(n, n, Src::Imm(line));
-        isa.load_slot(image, self.input);
-        isa.add(image, image, Src::Reg(n));
+        let WindowRows { image, y } = WindowRows::of_unit(isa, &w, self.input, line);
         for (ky, &row) in self.rows.iter().enumerate() {
             let (at, t, p, inside, store) = (Gpr(5), Gpr(6), Gpr(7), isa.label(), isa.label());
             isa.add(at, y, Src::Imm((ky * w.dilation[0]) as i64));

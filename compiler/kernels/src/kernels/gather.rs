@@ -13,6 +13,7 @@
 
 use crate::isa::{Cond, EmitError, Gpr, Mem, Slot, Src, Tail, V, VSlot, VectorIsa};
 use crate::kernels::registers::Gprs;
+use crate::kernels::units::each_unit;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::math;
 use crate::prog::{Inst, Plan, Val};
@@ -137,16 +138,7 @@ impl<'a> Emitter<'a> {
         let slots = [self.inputs, self.table, self.output, self.begin, self.end];
         slots.iter().enumerate().for_each(|(i, &s)| isa.store_slot(s, Gpr(i as u8)));
         self.constants.iter().for_each(|&(v, bits)| isa.splat(v, bits));
-        let (top, done, y, t) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
-        isa.bind(top);
-        isa.load_slot(y, self.begin);
-        isa.load_slot(t, self.end);
-        isa.branch(Cond::Ge, y, Src::Reg(t), done);
-        isa.add(t, y, Src::Imm(1));
-        isa.store_slot(self.begin, t);
-        self.row_of_rows(isa);
-        isa.jump(top);
-        isa.bind(done);
+        each_unit(isa, self.begin, self.end, |isa| self.row_of_rows(isa));
     }
 
     /// All rows of one `y`, whose number is in `Gpr(0)`.

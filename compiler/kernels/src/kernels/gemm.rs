@@ -8,8 +8,8 @@ use crate::isa::{Cond, Element, EmitError, Gpr, IsaInfo, Mem, Slot, Src, V, Vect
 use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, EpilogueEmitter, RowStep};
 use crate::kernels::numbers::Numbers;
-use crate::kernels::strips::Strips;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
+use crate::kernels::units::each_unit;
 use crate::kernels::words;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::packing::{pack_bytes, pack_f16, pack_int4};
@@ -278,7 +278,7 @@ fn emit_turns(isa: &mut dyn VectorIsa, sweep: &mut Sweep, b: Slot, [begin, end]:
     isa.shl(u, u, 63);
     isa.store_slot(direction, u);
     copy(isa, &[(begin, first), (end, last)]);
-    Strips::each(isa, begin, end, |isa| {
+    each_unit(isa, begin, end, |isa| {
         let (unit, t, forward) = (Gpr(0), Gpr(1), isa.label());
         isa.load_slot(t, direction);
         isa.branch(Cond::Eq, t, Src::Imm(0), forward);
@@ -310,7 +310,7 @@ fn emit_grid(desc: &GemmDesc, isa: &mut dyn VectorIsa, sweep: &mut Sweep, slots:
     let ([a, b, c, begin, end], st) = (slots, sweep.state);
     let (panel, next) = (isa.slot(), isa.slot());
     let panels = sweep.plan.panels() as i64;
-    Strips::each(isa, begin, end, |isa| {
+    each_unit(isa, begin, end, |isa| {
         let (unit, block, t, u) = (Gpr(0), Gpr(1), Gpr(2), Gpr(3));
         isa.mov(t, Src::Imm(panels));
         isa.udiv(block, unit, t, [V(0), V(1)]);

@@ -61,7 +61,8 @@ pub struct MatmulPackDesc {
 /// Row tile and vectors of the panel: the largest balanced tile of the ISA.
 fn shape(info: &IsaInfo) -> (usize, usize) {
     match (info.vregs, info.k_step) {
-        (16, _) => (6, 2),
+        // One may be taken for products.
+        (..=16, _) => (6, 2),
         (_, 1) => (8, 3),
         _ => (8, 2),
     }

@@ -24,6 +24,7 @@ pub mod rows;
 mod strips;
 mod sweep;
 pub mod transpose;
+mod units;
 pub mod window;
 mod window_store;
 mod window_tiles;

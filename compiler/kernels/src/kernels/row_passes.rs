@@ -7,6 +7,7 @@ use crate::kernels::numbers;
 use crate::kernels::reduction::{combine, identity};
 use crate::kernels::registers::Gprs;
 use crate::kernels::rows::{COLUMNS, Dim, Operand, Pass, Reduction, RowsDesc, Stride};
+use crate::kernels::units::each_unit;
 use crate::kernels::{Arg, Kernel, Units};
 use crate::math;
 use crate::prog::{Plan, Prog, Val};
@@ -143,7 +144,6 @@ impl<'a> RowEmitter<'a> {
 
     fn emit(&mut self, isa: &mut dyn VectorIsa) {
         self.enter(isa);
-        let (top, done, t, u) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
         let layouts: Vec<Layout> = self.desc.passes.iter().map(|p| self.layout(isa, p)).collect();
         // The constants of a lone pass stay in registers over all rows.
         let hoisted = layouts.len() == 1;
@@ -151,18 +151,12 @@ impl<'a> RowEmitter<'a> {
             let prog = self.lower(isa, &self.desc.passes[0]);
             pin_constants(isa, &prog, &layouts[0]);
         }
-        isa.bind(top);
-        isa.load_slot(t, self.begin);
-        isa.load_slot(u, self.end);
-        isa.branch(Cond::Ge, t, Src::Reg(u), done);
-        isa.add(t, t, Src::Imm(1));
-        isa.store_slot(self.begin, t);
-        for (i, layout) in layouts.iter().enumerate() {
-            self.pass(isa, i, layout, hoisted);
-        }
-        self.next_row(isa);
-        isa.jump(top);
-        isa.bind(done);
+        each_unit(isa, self.begin, self.end, |isa| {
+            for (i, layout) in layouts.iter().enumerate() {
+                self.pass(isa, i, layout, hoisted);
+            }
+            self.next_row(isa);
+        });
     }
 
     /// Saves the arguments and moves all pointers to the first row.
@@ -445,7 +439,7 @@ impl<'a> RowEmitter<'a> {
             others.iter().for_each(|&o| combine(isa, r.op, *first, o, layout.spare[0]));
             isa.reduce(r.op, *first, *first, layout.spare);
         }
-        let prog = math::lower_with(&r.finish, isa.info().arithmetic, true);
+        let prog = math::lower(&r.finish, isa.info().arithmetic);
         let vregs: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| v != first).collect();
         let mut regs = vec![*first];
         // Pinned constants of a lone pass must survive.

@@ -171,18 +171,4 @@ impl Strips {
         let bytes = self.numbers.element().bytes() * self.source.line * self.window.span(0, self.rows);
         self.source.border.map_or(0, |_| bytes + SLACK)
     }
-
-    /// Runs `body` for the strips from slot `begin` to slot `end`; it gets the strip's number in `Gpr(0)`.
-    pub fn each(isa: &mut dyn VectorIsa, begin: Slot, end: Slot, body: impl FnOnce(&mut dyn VectorIsa)) {
-        let (top, done, unit, t) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
-        isa.bind(top);
-        isa.load_slot(unit, begin);
-        isa.load_slot(t, end);
-        isa.branch(Cond::Ge, unit, Src::Reg(t), done);
-        isa.add(t, unit, Src::Imm(1));
-        isa.store_slot(begin, t);
-        body(isa);
-        isa.jump(top);
-        isa.bind(done);
-    }
 }

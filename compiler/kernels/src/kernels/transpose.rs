@@ -2,9 +2,10 @@
 //!
 //! Blocks of `lanes` rows by 4 columns are transposed in registers; what remains at the edges is moved element by element.
 
-use crate::isa::{Cond, EmitError, Gpr, Mem, Slot, Src, V, VectorIsa};
+use crate::isa::{EmitError, Gpr, Mem, Slot, Src, V, VectorIsa};
 use crate::kernels::contraction::repeat;
 use crate::kernels::registers::Gprs;
+use crate::kernels::units::each_unit;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::target::TargetDesc;
 
@@ -51,16 +52,7 @@ pub fn emit(desc: &TransposeDesc, target: &TargetDesc) -> Result<Kernel, EmitErr
         isa.store_slot(slot, Gpr(i));
         slot
     });
-    let (top, done, n, t) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
-    isa.bind(top);
-    isa.load_slot(n, next);
-    isa.load_slot(t, end);
-    isa.branch(Cond::Ge, n, Src::Reg(t), done);
-    isa.add(t, n, Src::Imm(1));
-    isa.store_slot(next, t);
-    matrix(isa.as_mut(), desc, input, output);
-    isa.jump(top);
-    isa.bind(done);
+    each_unit(isa.as_mut(), next, end, |isa| matrix(isa, desc, input, output));
     let args = vec![Arg::Input, Arg::Output, Arg::Begin, Arg::End];
     let name = "x32_transpose".into();
     Ok(Kernel { name, code: isa.finish(args.len())?, args, scratch_bytes: 0, units: Units::PerImage(1) })

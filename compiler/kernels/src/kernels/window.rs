@@ -12,7 +12,8 @@ use crate::kernels::copy::move_bytes;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::numbers::{self, Numbers};
 use crate::kernels::registers::Gprs;
-use crate::kernels::window_tiles::{ChannelBlocks, TileRun, taps_inside, tile_runs, users};
+use crate::kernels::units::each_unit;
+use crate::kernels::window_tiles::{ChannelBlocks, TileRun, WindowRows, taps_inside, tile_runs, users};
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::prog::Prog;
 use crate::target::TargetDesc;
@@ -271,21 +272,14 @@ impl<'a> WindowEmitter<'a> {
 
     /// All output rows of the range, for the current channel block.
     fn all_rows(&mut self, isa: &mut dyn VectorIsa) {
-        let (top, done, unit, end) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
-        isa.load_slot(unit, self.begin);
-        isa.store_slot(self.unit, unit);
-        isa.bind(top);
-        isa.load_slot(unit, self.unit);
-        isa.load_slot(end, self.end);
-        isa.branch(Cond::Ge, unit, Src::Reg(end), done);
-        isa.add(end, unit, Src::Imm(1));
-        isa.store_slot(self.unit, end);
-        self.enter_row(isa, unit);
-        for run in tile_runs(&self.desc.window, self.largest_tile(&isa.info())) {
-            self.run(isa, &run);
-        }
-        isa.jump(top);
-        isa.bind(done);
+        isa.load_slot(Gpr(0), self.begin);
+        isa.store_slot(self.unit, Gpr(0));
+        each_unit(isa, self.unit, self.end, |isa| {
+            self.enter_row(isa, Gpr(0));
+            for run in tile_runs(&self.desc.window, self.largest_tile(&isa.info())) {
+                self.run(isa, &run);
+            }
+        });
     }
 
     /// Pixels whose accumulators fit beside weights, input, temporaries and scales.
@@ -300,8 +294,7 @@ impl<'a> WindowEmitter<'a> {
     /// Pointers for output row `unit`.
     fn enter_row(&mut self, isa: &mut dyn VectorIsa, unit: Gpr) {
         let (d, w) = (self.desc, self.desc.window);
-        let (n, y, t, image) = (Gpr(1), Gpr(2), Gpr(3), Gpr(4));
-        let height = w.output[0] as i64;
+        let (n, t) = (Gpr(1), Gpr(3));
         isa.mul(t, unit, Src::Imm((d.epilogue.out.bytes() * w.output[1] * d.out_pitch) as i64));
         isa.load_slot(n, self.output);
         isa.add(t, t, Src::Reg(n));
@@ -320,17 +313,8 @@ impl<'a> WindowEmitter<'a> {
             }
             isa.store_slot(self.extra[k], t);
         }
-        isa.mov(t, Src::Imm(height));
-        isa.udiv(n, unit, t, [V(0), V(1)]);
-        isa.mul(t, n, Src::Imm(height));
-        isa.sub(y, unit, Src::Reg(t));
-        isa.mul(y, y, Src::Imm(w.stride[0] as i64));
-        isa.sub(y, y, Src::Imm(w.before[0] as i64));
         let line = (d.size() * w.image[1] * d.in_pitch) as i64;
-        isa.mul(n, n, Src::Imm(w.image[0] as i64));
-        isa.mul(n, n, Src::Imm(line));
-        isa.load_slot(image, self.input);
-        isa.add(image, image, Src::Reg(n));
+        let WindowRows { image, y } = WindowRows::of_unit(isa, &w, self.input, line);
         isa.mov(t, Src::Imm(0));
         isa.store_slot(self.inside, t);
         for ky in 0..w.kernel[0] {

@@ -1,5 +1,6 @@
 //! How window kernels cut their work: output rows into tiles of pixels, channels into blocks.
 
+use crate::isa::{Gpr, Slot, Src, V, VectorIsa};
 use crate::kernels::conv::Window;
 use crate::select::row_tiles;
 
@@ -10,6 +11,33 @@ pub fn taps_inside(w: &Window, axis: usize, o: usize) -> impl Iterator<Item = us
         let at = first + k * w.dilation[axis];
         at >= w.before[axis] && at - w.before[axis] < w.image[axis]
     })
+}
+
+/// Where the window of an output row lies: the address of its image, and the image's row of its first row, which may be outside.
+pub struct WindowRows {
+    /// The image.
+    pub image: Gpr,
+    /// The row.
+    pub y: Gpr,
+}
+
+impl WindowRows {
+    /// For the output row with number `unit`, in `Gpr(0)`, of a batch of images at the address in `input`, whose rows take `line` bytes. Clobbers `Gpr(1)` to
+    /// `Gpr(4)`, of which it keeps two.
+    pub fn of_unit(isa: &mut dyn VectorIsa, w: &Window, input: Slot, line: i64) -> WindowRows {
+        let (unit, n, y, t, image) = (Gpr(0), Gpr(1), Gpr(2), Gpr(3), Gpr(4));
+        isa.mov(t, Src::Imm(w.output[0] as i64));
+        isa.udiv(n, unit, t, [V(0), V(1)]);
+        isa.mul(t, n, Src::Imm(w.output[0] as i64));
+        isa.sub(y, unit, Src::Reg(t));
+        isa.mul(y, y, Src::Imm(w.stride[0] as i64));
+        isa.sub(y, y, Src::Imm(w.before[0] as i64));
+        isa.mul(n, n, Src::Imm(w.image[0] as i64));
+        isa.mul(n, n, Src::Imm(line));
+        isa.load_slot(image, input);
+        isa.add(image, image, Src::Reg(n));
+        WindowRows { image, y }
+    }
 }
 
 /// Equal tiles of one output row, one after the other.

@@ -52,8 +52,8 @@ impl Lowering {
         Pair { high, low: self.sub(cross, excess) }
     }
 
-    /// Splits `x = n ln 2 + r` as `reduce_exponent` does, `r` in two parts.
-    fn reduce_exponent_exactly(&mut self, x: Val) -> (Pair, Val) {
+    /// Splits `x = n ln 2 + r` as `reduce_exponent` does, `r` in two parts. Gives `r`, `n`, and the bits of `2^(n - 1)` for `-126 <= n`.
+    fn reduce_exponent_exactly(&mut self, x: Val) -> (Pair, Val, Val) {
         let (log2e, rounder) = (self.k(std::f32::consts::LOG2_E), self.k(ROUNDER + 126.0));
         let biased = self.fma(x, log2e, rounder);
         let n = self.sub(biased, rounder);
@@ -66,7 +66,7 @@ impl Lowering {
         let correction_rest = self.sub(correction_rest, excess);
         let Pair { high, low } = self.sum_in_any_order(r, correction);
         let low = self.add(low, correction_rest);
-        (Pair { high, low }, self.un(UnOp::Shl(23), biased))
+        (Pair { high, low }, n, self.un(UnOp::Shl(23), biased))
     }
 
     /// `a + b`, exactly, whichever is larger.
@@ -98,15 +98,27 @@ impl Lowering {
 
     /// As the fast form, with `e^r` in two parts up to its last sum.
     pub(super) fn strict_exp(&mut self, x: Val) -> Val {
-        let x = self.clamp(-87.6, x, 89.0);
-        let (r, scale) = self.reduce_exponent_exactly(x);
+        let x = self.clamp(-104.0, x, 89.0);
+        let (r, n, _) = self.reduce_exponent_exactly(x);
         let m = self.exp_minus_one(r);
         let one = self.k(1.0);
         let sum = self.sum(one, m.high);
         let low = self.add(sum.low, m.low);
         let value = self.add(sum.high, low);
-        let half = self.mul(value, scale);
-        self.add(half, half)
+        // In two steps, as 2^n itself may be too large or too small.
+        let n = self.un(UnOp::ToInt, n);
+        let first = self.un(UnOp::Sar(1), n);
+        let second = self.bin(BinOp::SubInt, n, first);
+        let (first, second) = (self.power_of_two(first), self.power_of_two(second));
+        let value = self.mul(value, first);
+        self.mul(value, second)
+    }
+
+    /// `2^n` for an integer, `-126 <= n <= 127`.
+    fn power_of_two(&mut self, n: Val) -> Val {
+        let bias = self.bits(127);
+        let exponent = self.bin(BinOp::AddInt, n, bias);
+        self.un(UnOp::Shl(23), exponent)
     }
 
     /// `-m / (m + 2)` with `m = e^(-2|x|) - 1` and the sign of `x`, as the fast form, in pairs.
@@ -115,7 +127,7 @@ impl Lowering {
         let a = self.un(UnOp::Abs, x);
         let y = self.mul(a, minus_two);
         let y = self.max_with(-40.0, y);
-        let (r, scale) = self.reduce_exponent_exactly(y);
+        let (r, _, scale) = self.reduce_exponent_exactly(y);
         let em1 = self.exp_minus_one(r);
         let (minus_half, one) = (self.k(-0.5), self.k(1.0));
         // m is half of e^y - 1 here, so tanh = -m / (m + 1).

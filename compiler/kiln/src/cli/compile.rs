@@ -9,6 +9,7 @@ use crate::target::{Target, host_name};
 use kiln_graph::ResidualModel;
 use kiln_schedule::kernels::Settings;
 use kiln_support::Diagnostic;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Runs the command.
@@ -104,23 +105,28 @@ fn one_target(
     Ok(outputs)
 }
 
-/// The files of one kind: names and contents.
-fn files(emit: Emit, compiled: &Compiled, residual: &ResidualModel, target: &Target) -> Result<Vec<(String, Vec<u8>)>> {
+/// A name and contents.
+type Written<'a> = (String, Cow<'a, [u8]>);
+
+/// The files of one kind.
+fn files<'a>(emit: Emit, compiled: &'a Compiled, residual: &ResidualModel, target: &Target) -> Result<Vec<Written<'a>>> {
     let description = &compiled.description;
     let name = description.prefix();
-    let text = |text: &Option<String>| text.clone().unwrap_or_default().into_bytes();
+    let text = |name: String, text: String| (name, Cow::from(text.into_bytes()));
+    let listing =
+        |name: String, listing: &'a Option<String>| (name, Cow::from(listing.as_deref().unwrap_or_default().as_bytes()));
     Ok(match emit {
-        Emit::Obj => vec![(format!("{name}.{}", target.object_extension()), compiled.object.clone())],
-        Emit::Lib => vec![(format!("lib{name}.a"), library(compiled, target)?)],
+        Emit::Obj => vec![(format!("{name}.{}", target.object_extension()), Cow::from(&compiled.object))],
+        Emit::Lib => vec![(format!("lib{name}.a"), library(compiled, target)?.into())],
         Emit::Header => {
-            let header = kiln_artifact::c_header(description).into_bytes();
-            vec![(format!("{name}.h"), header), ("kiln.h".into(), kiln_artifact::KILN_H.as_bytes().to_vec())]
+            let own = text(format!("{name}.h"), kiln_artifact::c_header(description));
+            vec![own, ("kiln.h".into(), kiln_artifact::KILN_H.as_bytes().into())]
         }
-        Emit::Manifest => vec![(format!("{name}.json"), kiln_artifact::manifest(description).into_bytes())],
-        Emit::Rust => vec![(format!("{name}.rs"), kiln_artifact::rust_module(description).into_bytes())],
-        Emit::Graph => vec![(format!("{name}.kir"), super::inspect::graphs(residual).into_bytes())],
-        Emit::Clif => vec![(format!("{name}.clif"), text(&compiled.clif))],
-        Emit::Asm => vec![(format!("{name}.s"), text(&compiled.asm))],
+        Emit::Manifest => vec![text(format!("{name}.json"), kiln_artifact::manifest(description))],
+        Emit::Rust => vec![text(format!("{name}.rs"), kiln_artifact::rust_module(description))],
+        Emit::Graph => vec![text(format!("{name}.kir"), super::inspect::graphs(residual))],
+        Emit::Clif => vec![listing(format!("{name}.clif"), &compiled.clif)],
+        Emit::Asm => vec![listing(format!("{name}.s"), &compiled.asm)],
         Emit::Swift | Emit::Kotlin | Emit::Cpp => return Err(not_yet(emit)),
     })
 }

@@ -147,7 +147,7 @@ pub enum Numerics {
     #[default]
     Fast,
     /// Every operation is rounded by itself, in the order of its definition: the same bits on every CPU with vector kernels. Calls take up to twice the
-    /// time (docs/numerics.md).
+    /// time. docs/numerics.md says what that means.
     Strict,
 }
 

@@ -13,8 +13,8 @@ pub const PLAIN: &[Entry] = formulas! {
     same_float, operand;
     ["aten::silu"] "x / (1 + e^-x)" |x| x / (1.0 + (-x).math("exp"));
     ["aten::mish"] "x * tanh(ln(1 + e^x))" |x| x * x.math("exp").math("log1p").math("tanh");
-    ["aten::hardswish"] "x * clamp(x + 3, 0, 6) / 6" |x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0;
-    ["aten::hardsigmoid"] "clamp(x + 3, 0, 6) / 6" |x| (x + 3.0).clamp(0.0, 6.0) / 6.0;
+    ["aten::hardswish"] "x * clamp(x + 3, 0, 6) / 6" |x| x * (x + 3.0).clamp(0.0, 6.0) * (1.0 / 6.0);
+    ["aten::hardsigmoid"] "clamp(x + 3, 0, 6) / 6" |x| (x + 3.0).clamp(0.0, 6.0) * (1.0 / 6.0);
     ["aten::log_sigmoid"] "-ln(1 + e^-x)" |x| x.min(0.0) - (-x.abs()).math("exp").math("log1p");
 };
 

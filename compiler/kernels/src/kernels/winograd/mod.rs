@@ -22,6 +22,7 @@ use crate::kernels::numbers::Numbers;
 use crate::kernels::registers::Gprs;
 use crate::kernels::strips::{Source, StripSlots, Strips};
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
+use crate::kernels::units::each_unit;
 use crate::kernels::{Arg, Kernel, Units};
 use crate::math;
 use crate::packing::pack_by;
@@ -282,7 +283,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn emit(&mut self, isa: &mut dyn VectorIsa) {
-        Strips::each(isa, self.begin, self.end, |isa| {
+        each_unit(isa, self.begin, self.end, |isa| {
             self.strips.enter(isa);
             self.transform_input(isa);
             self.multiply(isa);
