@@ -15,7 +15,7 @@ use crate::kernels::registers::Gprs;
 use crate::kernels::units::each_unit;
 use crate::kernels::window_tiles::{ChannelBlocks, TileRun, WindowRows, taps_inside, tile_runs, users};
 use crate::kernels::{Arg, Kernel, Units, check_size};
-use crate::prog::Prog;
+use crate::prog::{Inst, Prog, Val};
 use crate::target::TargetDesc;
 
 /// What is computed from the elements of a window.
@@ -196,6 +196,8 @@ pub(super) struct TileRegs {
     pub(super) zero: Option<V>,
     /// Divisor of each pixel, for averages: its reciprocal, unless arithmetic is strict.
     pub(super) scale: Vec<V>,
+    /// Constants of the epilogue that have registers of their own for all channels.
+    pub(super) constants: Vec<(Val, V)>,
 }
 
 impl<'a> WindowEmitter<'a> {
@@ -444,6 +446,15 @@ impl<'a> WindowEmitter<'a> {
             isa.splat(zero, f32::from(zero_point).to_bits());
             zero
         });
+        // Depthwise needs no scales.
+        let taps: Vec<V> = scales.into_iter().chain(some(weights.saturating_sub(4))).take(weights).collect();
+        let constants = self.prog.constants();
+        let constants: Vec<(Val, V)> = some(constants.len()).into_iter().zip(constants).map(|(r, value)| (value, r)).collect();
+        for &(value, r) in &constants {
+            if let Inst::Const(bits) = *self.prog.inst(value) {
+                isa.splat(r, bits);
+            }
+        }
         let mut pointer = |slot: Slot, gprs: &mut Gprs| {
             let r = gprs.take();
             isa.load_slot(r, slot);
@@ -455,13 +466,13 @@ impl<'a> WindowEmitter<'a> {
             out: pointer(self.out, gprs),
             extra: self.extra.iter().map(|&s| pointer(s, gprs)).collect(),
             acc,
-            // Depthwise needs no scales.
-            taps: if weights > 0 { scales.into_iter().chain(some(weights)).take(weights).collect() } else { Vec::new() },
+            taps,
             value,
             spare,
             mask,
             zero,
             scale,
+            constants,
         }
     }
 

@@ -13,13 +13,17 @@ impl WindowEmitter<'_> {
         for (&acc, &scale) in regs.acc.iter().zip(&regs.scale) {
             isa.binary(averages, acc, acc, scale);
         }
-        let busy = |v: &V| regs.acc.contains(v) || regs.scale.contains(v) || *v == regs.mask || regs.zero == Some(*v);
+        let constants: Vec<V> = regs.constants.iter().map(|&(_, r)| r).collect();
+        let busy = |v: &V| {
+            regs.acc.contains(v) || regs.scale.contains(v) || constants.contains(v) || *v == regs.mask || regs.zero == Some(*v)
+        };
         let free: Vec<V> = (0..isa.info().vregs as u8).map(V).filter(|v| !busy(v)).collect();
-        let pinned = self.pinned(free.len());
-        // Registers of the plan: the accumulator, those it may use, those that hold what is the same for all pixels.
+        let pinned = self.pinned(free.len(), regs);
+        // Registers of the plan: the accumulator, those it may use, those that hold what is the same for all pixels, for all channels.
         let first = free.len() + 1 - pinned.len();
         let acc = self.prog.leaf(Leaf::Acc).map(|v| (v, 0));
-        let held = pinned.iter().enumerate().map(|(i, &v)| (v, (first + i) as u8));
+        let held = pinned.iter().chain(regs.constants.iter().map(|(value, _)| value));
+        let held = held.enumerate().map(|(i, &v)| (v, (first + i) as u8));
         let given: Vec<(Val, u8)> = acc.into_iter().chain(held).collect();
         let plan = self.prog.allocate(first, &given);
         while self.spills.len() < plan.slots {
@@ -34,7 +38,7 @@ impl WindowEmitter<'_> {
         }
         let (mut temps, held) = (free[..first - 1].to_vec(), &free[first - 1..]);
         for pixel in 0..regs.acc.len() {
-            self.store_pixel(isa, regs, &plan, &[&temps[..], held].concat(), pixel, tail);
+            self.store_pixel(isa, regs, &plan, &[&temps[..], held, &constants].concat(), pixel, tail);
             // The next pixel takes others, as far as there are: a core that executes in order can then be given both at once.
             let used = plan.regs_used.saturating_sub(1).min(temps.len());
             temps.rotate_left(used);
@@ -42,12 +46,14 @@ impl WindowEmitter<'_> {
     }
 
     /// Constants and inputs that are the same for all pixels, as many as leave room for the rest of the epilogue.
-    fn pinned(&self, free: usize) -> Vec<Val> {
+    fn pinned(&self, free: usize, regs: &TileRegs) -> Vec<Val> {
+        let is_held = |value: &Val| regs.constants.iter().any(|(held, _)| held == value);
         let fixed = self.desc.epilogue.inputs.iter().enumerate().filter(|(_, i)| i.row_stride == 0);
         let mut pinned: Vec<Val> = fixed.filter_map(|(k, _)| self.prog.leaf(Leaf::Input(k as u16))).collect();
-        pinned.extend(self.prog.constants());
-        let acc = self.prog.leaf(Leaf::Acc);
-        let pressure = |pinned: &[Val]| self.prog.pressure(&pinned.iter().copied().chain(acc).collect::<Vec<Val>>()).max(4);
+        pinned.extend(self.prog.constants().into_iter().filter(|value| !is_held(value)));
+        let others: Vec<Val> =
+            self.prog.leaf(Leaf::Acc).into_iter().chain(regs.constants.iter().map(|&(value, _)| value)).collect();
+        let pressure = |pinned: &[Val]| self.prog.pressure(&[pinned, &others].concat()).max(4);
         while !pinned.is_empty() && pinned.len() + pressure(&pinned) > free {
             pinned.pop();
         }
