@@ -244,27 +244,22 @@ fn emit_loops(desc: &GemmDesc, plan: &TilePlan, isa: &mut dyn VectorIsa, block: 
     if let Some(rows) = desc.m {
         set(isa, &[(m, rows as i64)]);
     }
-    let (top, done) = (isa.label(), isa.label());
-    isa.bind(top);
-    isa.load_slot(t, begin);
-    isa.load_slot(u, end);
-    isa.branch(Cond::Ge, t, Src::Reg(u), done);
-    isa.add(u, t, Src::Imm(1));
-    isa.store_slot(begin, u);
-    isa.mul(t, t, Src::Imm(block as i64));
-    isa.store_slot(state.row, t);
-    isa.load_slot(v, m);
-    isa.sub(v, v, Src::Reg(t));
-    isa.branch(Cond::Le, v, Src::Imm(0), done);
-    isa.mov(u, Src::Imm(block as i64));
-    isa.mov_if(Cond::Gt, v, Src::Reg(u), v, u);
-    isa.store_slot(state.rows, v);
-    enter_rows(isa, t, [u, v], &[(a, state.a, row_bytes(desc)), (c, state.c, out_bytes)]);
-    copy(isa, &[(b, state.panel)]);
-    set(isa, &[(state.col, 0)]);
-    sweep.block(isa);
-    isa.jump(top);
-    isa.bind(done);
+    each_unit(isa, begin, end, |isa| {
+        let beyond = isa.label();
+        isa.mul(t, t, Src::Imm(block as i64));
+        isa.store_slot(state.row, t);
+        isa.load_slot(v, m);
+        isa.sub(v, v, Src::Reg(t));
+        isa.branch(Cond::Le, v, Src::Imm(0), beyond);
+        isa.mov(u, Src::Imm(block as i64));
+        isa.mov_if(Cond::Gt, v, Src::Reg(u), v, u);
+        isa.store_slot(state.rows, v);
+        enter_rows(isa, t, [u, v], &[(a, state.a, row_bytes(desc)), (c, state.c, out_bytes)]);
+        copy(isa, &[(b, state.panel)]);
+        set(isa, &[(state.col, 0)]);
+        sweep.block(isa);
+        isa.bind(beyond);
+    });
 }
 
 /// Panels one by one, first to last or last to first, as the word at the address in `turn` says; changes it.

@@ -8,6 +8,7 @@ use crate::kernels::contraction::{Depth, TileEmitter, Walk};
 use crate::kernels::epilogue::{Epilogue, RowStep, TileCols};
 use crate::kernels::registers::Gprs;
 use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
+use crate::kernels::units::each_unit;
 use crate::kernels::{Arg, Kernel, Units, check_size};
 use crate::select::{PanelGroup, TilePlan};
 use crate::target::TargetDesc;
@@ -238,20 +239,15 @@ fn for_each_panel(
     body: impl FnOnce(&mut dyn VectorIsa, Gpr, Gpr),
 ) {
     let (begin, end) = (slot_of(slots, Arg::Begin), slot_of(slots, Arg::End));
-    let (top, done, p, left) = (isa.label(), isa.label(), Gpr(0), Gpr(1));
-    isa.bind(top);
-    isa.load_slot(p, begin);
-    isa.load_slot(left, end);
-    isa.branch(Cond::Ge, p, Src::Reg(left), done);
-    isa.add(left, p, Src::Imm(1));
-    isa.store_slot(begin, left);
-    isa.mul(Gpr(2), p, Src::Imm(width as i64));
-    isa.load_slot(left, sizes.n);
-    isa.sub(left, left, Src::Reg(Gpr(2)));
-    isa.branch(Cond::Le, left, Src::Imm(0), done);
-    body(isa, p, left);
-    isa.jump(top);
-    isa.bind(done);
+    each_unit(isa, begin, end, |isa| {
+        let (p, left, beyond) = (Gpr(0), Gpr(1), isa.label());
+        isa.mul(Gpr(2), p, Src::Imm(width as i64));
+        isa.load_slot(left, sizes.n);
+        isa.sub(left, left, Src::Reg(Gpr(2)));
+        isa.branch(Cond::Le, left, Src::Imm(0), beyond);
+        body(isa, p, left);
+        isa.bind(beyond);
+    });
 }
 
 /// Arguments: input (B), output (packed), begin, end; then cols, depth, those not known.
