@@ -5,13 +5,19 @@
 //! look for a new region for a short while before they sleep, since models run one region right after the other.
 //!
 //! Each thread has a share of the part numbers, the same share in every region of as many parts, and takes from the others' when its own
-//! is done: what a thread wrote in one region, and the weights that it read, are in its own core's cache in the next. The mutex is only for
-//! sleeping and waking. A model that never names `pool_start` links no thread functions.
+//! is done: what a thread wrote in one region, and the weights that it read, are in its own core's cache in the next.
+//!
+//! A region waits for parts that a thread has taken, not for threads: one that the system does not run, or that wakes too late, costs
+//! nothing, the others do its share. So a worker may still look for parts of a region that is over while the next is prepared.
+//! Taking a part is a decrement of a count that is zero between regions; a part that was taken keeps its region open until it is done, so
+//! whatever describes the region is read after taking a part, and does not change until the part is reported.
+//!
+//! The mutex is only for sleeping and waking. A model that never names `pool_start` links no thread functions.
 
 mod threads;
 
 use core::hint::spin_loop;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use crate::abi::*;
 use crate::error::{fail_out_of_memory, fail_with};
@@ -21,29 +27,81 @@ use threads::{Condition, Mutex, Thread};
 
 /// Most workers of a pool.
 const MAX_WORKERS: u64 = 255;
-/// Looks at a counter before a thread sleeps: some tens of microseconds.
-const SPINS: u32 = 4000;
+/// Looks at a counter before a thread sleeps: some microseconds, enough from one region of a model to the next. A thread that looks
+/// for longer uses up its share of a processor that others need, and then is stopped while it works.
+const SPINS: u32 = 500;
+/// The generation that ends the workers.
+const STOP: u64 = u64::MAX;
+
+/// A counter on a cache line of its own, since threads look at it while others work.
+#[repr(align(64))]
+struct Counter(AtomicU64);
+
+impl Counter {
+    const ZERO: Counter = Counter(AtomicU64::new(0));
+}
 
 /// The parts of a region that one thread takes first. On a cache line of its own, since all threads count on theirs at once.
 #[repr(align(64))]
 struct Share {
-    /// The next part.
-    next: AtomicU64,
-    /// One past the last part.
-    end: AtomicU64,
+    /// Parts that nobody has taken: the last of those before `end`.
+    left: AtomicU64,
+    /// One past the last part; to be read by who has taken a part.
+    end: u64,
+}
+
+/// Where threads sleep until something has changed.
+struct Bell {
+    condition: Condition,
+    sleepers: AtomicU64,
+}
+
+impl Bell {
+    const fn new() -> Bell {
+        Bell { condition: Condition::new(), sleepers: AtomicU64::new(0) }
+    }
+
+    /// Waits until `changed`, first by looking, then asleep.
+    unsafe fn wait(&self, mutex: &Mutex, changed: impl Fn() -> bool) {
+        for _ in 0..SPINS {
+            if changed() {
+                return;
+            }
+            spin_loop();
+        }
+        mutex.lock();
+        self.sleepers.fetch_add(1, Ordering::Relaxed);
+        // Either the ringer sees the sleeper or the sleeper sees what the ringer changed: both write, fence and read.
+        fence(Ordering::SeqCst);
+        while !changed() {
+            self.condition.wait(mutex);
+        }
+        self.sleepers.fetch_sub(1, Ordering::Relaxed);
+        mutex.unlock();
+    }
+
+    /// Wakes the threads that sleep, after a change.
+    unsafe fn ring(&self, mutex: &Mutex) {
+        fence(Ordering::SeqCst);
+        if self.sleepers.load(Ordering::Relaxed) > 0 {
+            mutex.lock();
+            self.condition.wake_all();
+            mutex.unlock();
+        }
+    }
 }
 
 /// A pool: `workers` threads besides the caller.
 struct Pool {
     mutex: Mutex,
-    /// Signalled when a region begins or the pool stops.
-    work: Condition,
-    /// Signalled when the last worker leaves a region.
-    done: Condition,
-    /// Counts regions; a worker that has seen fewer has work. Odd numbers do not occur: the step is 2, and 1 means stop.
-    generation: AtomicU64,
-    /// Workers that have not yet left the present region.
-    active: AtomicU64,
+    /// Rung when a region begins or the pool stops.
+    work: Bell,
+    /// Rung when the last part of a region is done.
+    done: Bell,
+    /// Counts regions; a worker that has seen fewer has work. `STOP` at the end.
+    generation: Counter,
+    /// Parts of the region that are not done.
+    undone: Counter,
     /// Workers that have taken a number: each has its own, the caller has 0.
     numbered: AtomicU64,
     task: TaskFn,
@@ -55,62 +113,80 @@ struct Pool {
 
 unsafe extern "C" fn no_task(_user: *mut u8, _index: u64) {}
 
-/// Takes parts until none is left: those of thread `own` first, then those of the others in turn.
-unsafe fn run_parts(pool: *const Pool, own: u64) {
-    let count = (*pool).workers + 1;
-    for other in 0..count {
-        let share: *const Share = (*pool).shares.as_ptr().add(((own + other) % count) as usize);
-        loop {
-            let part = (*share).next.fetch_add(1, Ordering::Relaxed);
-            if part >= (*share).end.load(Ordering::Relaxed) {
-                break;
-            }
-            ((*pool).task)((*pool).task_user, part);
+impl Pool {
+    /// A pool without workers; not to be moved after `init`.
+    const fn new() -> Pool {
+        Pool {
+            mutex: Mutex::new(),
+            work: Bell::new(),
+            done: Bell::new(),
+            generation: Counter::ZERO,
+            undone: Counter::ZERO,
+            numbered: AtomicU64::new(0),
+            task: no_task,
+            task_user: core::ptr::null_mut(),
+            workers: 0,
+            threads: [Thread::NONE; MAX_WORKERS as usize],
+            shares: [const { Share { left: AtomicU64::new(0), end: 0 } }; MAX_WORKERS as usize + 1],
         }
+    }
+
+    unsafe fn init(&self) -> bool {
+        self.mutex.init() && self.work.condition.init() && self.done.condition.init()
+    }
+
+    unsafe fn destroy(&self) {
+        self.mutex.destroy();
+        self.work.condition.destroy();
+        self.done.condition.destroy();
     }
 }
 
-/// Waits until `changed`, first by looking, then by sleeping on a condition whose signal comes under the mutex.
-unsafe fn wait_until(mutex: &Mutex, condition: &Condition, changed: impl Fn() -> bool) {
-    for _ in 0..SPINS {
-        if changed() {
-            return;
+/// Takes a part of a share, if one is left. What the caller of the region wrote before is then visible.
+unsafe fn take(share: *const Share) -> Option<u64> {
+    let less = |left: u64| left.checked_sub(1);
+    let left = (*share).left.fetch_update(Ordering::Acquire, Ordering::Relaxed, less).ok()?;
+    Some((*share).end - left)
+}
+
+/// Runs parts until none is left: those of thread `own` first, then those of the others in turn. Returns how many it ran.
+unsafe fn run_parts(pool: *const Pool, own: u64) -> u64 {
+    let count = (*pool).workers + 1;
+    let mut ran = 0;
+    for other in 0..count {
+        let share = (*pool).shares.as_ptr().add(((own + other) % count) as usize);
+        while let Some(part) = take(share) {
+            ((*pool).task)((*pool).task_user, part);
+            ran += 1;
         }
-        spin_loop();
     }
-    mutex.lock();
-    while !changed() {
-        condition.wait(mutex);
-    }
-    mutex.unlock();
+    ran
 }
 
 /// The life of a worker.
 unsafe extern "C" fn work(pool: *mut u8) -> *mut u8 {
     let pool: *const Pool = pool.cast_const().cast();
     let own = (*pool).numbered.fetch_add(1, Ordering::Relaxed) + 1;
+    let generation = &(*pool).generation.0;
     let mut seen = 0;
     loop {
-        wait_until(&(*pool).mutex, &(*pool).work, || (*pool).generation.load(Ordering::Acquire) != seen);
-        seen = (*pool).generation.load(Ordering::Acquire);
-        if seen == 1 {
+        (*pool).work.wait(&(*pool).mutex, || generation.load(Ordering::Acquire) != seen);
+        seen = generation.load(Ordering::Acquire);
+        if seen == STOP {
             return core::ptr::null_mut();
         }
-        run_parts(pool, own);
-        if (*pool).active.fetch_sub(1, Ordering::AcqRel) == 1 {
-            (*pool).mutex.lock();
-            (*pool).done.wake_all();
-            (*pool).mutex.unlock();
+        let ran = run_parts(pool, own);
+        // From here on the region may end, and another begin.
+        if ran > 0 && (*pool).undone.0.fetch_sub(ran, Ordering::AcqRel) == ran {
+            (*pool).done.ring(&(*pool).mutex);
         }
     }
 }
 
 /// Publishes a new generation and wakes the workers that sleep.
 unsafe fn announce(pool: *const Pool, generation: u64) {
-    (*pool).mutex.lock();
-    (*pool).generation.store(generation, Ordering::Release);
-    (*pool).work.wake_all();
-    (*pool).mutex.unlock();
+    (*pool).generation.0.store(generation, Ordering::Release);
+    (*pool).work.ring(&(*pool).mutex);
 }
 
 /// Runs a region with the workers and the calling thread: the `parallel_for` of a context with a pool of its own.
@@ -118,19 +194,21 @@ unsafe extern "C" fn run_region(pool: *mut u8, parts: u64, task: TaskFn, task_us
     let pool: *mut Pool = pool.cast();
     (*pool).task = task;
     (*pool).task_user = task_user;
+    (*pool).undone.0.store(parts, Ordering::Relaxed);
     let count = (*pool).workers + 1;
     // Products of quotients and remainders, so that no number of parts overflows.
     let first = |thread: u64| parts / count * thread + parts % count * thread / count;
     for thread in 0..count {
-        let share: *const Share = (*pool).shares.as_ptr().add(thread as usize);
-        (*share).next.store(first(thread), Ordering::Relaxed);
-        (*share).end.store(first(thread + 1), Ordering::Relaxed);
+        let share = (*pool).shares.as_mut_ptr().add(thread as usize);
+        (*share).end = first(thread + 1);
+        // From here on a worker may take parts of this share, also one that comes late from the region before.
+        (*share).left.store((*share).end - first(thread), Ordering::Release);
     }
-    (*pool).active.store((*pool).workers, Ordering::Relaxed);
-    let generation = (*pool).generation.load(Ordering::Relaxed);
-    announce(pool, generation + 2);
-    run_parts(pool, 0);
-    wait_until(&(*pool).mutex, &(*pool).done, || (*pool).active.load(Ordering::Acquire) == 0);
+    announce(pool, (*pool).generation.0.load(Ordering::Relaxed) + 1);
+    let ran = run_parts(pool, 0);
+    let undone = &(*pool).undone.0;
+    undone.fetch_sub(ran, Ordering::Relaxed);
+    (*pool).done.wait(&(*pool).mutex, || undone.load(Ordering::Acquire) == 0);
 }
 
 const POOL_ALIGN: u64 = 64;
@@ -174,20 +252,8 @@ exports! {
             fail_out_of_memory(ctx);
             return i64::from((*ctx).status);
         }
-        pool.write(Pool {
-            mutex: Mutex::new(),
-            work: Condition::new(),
-            done: Condition::new(),
-            generation: AtomicU64::new(0),
-            active: AtomicU64::new(0),
-            numbered: AtomicU64::new(0),
-            task: no_task,
-            task_user: core::ptr::null_mut(),
-            workers: 0,
-            threads: [Thread::NONE; MAX_WORKERS as usize],
-            shares: [const { Share { next: AtomicU64::new(0), end: AtomicU64::new(0) } }; MAX_WORKERS as usize + 1],
-        });
-        if !((*pool).mutex.init() && (*pool).work.init() && (*pool).done.init()) {
+        pool.write(Pool::new());
+        if !(*pool).init() {
             free_block(ctx, pool.cast(), size_of::<Pool>() as u64, POOL_ALIGN);
             fail_with(ctx, status::INTERNAL, |text| text.push_str("the system has no mutex left"));
             return i64::from((*ctx).status);
@@ -205,13 +271,11 @@ exports! {
             return;
         }
         let pool: *mut Pool = (*ctx).parallel_user.cast();
-        announce(pool, 1);
+        announce(pool, STOP);
         for i in 0..(*pool).workers as usize {
             (*pool).threads[i].join();
         }
-        (*pool).mutex.destroy();
-        (*pool).work.destroy();
-        (*pool).done.destroy();
+        (*pool).destroy();
         free_block(ctx, pool.cast(), size_of::<Pool>() as u64, POOL_ALIGN);
         (*ctx).parallel_for = None;
         (*ctx).parallel_user = core::ptr::null_mut();
@@ -229,7 +293,7 @@ mod tests {
 
     #[test]
     fn every_part_runs_once_in_every_region() {
-        for threads in [1, 2, 5] {
+        for threads in [1, 2, 5, 24] {
             let t = TestContext::new();
             let cells: Vec<AtomicU64> = (0..100).map(|_| AtomicU64::new(0)).collect();
             unsafe {
@@ -246,6 +310,24 @@ mod tests {
                 assert_eq!(cell.load(Ordering::Relaxed), expected, "part {i} with {threads} threads");
             }
         }
+    }
+
+    /// A worker that the system does not run: here one that was never started.
+    #[test]
+    fn a_worker_that_does_not_come_is_not_waited_for() {
+        let cells: Vec<AtomicU64> = (0..8).map(|_| AtomicU64::new(0)).collect();
+        let pool = Box::into_raw(Box::new(Pool::new()));
+        unsafe {
+            assert!((*pool).init());
+            (*pool).workers = 1;
+            for parts in [8, 1, 0, 7] {
+                run_region(pool.cast(), parts, count, cells.as_ptr().cast_mut().cast());
+            }
+            (*pool).destroy();
+            drop(Box::from_raw(pool));
+        }
+        let counts: Vec<u64> = cells.iter().map(|cell| cell.load(Ordering::Relaxed)).collect();
+        assert_eq!(counts, [3, 2, 2, 2, 2, 2, 2, 1]);
     }
 
     /// Workers that went to sleep are woken.
