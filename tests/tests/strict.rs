@@ -71,15 +71,6 @@ fn every_cpu_gives_the_same_bits() {
     }
 }
 
-#[test]
-fn threads_give_the_same_bits() {
-    let folder = tempfile::tempdir().unwrap();
-    for name in ["mobilenet_v2", "bert"] {
-        let [one, two] = ["1", "2"].map(|threads| results(name, &["--threads", threads], folder.path()));
-        assert!(one == two, "{name}");
-    }
-}
-
 /// The statistics that the recurrent network prints have every digit of a binary32: they are PyTorch's if all that came before is.
 #[test]
 fn a_program_prints_what_pytorch_prints() {

@@ -164,15 +164,23 @@ fn check_prefix(prefix: &str) -> Result<(), CodegenError> {
 
 /// Whether run-time objects may exist or threads share work: whether a runtime function beyond scalar math is called.
 pub fn uses_runtime<K>(plan: &Plan<K>) -> bool {
-    fn any(statements: &[Stmt]) -> bool {
+    uses_threads(plan) || any(plan, |statement| matches!(statement, Stmt::Runtime { .. }))
+}
+
+fn uses_threads<K>(plan: &Plan<K>) -> bool {
+    any(plan, |statement| matches!(statement, Stmt::Kernel { split: Some(_), .. } | Stmt::Parallel { .. }))
+}
+
+/// Whether some statement of a plan's methods is such.
+fn any<K>(plan: &Plan<K>, is_such: fn(&Stmt) -> bool) -> bool {
+    fn among(statements: &[Stmt], is_such: fn(&Stmt) -> bool) -> bool {
         statements.iter().any(|statement| match statement {
-            Stmt::Runtime { .. } | Stmt::Kernel { split: Some(_), .. } => true,
-            Stmt::If { then, orelse, .. } => any(then) || any(orelse),
-            Stmt::Loop { body } => any(body),
-            _ => false,
+            Stmt::If { then, orelse, .. } => among(then, is_such) || among(orelse, is_such),
+            Stmt::Loop { body } => among(body, is_such),
+            _ => is_such(statement),
         })
     }
-    plan.bodies().any(|method| any(&method.body))
+    plan.bodies().any(|method| among(&method.body, is_such))
 }
 
 /// One run of code generation.
@@ -202,7 +210,7 @@ impl<K> Session<'_, '_, '_, '_, K> {
         let kernels = self.kernels(emitter)?;
         let computes = self.computes()?;
         let tasks = self.tasks(&kernels)?;
-        let uses_threads = !tasks.is_empty();
+        let uses_threads = uses_threads(plan);
         let program = Program { plan, computes, kernels, tasks, data: data.to_vec(), uses_runtime };
         let signature = method::signature(&self.linker);
         let init = self.linker.declare_local("init", &signature)?;
@@ -259,10 +267,17 @@ impl<K> Session<'_, '_, '_, '_, K> {
     }
 
     fn method(&mut self, program: &Program<K>, method: &Method, entry: Entry, id: FuncId) -> Result<(), CodegenError> {
-        method::build(&mut self.linker, program, method, entry, id, &mut self.context, &mut self.scratch)
+        let loops = method::build(&mut self.linker, program, method, entry, id, &mut self.context, &mut self.scratch)
             .map_err(|e| e.in_place(&method.name))?;
         let frame = self.define(id, &method.name)?;
         self.frames.method = self.frames.method.max(frame);
+        for parallel in loops {
+            parallel
+                .build(&mut self.linker, program, method, &mut self.context, &mut self.scratch)
+                .map_err(|e| e.in_place(&method.name))?;
+            let frame = self.define(parallel.id, &method.name)?;
+            self.frames.compute = self.frames.compute.max(frame);
+        }
         Ok(())
     }
 

@@ -349,6 +349,38 @@ fn vector_kernels_are_called() {
     assert!(matches!(refused, Err(CodegenError::Kernel(text)) if text == "no kernel load"));
 }
 
+/// Every index of a parallel loop computes with what it captures, in a slot of its own, and calls a kernel.
+#[test]
+fn parallel_loops() {
+    let mut plan = kernel_plan("store");
+    let mut w = Writer::new("forward", 1);
+    let x = w.arg(0);
+    let [index, at, value, part, sum] = std::array::from_fn(|_| w.local(LocalType::Int));
+    let (outside, own) = (Operand::Slot(w.method.slots.push(64), 0), Operand::Slot(w.method.slots.push(16), 0));
+    let kernel = plan.kernels.keys().next().unwrap();
+    let word = |base, value| Stmt::Store { base, offset: 0, value, access: Access::Word };
+    let body = vec![
+        binary(value, BinaryOp::Mul, Operand::Local(index), Operand::Local(x)),
+        word(own, Operand::Local(value)),
+        Stmt::Load { dst: value, base: own, offset: 0, access: Access::Word },
+        binary(at, BinaryOp::Mul, Operand::Local(index), Operand::Int(8)),
+        binary(at, BinaryOp::Add, outside, Operand::Local(at)),
+        Stmt::Kernel { id: kernel, args: vec![Operand::Local(at), Operand::Local(value)], split: None },
+    ];
+    w.method.body.push(Stmt::Parallel { index, count: Operand::Int(8), body });
+    for i in 0..8 {
+        w.method.body.push(Stmt::Load { dst: part, base: outside, offset: 8 * i, access: Access::Word });
+        w.method.body.push(binary(sum, BinaryOp::Mul, Operand::Local(sum), Operand::Int(10)));
+        w.method.body.push(binary(sum, BinaryOp::Add, Operand::Local(sum), Operand::Local(part)));
+    }
+    w.result(tag::INT, Operand::Local(sum));
+    plan.methods = vec![w.method];
+    assert!(uses_runtime(&plan));
+    let options = Options { prefix: "model", ..Options::default() };
+    let mut instance = instance_of(&generate(&plan, &Bytes, &Target::host(), &options).unwrap());
+    assert_eq!(call(&mut instance, "forward", &[Value::int(1)]).unwrap().as_int(), 1_234_567);
+}
+
 #[test]
 fn broken_plans_are_refused() {
     let refuse = |statement: Stmt, wanted: &str| {
@@ -375,6 +407,9 @@ fn broken_plans_are_refused() {
         "compute0",
     );
     refuse(Stmt::If { test: Operand::Int(1), then: vec![], orelse: vec![] }, "kind Bool");
+    let parallel = |stmt| Stmt::Parallel { index: l0, count: Operand::Int(1), body: vec![stmt] };
+    refuse(parallel(Stmt::Return), "Return in a parallel loop");
+    refuse(parallel(Stmt::Load { dst: l0, base: Operand::Args, offset: 0, access: Access::Word }), "Args in a parallel loop");
 }
 
 #[test]

@@ -264,6 +264,10 @@ pub enum Stmt {
     If { test: Operand, then: Vec<Stmt>, orelse: Vec<Stmt> },
     /// Repeats the body until it breaks.
     Loop { body: Vec<Stmt> },
+    /// Runs the body for every `index` below `count`, in any order: threads share the indices, and no index touches what
+    /// another writes. The body loads, stores, computes scalars and calls whole kernels; what it sets is not seen outside,
+    /// and the slots that it stores to are its own for each index.
+    Parallel { index: Local, count: Operand, body: Vec<Stmt> },
     /// Leaves the innermost loop.
     Break,
     /// Ends the method: status raised, with a constant NUL-terminated text (the data's bytes, NUL included).

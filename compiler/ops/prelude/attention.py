@@ -4,7 +4,7 @@
 def scores_of(query: Tensor, key: Tensor, attn_mask: Optional[Tensor], is_causal: bool, scale: Optional[float]) -> Tensor:
     """query @ key.T * scale + mask"""
     factor = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale
-    scores = torch.matmul(query * factor, key.transpose(-2, -1))
+    scores = torch.matmul(query, key.transpose(-2, -1)) * factor
     if is_causal:
         allowed = torch.ones([query.size(-2), key.size(-2)], dtype=torch.bool).tril(0)
         scores = scores.masked_fill(torch.logical_not(allowed), -float("inf"))

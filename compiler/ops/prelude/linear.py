@@ -220,7 +220,7 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
     if enable_gqa:
         key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
         value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)
-    scores = torch.matmul(query * factor, key.transpose(-2, -1))
+    scores = torch.matmul(query, key.transpose(-2, -1)) * factor
     if is_causal:
         allowed = torch.ones([query.size(-2), key.size(-2)], dtype=torch.bool).tril(0)
         scores = scores.masked_fill(torch.logical_not(allowed), -float("inf"))

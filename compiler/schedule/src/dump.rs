@@ -94,6 +94,11 @@ impl<K> Writer<'_, K> {
                 self.statements(body, depth + 1);
                 self.line(depth, "}");
             }
+            Stmt::Parallel { index, count, body } => {
+                self.line(depth, &format!("parallel {index} < {} {{", operand(*count)));
+                self.statements(body, depth + 1);
+                self.line(depth, "}");
+            }
             Stmt::Break => self.line(depth, "break"),
             Stmt::Raise { text } => self.line(depth, &format!("raise {}", self.text(*text))),
             Stmt::Fail { status, text } => {

@@ -6,7 +6,8 @@
 //! reduction of its own, so that a contraction takes its epilogue in. Everything else is memory.
 
 use crate::facts::tensor_type;
-use crate::profile::{Cost, Profile, Read, profile};
+use crate::kernels::is_product_in_place;
+use crate::profile::{Cost, Order, Profile, Read, profile};
 use crate::row_clusters::{Clusters, Operator, Search};
 use crate::source::{Builder, body};
 use crate::structure::{Structure, Use};
@@ -271,10 +272,21 @@ impl Planner<'_> {
         if !has_one_element_fn(self.graph, reader) || is_taken {
             return false;
         }
-        // A matrix product writes its result as it comes: what reorders it would make it a loop nest.
         let profile = self.own_profile(reader);
-        let in_order = profile.reads.iter().filter(|r| r.value == value).all(|r| r.in_order);
+        let is_written = |order: Order| match order {
+            Order::Memory => true,
+            Order::Rows => self.is_product_of_rows(reader, value),
+            Order::Other => false,
+        };
+        let in_order = profile.reads.iter().filter(|r| r.value == value).all(|r| is_written(r.order));
         in_order && profile.cost < Cost::Heavy && self.reads_once(reader, value, true)
+    }
+
+    /// Whether a node with `value` inlined is a matrix product that writes its rows to where the node wants them. Any other reduction
+    /// would become a loop nest by that.
+    fn is_product_of_rows(&self, reader: Node, value: Value) -> bool {
+        let inlined = |v| v == value || self.fusion.is_expression(v);
+        is_product_in_place(&Builder::new(self.graph, &inlined).results(reader, &[0]).compute)
     }
 
     /// Whether bytes that are no memory themselves would be memory further on, as wider numbers: four times as much. The

@@ -52,6 +52,13 @@ fn site(plan: &Plan<Scheduled>, stmt: &Stmt) -> Option<Site> {
             let desc = &plan.kernels.get(*id)?.desc;
             Some(Site { name: desc.to_string(), multiply_adds: desc.multiply_adds() })
         }
+        // Threads do not mark: what they share is one visit.
+        Stmt::Parallel { body, .. } => {
+            let mut site = body.iter().find_map(|stmt| site(plan, stmt))?;
+            site.name += " in parallel";
+            site.multiply_adds = None;
+            Some(site)
+        }
         Stmt::Compute { id, .. } => plain(format!("loop nest {}", plan.computes.get(*id)?.name)),
         Stmt::Runtime { name, .. } => plain(format!("runtime {name}")),
         Stmt::CopyBytes { .. } => plain("copy".into()),

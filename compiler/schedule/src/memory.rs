@@ -114,7 +114,7 @@ fn for_splits(body: &mut [Stmt], visit: &mut dyn FnMut(&mut Split, usize, u64)) 
                 for_splits(then, visit);
                 for_splits(orelse, visit);
             }
-            Stmt::Loop { body } => for_splits(body, visit),
+            Stmt::Loop { body } | Stmt::Parallel { body, .. } => for_splits(body, visit),
             _ => {}
         }
     }
@@ -172,6 +172,7 @@ impl Scan {
                     self.statements(orelse);
                 }
                 Stmt::Loop { body } => self.enter_loop(body),
+                Stmt::Parallel { body, .. } => self.enter_parallel(body),
                 _ => {}
             }
         }
@@ -183,6 +184,21 @@ impl Scan {
         life.last = at;
         if let Some((_, named)) = self.loops.last_mut() {
             named.push(buffer);
+        }
+    }
+
+    /// One index may be at the end of the body while another begins.
+    fn enter_parallel(&mut self, body: &mut [Stmt]) {
+        self.loops.push((self.at, Vec::new()));
+        self.statements(body);
+        self.at += 1;
+        let (began, named) = self.loops.pop().expect("pushed above");
+        for &buffer in &named {
+            let life = self.lives[buffer].as_mut().expect("it is named");
+            (life.first, life.last) = (life.first.min(began), self.at);
+        }
+        if let Some((_, outer)) = self.loops.last_mut() {
+            outer.extend(named);
         }
     }
 
@@ -284,7 +300,7 @@ fn rewrite(body: &mut [Stmt], offsets: &[u64]) {
                 rewrite(then, offsets);
                 rewrite(orelse, offsets);
             }
-            Stmt::Loop { body } => rewrite(body, offsets),
+            Stmt::Loop { body } | Stmt::Parallel { body, .. } => rewrite(body, offsets),
             _ => {}
         }
     }
@@ -305,6 +321,7 @@ fn for_operands(stmt: &mut Stmt, visit: &mut dyn FnMut(&mut Operand)) {
         Stmt::CopyBytes { to, from, bytes } => [to, from, bytes].into_iter().for_each(visit),
         Stmt::ZeroBytes { to, bytes } => [to, bytes].into_iter().for_each(visit),
         Stmt::If { test, .. } => visit(test),
+        Stmt::Parallel { count, .. } => visit(count),
         Stmt::Loop { .. } | Stmt::Break | Stmt::Raise { .. } | Stmt::Fail { .. } | Stmt::Return | Stmt::At(_) | Stmt::Mark(_) => {
         }
     }
@@ -378,6 +395,19 @@ mod tests {
         assert_eq!(parts_beside(64 * 12), (64 * 12, 10));
         assert_eq!(parts_beside(64 * 100), (64 * 100, 16));
         assert_eq!(parts_beside(64), (64 * 6, 4));
+    }
+
+    /// Threads may be at different statements of the body.
+    #[test]
+    fn what_a_parallel_loop_names_lives_throughout() {
+        let mut buffers = Buffers::default();
+        for _ in 0..3 {
+            buffers.add(64, true);
+        }
+        let chain = || vec![touch(0), copy(1, 0), copy(2, 1)];
+        let mut body = vec![Stmt::Parallel { index: Local(0), count: Operand::Int(2), body: chain() }];
+        assert_eq!(plan_arena(&mut chain(), &buffers), Some(128));
+        assert_eq!(plan_arena(&mut body, &buffers), Some(192));
     }
 
     #[test]

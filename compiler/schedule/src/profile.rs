@@ -28,8 +28,19 @@ pub struct Read {
     pub is_once: bool,
     /// Whether it is read inside a reduction.
     pub in_reduction: bool,
-    /// Whether it is read in the order of its memory as the result is written in the order of its own.
-    pub in_order: bool,
+    /// In which order it is read as the result is written in the order of its memory.
+    pub order: Order,
+}
+
+/// In which order elements are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// That of their memory.
+    Memory,
+    /// Each row, along the last axis, in the order of its memory; the rows, once each, in another.
+    Rows,
+    /// Another, or more than once.
+    Other,
 }
 
 /// The facts of a computation of one output.
@@ -137,8 +148,25 @@ impl Walk<'_> {
         // A guarded load outside reductions is one arm of a concatenation or the inside of a padding: its conditions
         // exclude each other, and each element is read once.
         let is_once = (guarded && reduced.is_empty()) || self.covers_once(input, reduced);
-        let in_order = reduced.is_empty() && self.is_in_order(input, index);
-        self.reads.push(Read { value: self.built.inputs[input], is_once, in_reduction: !reduced.is_empty(), in_order });
+        let order = match reduced.is_empty() {
+            true if self.is_in_order(input, index) => Order::Memory,
+            true if self.is_of_rows(input, index) => Order::Rows,
+            _ => Order::Other,
+        };
+        self.reads.push(Read { value: self.built.inputs[input], is_once, in_reduction: !reduced.is_empty(), order });
+    }
+
+    /// Whether the index is the axes of the result in another order, with the last one at its end.
+    fn is_of_rows(&self, input: usize, index: &[Expr]) -> bool {
+        let compute = self.compute;
+        let dims = &compute.inputs[input].dims;
+        let axis = |(&e, dim): (&Expr, &Extent)| match compute.exprs.get(e) {
+            ExprData::Axis(axis) if compute.axes[*axis as usize] == *dim => Some(*axis as usize),
+            _ => None,
+        };
+        let Some(axes) = index.iter().zip(dims).map(axis).collect::<Option<Vec<usize>>>() else { return false };
+        let is_each_once = (0..compute.rank).all(|own| axes.iter().filter(|&&axis| axis == own).count() == 1);
+        is_each_once && axes.len() == compute.rank && axes.last() == compute.rank.checked_sub(1).as_ref()
     }
 
     /// Whether an input's flat address is the result's flat index.

@@ -37,10 +37,6 @@ const STOP: u64 = u64::MAX;
 #[repr(align(64))]
 struct Counter(AtomicU64);
 
-impl Counter {
-    const ZERO: Counter = Counter(AtomicU64::new(0));
-}
-
 /// The parts of a region that one thread takes first. On a cache line of its own, since all threads count on theirs at once.
 #[repr(align(64))]
 struct Share {
@@ -120,8 +116,8 @@ impl Pool {
             mutex: Mutex::new(),
             work: Bell::new(),
             done: Bell::new(),
-            generation: Counter::ZERO,
-            undone: Counter::ZERO,
+            generation: Counter(AtomicU64::new(0)),
+            undone: Counter(AtomicU64::new(0)),
             numbered: AtomicU64::new(0),
             task: no_task,
             task_user: core::ptr::null_mut(),

@@ -4,6 +4,7 @@
 //! Every way out but the good one leads through one block, which lets the runtime sweep up what abandoned statements
 //! held, if the plan has run-time objects at all. Errors with constant texts need no runtime.
 
+mod parallel;
 mod scalar;
 
 use crate::code::Code;
@@ -20,6 +21,7 @@ use cranelift_codegen::ir::{
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext, Variable};
 use cranelift_module::FuncId;
 use kiln_loops::plan::{self, Access, LocalType, Method, Operand, Plan, Split, Stmt};
+use parallel::ParallelLoop;
 
 /// The functions and data that statements refer to, by number.
 pub(crate) struct Program<'a, K> {
@@ -47,27 +49,44 @@ pub(crate) enum Entry {
     Initial,
 }
 
-/// Builds a method in `context`.
-pub(crate) fn build<K>(
+/// Builds a method in `context`. Gives its parallel loops, which are to be functions of their own.
+pub(crate) fn build<'a, K>(
     linker: &mut Linker,
-    program: &Program<K>,
-    method: &Method,
+    program: &'a Program<K>,
+    method: &'a Method,
     entry: Entry,
     id: FuncId,
     context: &mut Context,
     scratch: &mut FunctionBuilderContext,
-) -> Result<(), CodegenError> {
+) -> Result<Vec<ParallelLoop<'a>>, CodegenError> {
     context.func.signature = signature(linker);
     context.func.name = UserFuncName::user(0, id.as_u32());
-    let code = Code::new(FunctionBuilder::new(&mut context.func, scratch), linker);
-    let mut body = Body::new(code, program, method);
+    let mut code = Code::new(FunctionBuilder::new(&mut context.func, scratch), linker);
+    let arguments = code.enter();
+    let slots = method.slots.values().map(|&bytes| Home::Frame(new_slot(&mut code, bytes))).collect();
+    let mut body = Body::new(code, program, method, [arguments[0], arguments[1], arguments[2], arguments[3]], slots);
     body.enter(entry)?;
     if body.block(&method.body)? {
         body.succeed();
     }
     body.finish()?;
     body.code.finish();
-    Ok(())
+    Ok(body.parallel)
+}
+
+/// Where a stack slot of the plan is.
+#[derive(Clone, Copy)]
+enum Home {
+    /// In the frame of the function.
+    Frame(StackSlot),
+    /// At an address, in the frame of a method that waits for the function.
+    Address(Value),
+    /// Nowhere: the function does not name it.
+    Nowhere,
+}
+
+fn new_slot(code: &mut Code, bytes: u32) -> StackSlot {
+    code.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4))
 }
 
 /// A method under construction.
@@ -76,7 +95,7 @@ struct Body<'a, 'f, 'm, K> {
     program: &'a Program<'a, K>,
     method: &'a Method,
     locals: Vec<Variable>,
-    slots: Vec<StackSlot>,
+    slots: Vec<Home>,
     ctx: Value,
     args: Value,
     nargs: Value,
@@ -84,32 +103,48 @@ struct Body<'a, 'f, 'm, K> {
     /// Start of the arena, and of the state slots.
     arena: Value,
     state: Value,
-    /// Where a failed method goes; the status is its parameter.
-    failed: Block,
+    /// Where a failed method goes, if it can fail; the status is its parameter.
+    failed: Option<Block>,
     /// Ends of the open loops.
     loops: Vec<Block>,
     /// How many conditionals and loops are open.
     depth: usize,
+    /// The parallel loops so far.
+    parallel: Vec<ParallelLoop<'a>>,
 }
 
 /// The most conditionals and loops inside one another that are accepted: so deep does code generation recurse.
 const MAX_DEPTH: usize = 1000;
 
 impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
-    fn new(mut code: Code<'f, 'm>, program: &'a Program<'a, K>, method: &'a Method) -> Body<'a, 'f, 'm, K> {
-        let arguments = code.enter();
-        let failed = code.b.create_block();
-        code.b.append_block_param(failed, types::I32);
+    fn new(
+        mut code: Code<'f, 'm>,
+        program: &'a Program<'a, K>,
+        method: &'a Method,
+        [ctx, args, nargs, result]: [Value; 4],
+        slots: Vec<Home>,
+    ) -> Body<'a, 'f, 'm, K> {
         let locals = method.locals.values().map(|&ty| code.b.declare_var(scalar::type_of_local(ty))).collect();
         // Not read before the context is known not to be null.
-        let (arena, state) = (arguments[0], arguments[0]);
-        let slots = method
-            .slots
-            .values()
-            .map(|&bytes| code.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, bytes, 4)))
-            .collect();
-        let [ctx, args, nargs, result] = [arguments[0], arguments[1], arguments[2], arguments[3]];
-        Body { code, program, method, locals, slots, ctx, args, nargs, result, arena, state, failed, loops: Vec::new(), depth: 0 }
+        let (arena, state) = (ctx, ctx);
+        let (loops, parallel) = (Vec::new(), Vec::new());
+        Body {
+            code,
+            program,
+            method,
+            locals,
+            slots,
+            ctx,
+            args,
+            nargs,
+            result,
+            arena,
+            state,
+            failed: None,
+            loops,
+            depth: 0,
+            parallel,
+        }
     }
 
     fn enter(&mut self, entry: Entry) -> Result<(), CodegenError> {
@@ -117,13 +152,17 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
             self.check_entry()?;
             self.clear_error()?;
         }
-        self.arena = self.code.b.ins().load(types::I64, MemFlagsData::trusted(), self.ctx, layout::ARENA);
-        self.state = self.code.b.ins().load(types::I64, MemFlagsData::trusted(), self.ctx, layout::STATE);
+        self.load_instance();
         for (local, &ty) in self.method.locals.iter() {
             let zero = self.zero_of(ty);
             self.code.b.def_var(self.locals[local.0 as usize], zero);
         }
         Ok(())
+    }
+
+    fn load_instance(&mut self) {
+        self.arena = self.code.b.ins().load(types::I64, MemFlagsData::trusted(), self.ctx, layout::ARENA);
+        self.state = self.code.b.ins().load(types::I64, MemFlagsData::trusted(), self.ctx, layout::STATE);
     }
 
     /// Refuses null pointers and a wrong number of arguments.
@@ -198,8 +237,17 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         }
         let status = self.code.b.ins().iconst(types::I32, status);
         self.code.b.ins().store(MemFlagsData::trusted(), status, self.ctx, layout::STATUS);
-        self.code.b.ins().jump(self.failed, &[status.into()]);
+        let failed = self.failed();
+        self.code.b.ins().jump(failed, &[status.into()]);
         Ok(())
+    }
+
+    fn failed(&mut self) -> Block {
+        *self.failed.get_or_insert_with(|| {
+            let block = self.code.b.create_block();
+            self.code.b.append_block_param(block, types::I32);
+            block
+        })
     }
 
     fn succeed(&mut self) {
@@ -209,10 +257,11 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
 
     /// The shared way out of a failed method.
     fn finish(&mut self) -> Result<(), CodegenError> {
-        self.code.b.seal_block(self.failed);
-        self.code.b.switch_to_block(self.failed);
-        self.code.b.set_cold_block(self.failed);
-        let status = self.code.b.block_params(self.failed)[0];
+        let Some(failed) = self.failed else { return Ok(()) };
+        self.code.b.seal_block(failed);
+        self.code.b.switch_to_block(failed);
+        self.code.b.set_cold_block(failed);
+        let status = self.code.b.block_params(failed)[0];
         if self.program.uses_runtime {
             // The state is a root of every sweep by itself.
             let zero = self.code.int(0);
@@ -223,7 +272,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
     }
 
     /// Emits statements. Whether control can reach what follows them.
-    fn block(&mut self, statements: &[Stmt]) -> Result<bool, CodegenError> {
+    fn block(&mut self, statements: &'a [Stmt]) -> Result<bool, CodegenError> {
         if self.depth > MAX_DEPTH {
             return Err(CodegenError::rule(format!("more than {MAX_DEPTH} conditionals and loops inside one another")));
         }
@@ -238,7 +287,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         Ok(true)
     }
 
-    fn statement(&mut self, statement: &Stmt) -> Result<bool, CodegenError> {
+    fn statement(&mut self, statement: &'a Stmt) -> Result<bool, CodegenError> {
         match statement {
             Stmt::Scalar { dst, op, args } => self.scalar(*dst, *op, args)?,
             Stmt::Load { dst, base, offset, access } => self.load(*dst, *base, *offset, *access)?,
@@ -262,6 +311,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
             }
             Stmt::If { test, then, orelse } => return self.conditional(*test, then, orelse),
             Stmt::Loop { body } => self.repeat(body)?,
+            Stmt::Parallel { index, count, body } => self.parallel(*index, *count, body)?,
             Stmt::Break => {
                 let exit = *self.loops.last().ok_or_else(|| CodegenError::rule("break outside of a loop"))?;
                 self.code.b.ins().jump(exit, &[]);
@@ -294,7 +344,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         Ok(true)
     }
 
-    fn conditional(&mut self, test: Operand, then: &[Stmt], orelse: &[Stmt]) -> Result<bool, CodegenError> {
+    fn conditional(&mut self, test: Operand, then: &'a [Stmt], orelse: &'a [Stmt]) -> Result<bool, CodegenError> {
         let test = self.bool_operand(test)?;
         let (yes, no, merge) = (self.code.b.create_block(), self.code.b.create_block(), self.code.b.create_block());
         self.code.b.ins().brif(test, yes, &[], no, &[]);
@@ -314,7 +364,7 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
         Ok(goes_on)
     }
 
-    fn repeat(&mut self, body: &[Stmt]) -> Result<(), CodegenError> {
+    fn repeat(&mut self, body: &'a [Stmt]) -> Result<(), CodegenError> {
         let (header, exit) = (self.code.b.create_block(), self.code.b.create_block());
         self.code.b.ins().jump(header, &[]);
         self.code.b.switch_to_block(header);
@@ -459,8 +509,8 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
     /// Ends the method if the context says that a runtime function failed.
     fn test_status(&mut self) {
         let status = self.code.b.ins().load(types::I32, MemFlagsData::trusted(), self.ctx, layout::STATUS);
-        let next = self.code.b.create_block();
-        self.code.b.ins().brif(status, self.failed, &[status.into()], next, &[]);
+        let (next, failed) = (self.code.b.create_block(), self.failed());
+        self.code.b.ins().brif(status, failed, &[status.into()], next, &[]);
         self.code.b.seal_block(next);
         self.code.b.switch_to_block(next);
     }

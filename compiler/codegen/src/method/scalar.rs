@@ -1,6 +1,6 @@
 //! Operands, locals and scalar operations of a method.
 
-use super::Body;
+use super::{Body, Home};
 use crate::error::CodegenError;
 use crate::layout;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Type, Value, types};
@@ -28,10 +28,15 @@ impl<K> Body<'_, '_, '_, K> {
         })
     }
 
+    /// The type of a local of the method.
+    pub(super) fn local_type(&self, local: Local) -> Result<LocalType, CodegenError> {
+        self.method.locals.get(local).copied().ok_or_else(|| CodegenError::rule(format!("{local} is not there")))
+    }
+
     /// Assigns a value of exactly the local's type.
     pub(super) fn assign(&mut self, dst: Local, value: Value) -> Result<(), CodegenError> {
-        let ty = self.method.locals.get(dst).ok_or_else(|| CodegenError::rule(format!("{dst} is not there")))?;
-        if type_of_local(*ty) != self.code.b.func.dfg.value_type(value) {
+        let ty = self.local_type(dst)?;
+        if type_of_local(ty) != self.code.b.func.dfg.value_type(value) {
             return Err(CodegenError::rule(format!(
                 "{dst} is of type {ty:?}, what is assigned of kind {:?}",
                 self.code.kind(value)
@@ -75,8 +80,11 @@ impl<K> Body<'_, '_, '_, K> {
                 self.code.plus(self.state, i64::from(slot) * layout::VALUE_BYTES)
             }
             Operand::Slot(slot, offset) => {
-                let slot = self.slots.get(slot.0 as usize).ok_or_else(|| CodegenError::rule(format!("{slot} is not there")))?;
-                let address = self.code.b.ins().stack_addr(types::I64, *slot, 0);
+                let address = match self.slots.get(slot.0 as usize) {
+                    Some(&Home::Frame(slot)) => self.code.b.ins().stack_addr(types::I64, slot, 0),
+                    Some(&Home::Address(address)) => address,
+                    Some(Home::Nowhere) | None => return Err(CodegenError::rule(format!("{slot} is not there"))),
+                };
                 self.code.plus(address, i64::from(offset))
             }
         })

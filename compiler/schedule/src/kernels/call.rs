@@ -4,7 +4,7 @@ use super::{Scheduled, UNITS};
 use crate::lower::{Lowering, R};
 use kiln_kernels::kernels::{Arg, Kernel, KernelDesc, Units, emit};
 use kiln_loops::BinaryOp;
-use kiln_loops::plan::{Access, LocalType, Operand, Split, Stmt};
+use kiln_loops::plan::{Access, KernelId, LocalType, Operand, Split, Stmt};
 use kiln_support::DType;
 
 /// A buffer as a kernel sees it: where it starts, and how far it moves along the outer loops.
@@ -52,15 +52,28 @@ impl Call {
 }
 
 /// Emits the call of a kernel; false if there is no such kernel.
-pub fn call(cx: &mut Lowering, desc: KernelDesc, mut call: Call) -> R<bool> {
+pub fn call(cx: &mut Lowering, desc: KernelDesc, call: Call) -> R<bool> {
     let Some(target) = cx.shared.target.vector else { return Ok(false) };
     let Ok(kernel) = emit(&desc, &target) else { return Ok(false) };
-    let (args, units) = (kernel.args.clone(), kernel.units);
-    let split = match cx.shared.target.settings.is_parallel() {
-        true => {
-            let count = units_end(cx, units, &call);
-            split(&desc, &kernel, if let Operand::Int(n) = count { Some(n) } else { None })
-        }
+    let is_parallel = cx.shared.target.settings.is_parallel();
+    let id = cx.shared.kernel(Scheduled { desc: desc.clone(), kernel: kernel.clone() });
+    match if is_parallel { pieces(&desc, &kernel, &call) } else { None } {
+        Some(pieces) => parallel_nest(cx, id, &kernel, call, pieces)?,
+        None => serial_nest(cx, id, (&desc, &kernel), call, is_parallel)?,
+    }
+    Ok(true)
+}
+
+/// A kernel in loops one after the other; threads share each call where that is worth it.
+fn serial_nest(
+    cx: &mut Lowering,
+    id: KernelId,
+    (desc, kernel): (&KernelDesc, &Kernel),
+    mut call: Call,
+    is_parallel: bool,
+) -> R<()> {
+    let split = match is_parallel {
+        true => split(desc, kernel, units(kernel, &call)),
         false => None,
     };
     // Where it is split, each part has scratch memory of its own, a whole number of cache lines from the others'.
@@ -68,29 +81,101 @@ pub fn call(cx: &mut Lowering, desc: KernelDesc, mut call: Call) -> R<bool> {
         Some(Split { parts, scratch: Some((_, bytes)), .. }) => u64::from(parts) * u64::from(bytes),
         _ => kernel.scratch_bytes as u64,
     };
-    let id = cx.shared.kernel(Scheduled { desc, kernel });
     let outer = std::mem::take(&mut call.outer);
     let scratch = (scratch > 0).then(|| Operand::Arena(cx.buffers.add(scratch, false)));
     nest(cx, &outer, &mut Vec::new(), &mut |cx, indices| {
-        let mut call = call.clone();
-        for stream in call.streams() {
-            let base = address(cx, stream, indices);
-            *stream = Stream::fixed(base);
-        }
-        let end = units_end(cx, units, &call);
-        let args = args.iter().map(|arg| argument(cx, *arg, &call, end, scratch)).collect();
+        let call = at(cx, &call, indices);
+        let end = units_end(cx, kernel.units, &call);
+        let args = kernel.args.iter().map(|&arg| argument(cx, arg, &call, [Operand::Int(0), end], scratch)).collect();
         cx.push(Stmt::Kernel { id, args, split });
         Ok(())
+    })
+}
+
+/// Into how many pieces each call of a kernel in loops is divided, if threads share the loops and not each call by itself.
+fn pieces(desc: &KernelDesc, kernel: &Kernel, call: &Call) -> Option<u64> {
+    // What the kernel keeps between calls, and what it writes aside, belongs to one thread.
+    if call.outer.is_empty() || kernel.scratch_bytes > 0 || kernel.args.contains(&Arg::Turn) {
+        return None;
+    }
+    // Unknown extents may be 1.
+    let known = |n: &Operand| if let Operand::Int(n) = n { (*n).max(1) as u64 } else { 1 };
+    let calls = call.outer.iter().map(known).fold(1, u64::saturating_mul);
+    let units = units(kernel, call);
+    let cycles = desc.cycles(units).map_or(u64::MAX, |cycles| cycles.saturating_mul(calls));
+    let most = if kernel.args.contains(&Arg::Begin) { units.unwrap_or(1) } else { 1 };
+    (cycles >= FEWEST_CYCLES).then(|| most.clamp(1, (UNITS as u64).div_ceil(calls)))
+}
+
+/// A kernel in loops whose iterations, each in some pieces, threads share.
+fn parallel_nest(cx: &mut Lowering, id: KernelId, kernel: &Kernel, mut call: Call, pieces: u64) -> R<()> {
+    let outer = std::mem::take(&mut call.outer);
+    let mut count = Operand::Int(pieces as i64);
+    for &extent in &outer {
+        count = times(cx, count, extent);
+    }
+    let index = cx.local(LocalType::Int);
+    let body = cx.nested(|cx| {
+        let (mut rest, pieces) = (Operand::Local(index), Operand::Int(pieces as i64));
+        let piece = last_digit(cx, &mut rest, pieces);
+        let mut indices: Vec<Operand> = outer[1..].iter().rev().map(|&extent| last_digit(cx, &mut rest, extent)).collect();
+        indices.push(rest);
+        indices.reverse();
+        let call = at(cx, &call, &indices);
+        let end = units_end(cx, kernel.units, &call);
+        let next = sum(cx, piece, 1);
+        let range = [piece, next].map(|piece| {
+            let before = times(cx, end, piece);
+            quotient(cx, before, pieces)
+        });
+        let args = kernel.args.iter().map(|&arg| argument(cx, arg, &call, range, None)).collect();
+        cx.push(Stmt::Kernel { id, args, split: None });
+        Ok(())
     })?;
-    Ok(true)
+    cx.push(Stmt::Parallel { index, count, body });
+    Ok(())
+}
+
+/// The index of the innermost loop, of this extent, in a number that counts all iterations; `rest` is then that of the loops outside.
+fn last_digit(cx: &mut Lowering, rest: &mut Operand, extent: Operand) -> Operand {
+    if extent == Operand::Int(1) {
+        return Operand::Int(0);
+    }
+    let whole = std::mem::replace(rest, Operand::Int(0));
+    *rest = quotient(cx, whole, extent);
+    cx.int_binary(BinaryOp::Mod, whole, extent)
+}
+
+/// The call in an iteration of the outer loops.
+fn at(cx: &mut Lowering, call: &Call, indices: &[Operand]) -> Call {
+    let mut call = call.clone();
+    for stream in call.streams() {
+        let base = address(cx, stream, indices);
+        *stream = Stream::fixed(base);
+    }
+    call
+}
+
+/// The number of units of work, if it is known.
+fn units(kernel: &Kernel, call: &Call) -> Option<u64> {
+    let known = |count: Option<Operand>| match count {
+        None => Some(1),
+        Some(Operand::Int(count)) => u64::try_from(count).ok(),
+        Some(_) => None,
+    };
+    match kernel.units {
+        Units::Fixed(n) => Some(n as u64),
+        Units::PerImage(n) => Some(known(call.batch)? * n as u64),
+        Units::PerRows(n) => Some(known(call.rows)?.div_ceil(n as u64)),
+        Units::PerCols(n) => Some(known(call.cols)?.div_ceil(n as u64)),
+    }
 }
 
 /// Cycles of work below which threads cost more than they bring.
-const FEWEST_CYCLES: u64 = 20_000;
+const FEWEST_CYCLES: u64 = 5_000;
 
 /// How threads share a kernel of so many units of work, if that is worth it.
-fn split(desc: &KernelDesc, kernel: &Kernel, units: Option<i64>) -> Option<Split> {
-    let units = units.and_then(|units| u64::try_from(units).ok());
+fn split(desc: &KernelDesc, kernel: &Kernel, units: Option<u64>) -> Option<Split> {
     let most = units.map_or(UNITS, |units| UNITS.min(units as usize));
     let position = |arg: Arg| kernel.args.iter().position(|&a| a == arg).map(|at| at as u32);
     let worth = desc.cycles(units).map_or(UNITS as u64, |cycles| 2 * cycles / FEWEST_CYCLES);
@@ -143,33 +228,42 @@ fn address(cx: &mut Lowering, stream: &Stream, indices: &[Operand]) -> Operand {
 fn units_end(cx: &mut Lowering, units: Units, call: &Call) -> Operand {
     let (count, per) = match units {
         Units::Fixed(n) => return Operand::Int(n as i64),
-        Units::PerImage(n) => {
-            let batch = call.batch.unwrap_or(Operand::Int(1));
-            return product(cx, batch, n as i64);
-        }
+        Units::PerImage(n) => return times(cx, call.batch.unwrap_or(Operand::Int(1)), Operand::Int(n as i64)),
         Units::PerRows(n) => (call.rows.unwrap_or(Operand::Int(1)), n as i64),
         Units::PerCols(n) => (call.cols.unwrap_or(Operand::Int(1)), n as i64),
     };
-    match count {
-        Operand::Int(count) => Operand::Int((count + per - 1).div_euclid(per)),
-        count if per == 1 => count,
-        count => {
-            let up = cx.int_binary(BinaryOp::Add, count, Operand::Int(per - 1));
-            cx.int_binary(BinaryOp::FloorDiv, up, Operand::Int(per))
-        }
-    }
+    let up = sum(cx, count, per - 1);
+    quotient(cx, up, Operand::Int(per))
 }
 
 /// `a * b`, folded where it is constant.
-pub fn product(cx: &mut Lowering, a: Operand, b: i64) -> Operand {
+pub fn times(cx: &mut Lowering, a: Operand, b: Operand) -> Operand {
     match (a, b) {
-        (Operand::Int(a), b) => Operand::Int(a * b),
-        (a, 1) => a,
-        (a, b) => cx.int_binary(BinaryOp::Mul, a, Operand::Int(b)),
+        (Operand::Int(a), Operand::Int(b)) => Operand::Int(a * b),
+        (Operand::Int(1), x) | (x, Operand::Int(1)) => x,
+        (a, b) => cx.int_binary(BinaryOp::Mul, a, b),
     }
 }
 
-fn argument(cx: &mut Lowering, arg: Arg, call: &Call, end: Operand, scratch: Option<Operand>) -> Operand {
+/// `a + b`, likewise.
+fn sum(cx: &mut Lowering, a: Operand, b: i64) -> Operand {
+    match (a, b) {
+        (Operand::Int(a), b) => Operand::Int(a + b),
+        (a, 0) => a,
+        (a, b) => cx.int_binary(BinaryOp::Add, a, Operand::Int(b)),
+    }
+}
+
+/// `a / b` of numbers that are not negative, likewise.
+fn quotient(cx: &mut Lowering, a: Operand, b: Operand) -> Operand {
+    match (a, b) {
+        (Operand::Int(a), Operand::Int(b)) => Operand::Int(a.div_euclid(b)),
+        (a, Operand::Int(1)) => a,
+        (a, b) => cx.int_binary(BinaryOp::FloorDiv, a, b),
+    }
+}
+
+fn argument(cx: &mut Lowering, arg: Arg, call: &Call, [begin, end]: [Operand; 2], scratch: Option<Operand>) -> Operand {
     let base = |stream: &Option<Stream>| stream.as_ref().map_or(Operand::Int(0), |s| s.base);
     match arg {
         Arg::Input => base(&call.input),
@@ -177,7 +271,7 @@ fn argument(cx: &mut Lowering, arg: Arg, call: &Call, end: Operand, scratch: Opt
         Arg::Output => base(&call.output),
         Arg::Outputs => table(cx, &call.outputs),
         Arg::Inputs => table(cx, &call.inputs),
-        Arg::Begin => Operand::Int(0),
+        Arg::Begin => begin,
         Arg::End => end,
         Arg::Scratch => scratch.unwrap_or(Operand::Int(0)),
         Arg::Rows => call.rows.unwrap_or(Operand::Int(0)),

@@ -64,6 +64,12 @@ pub fn select(cx: &mut Lowering, built: &Built, output: Operand) -> R<bool> {
     emit(cx, built, &product, desc, &streams, output)
 }
 
+/// Whether a computation is a matrix product whose first operand is read where it is.
+pub fn is_product_in_place(compute: &Compute) -> bool {
+    let product = find_product(compute);
+    product.is_some_and(|product| row_step(compute, &product).is_some() && describe(compute, &product).is_some())
+}
+
 fn find_product(compute: &Compute) -> Option<Product> {
     let [Output { value, .. }] = compute.outputs.as_slice() else { return None };
     let (sum, k, body) = only_sum(compute, *value)?;

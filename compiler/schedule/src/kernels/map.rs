@@ -4,7 +4,7 @@
 //! each operand has one stride become the rows, and what is left becomes loops around the kernel.
 
 use super::affine::{Affine, collapses, extent, innermost_stride};
-use super::call::{Call, Stream, call};
+use super::call::{Call, Stream, call, times};
 use super::streams::Streams;
 use super::vector_expr::{translate, translate_output};
 use crate::lower::{Lowering, R};
@@ -14,7 +14,7 @@ use kiln_kernels::kernels::KernelDesc;
 use kiln_kernels::kernels::rows::{Dim, Operand as RowOperand, RowsDesc, Stride};
 use kiln_kernels::vexpr::VExpr;
 use kiln_loops::plan::Operand;
-use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Extent};
+use kiln_loops::{Compute, Expr, ExprData, Extent};
 use kiln_support::DType;
 
 /// Columns below which a row is not worth a kernel.
@@ -148,12 +148,7 @@ pub fn count(cx: &mut Lowering, built: &Built, axes: &[usize]) -> R<Operand> {
             Extent::Const(n) => Operand::Int(n),
             Extent::Param(p) => cx.scalar_of(built.params[p as usize])?,
         };
-        product = match (product, extent) {
-            (Operand::Int(a), Operand::Int(b)) => Operand::Int(a * b),
-            (Operand::Int(1), b) => b,
-            (a, Operand::Int(1)) => a,
-            (a, b) => cx.int_binary(BinaryOp::Mul, a, b),
-        };
+        product = times(cx, product, extent);
     }
     Ok(product)
 }
