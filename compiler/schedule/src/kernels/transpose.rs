@@ -1,5 +1,6 @@
 //! Copies in another order of axes, as transpositions of matrices.
 
+use super::UNITS;
 use super::affine::{Affine, address, collapses, extent, innermost_stride};
 use super::call::{Call, Stream, call};
 use super::map::count;
@@ -60,10 +61,28 @@ pub fn describe(compute: &Compute, strides: &[i64]) -> Option<Plan> {
 impl Plan {
     /// Emits it; `output` is where the output's first element lies.
     pub fn emit(&self, cx: &mut Lowering, built: &Built, output: Operand, offset: i64) -> R<bool> {
-        let input = stream(cx, built, self.input, &self.address, &self.outer)?;
-        let outer = self.outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
-        let output = Stream { base: output, size: 4, offset, outer: self.outer.iter().map(|&a| self.strides[a]).collect() };
+        let mut input = stream(cx, built, self.input, &self.address, &self.outer)?;
+        let mut outer = self.outer.iter().map(|&a| count(cx, built, &[a])).collect::<R<Vec<_>>>()?;
+        let steps = self.outer.iter().map(|&a| self.strides[a]).collect();
+        let mut output = Stream { base: output, size: 4, offset, outer: steps };
+        let mut desc = self.desc;
+        if cx.shared.target.settings.is_parallel() && outer.is_empty() {
+            let pieces = pieces(desc.cols);
+            desc.cols /= pieces;
+            outer.push(Operand::Int(pieces as i64));
+            input.outer.push(desc.cols as i64);
+            output.outer.push((desc.cols * desc.out_stride) as i64);
+        }
         let parts = Call { input: Some(input), output: Some(output), outer, batch: Some(Operand::Int(1)), ..Call::default() };
-        call(cx, KernelDesc::Transpose(self.desc), parts)
+        call(cx, KernelDesc::Transpose(desc), parts)
     }
+}
+
+/// Columns of the smallest piece of a matrix that threads share: what a few cache lines of the output hold.
+const FEWEST_COLUMNS: usize = 64;
+
+/// Into how many pieces of whole blocks the columns of a matrix are divided for threads.
+fn pieces(cols: usize) -> usize {
+    let fits = |&pieces: &usize| cols.is_multiple_of(pieces * 4) && cols / pieces >= FEWEST_COLUMNS;
+    (1..=UNITS).rev().find(fits).unwrap_or(1)
 }
