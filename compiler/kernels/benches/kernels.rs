@@ -62,7 +62,7 @@ fn fixed_units(r: &Ready) -> u64 {
 }
 
 fn gemm(group: &mut Group, target: &TargetDesc, m: usize, n: usize, k: usize) {
-    let d = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k, ldc: n, epilogue: Epilogue::none() };
+    let d = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k, ldc: n, panel: None, epilogue: Epilogue::none() };
     let mut rng = Rng(1);
     let (a, b) = (rng.floats(m * k), rng.floats(k * n));
     let mut c = vec![0f32; m * n];
@@ -81,7 +81,7 @@ fn gemm(group: &mut Group, target: &TargetDesc, m: usize, n: usize, k: usize) {
 /// A product of bytes up to 127, which come back as 32-bit integers.
 fn gemm_of_bytes(group: &mut Group, target: &TargetDesc, [m, n, k]: [usize; 3]) {
     let epilogue = Epilogue { out: Element::I32, ..Epilogue::none() };
-    let d = GemmDesc { numbers: Numbers::Int8 { zero_point: 3 }, m: Some(m), n, k, lda: k, ldc: n, epilogue };
+    let d = GemmDesc { numbers: Numbers::Int8 { zero_point: 3 }, m: Some(m), n, k, lda: k, ldc: n, panel: None, epilogue };
     let (a, mut c) = (vec![100u8; m * k], vec![0i32; m * n]);
     let packed = d.pack_bytes(target, |i, j| (i * 7 + j) as i8).expect("weights");
     let r = ready(&KernelDesc::Gemm(d), target);

@@ -191,13 +191,25 @@ pub fn rows_without_conflict(stride: usize, max_rows: usize) -> usize {
     }
 }
 
+/// The widest panel that is considered, in vectors.
+pub const MAX_PANEL: usize = 8;
+
 /// Chooses panels and row tiles for `C[m, n]` with sums of `k` steps of these numbers. `m` is `None` if known only at run time; `max_rows` is the
-/// largest row tile that the addressing of A allows.
-pub fn plan_tiles(info: &IsaInfo, numbers: Numbers, m: Option<usize>, n: usize, k: usize, max_rows: usize) -> TilePlan {
+/// largest row tile that the addressing of A allows. Panels of `panel` vectors are taken, if that is given and they fit, else the best by the model.
+pub fn plan_tiles(
+    info: &IsaInfo,
+    numbers: Numbers,
+    m: Option<usize>,
+    n: usize,
+    k: usize,
+    max_rows: usize,
+    panel: Option<usize>,
+) -> TilePlan {
     let m = m.unwrap_or(TYPICAL_M);
     let planned = IsaInfo { dot: DotInfo { temps: info.dot.planned_temps, ..info.dot }, ..*info };
-    let plans = (1..=8).filter_map(|nv| plan_with(&planned, numbers, m, n, k, nv, max_rows));
-    let best = plans.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(plan, _)| plan);
+    let plan = |nv| plan_with(&planned, numbers, m, n, k, nv, max_rows);
+    let wanted = panel.filter(|panel| (1..=MAX_PANEL).contains(panel)).and_then(plan);
+    let best = wanted.or_else(|| (1..=MAX_PANEL).filter_map(plan).min_by(|a, b| a.1.total_cmp(&b.1))).map(|(plan, _)| plan);
     let mut plan = best.unwrap_or(TilePlan { lanes: info.lanes, groups: Vec::new() });
     // The panels stay; rows make room for temporaries that were not planned with.
     for group in &mut plan.groups {

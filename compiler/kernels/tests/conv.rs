@@ -23,6 +23,7 @@ fn desc(image: [usize; 2], kernel: [usize; 2], stride: [usize; 2], padding: [usi
         out_c: 8,
         out_pitch: 8,
         groups: 1,
+        panel: None,
         epilogue: Epilogue::none(),
     }
 }
@@ -327,6 +328,20 @@ fn taps_on_padding_are_skipped() {
                 let (got, want) = run(target, &d, By::SkippingTaps, 1, parts, &[]);
                 assert_close(&format!("{} {d:?}", target.isa.name()), &got, &want, 1e-4, 1e-5);
             }
+        }
+    }
+}
+
+/// Panels that are not chosen by the cost model.
+#[test]
+fn panels_as_told() {
+    for (target, panel) in runnable().iter().flat_map(|target| [1, 2, 3, 5].map(|panel| (target, panel))) {
+        let d = channels(desc([12, 12], [3, 3], [1, 1], [4, 4], [4, 4]), 8, 83, 1, 0);
+        let dense = channels(desc([9, 10], [3, 3], [1, 1], [1, 1], [1, 1]), 8, 83, 1, 0);
+        for (d, by, tolerance) in [(&d, By::SkippingTaps, 1e-5), (&d, By::Definition, 1e-5), (&dense, By::Winograd(2), 1e-4)] {
+            let d = ConvDesc { panel: Some(panel), ..d.clone() };
+            let (got, want) = run(target, &d, by, 1, 1, &[]);
+            assert_close(&format!("panels of {panel}: {d:?}"), &got, &want, tolerance, tolerance);
         }
     }
 }

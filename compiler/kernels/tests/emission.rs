@@ -98,9 +98,17 @@ fn window() -> impl Strategy<Value = Window> {
 }
 
 fn any_desc() -> impl Strategy<Value = KernelDesc> {
-    let gemm = (prop::option::of(size()), size(), size(), size(), size(), epilogue()).prop_map(|(m, n, k, a, c, epilogue)| {
-        GemmDesc { numbers: Numbers::F32, m, n, k, lda: k.saturating_add(a % 9), ldc: n.saturating_add(c % 9), epilogue }
-    });
+    let gemm =
+        (prop::option::of(size()), size(), size(), size(), size(), epilogue()).prop_map(|(m, n, k, a, c, epilogue)| GemmDesc {
+            numbers: Numbers::F32,
+            m,
+            n,
+            k,
+            lda: k.saturating_add(a % 9),
+            ldc: n.saturating_add(c % 9),
+            panel: (a % 3 == 0).then_some(c % 10),
+            epilogue,
+        });
     let conv = (prop::option::of(size()), window(), size(), size(), small(3), epilogue()).prop_map(
         |(batch, window, in_c, out_c, groups, epilogue)| {
             let (in_c, out_c) = (in_c.saturating_mul(groups), out_c.saturating_mul(groups));
@@ -113,6 +121,7 @@ fn any_desc() -> impl Strategy<Value = KernelDesc> {
                 out_c,
                 out_pitch: out_c,
                 groups,
+                panel: None,
                 epilogue,
             })
         },
@@ -153,7 +162,8 @@ proptest! {
 #[test]
 fn vector_registers_of_win64_are_saved() {
     let epilogue = Epilogue::none();
-    let gemm = KernelDesc::Gemm(GemmDesc { numbers: Numbers::F32, m: Some(64), n: 64, k: 8, lda: 8, ldc: 64, epilogue });
+    let gemm =
+        KernelDesc::Gemm(GemmDesc { numbers: Numbers::F32, m: Some(64), n: 64, k: 8, lda: 8, ldc: 64, panel: None, epilogue });
     for target in x86_targets().iter().filter(|t| t.call_conv == CallConv::Win64) {
         let code = decode(&emit(&gemm, target).unwrap().code);
         for n in 6..16 {
@@ -180,7 +190,7 @@ fn win64_arguments_arrive() {
     let y = e.fma(acc, x, x);
     e.root(y);
     let epilogue = Epilogue { expr: e, inputs: vec![InputDesc::SCALAR], out: Element::F32 };
-    let d = GemmDesc { numbers: Numbers::F32, m: None, n: 9, k: 5, lda: 5, ldc: 9, epilogue };
+    let d = GemmDesc { numbers: Numbers::F32, m: None, n: 9, k: 5, lda: 5, ldc: 9, panel: None, epilogue };
     let kernel = emit(&KernelDesc::Gemm(d.clone()), &target).unwrap();
     let mut map = MmapMut::map_anon(kernel.code.len()).unwrap();
     map.copy_from_slice(&kernel.code);

@@ -105,7 +105,8 @@ fn run(target: &TargetDesc, case: &Case, inputs: &[&[f32]]) -> (Vec<f32>, Vec<f3
 }
 
 fn case(m: usize, n: usize, k: usize, pad: usize) -> Case {
-    let desc = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k + pad, ldc: n + pad, epilogue: Epilogue::none() };
+    let desc =
+        GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k + pad, ldc: n + pad, panel: None, epilogue: Epilogue::none() };
     Case { desc, m, parts: 1, dynamic: false }
 }
 
@@ -119,6 +120,22 @@ fn small_sizes() {
                     assert_close(&format!("{m}x{n}x{k}"), &got, &want, 1e-5, 1e-5);
                 }
             }
+        }
+    }
+}
+
+/// Panels that are not chosen by the cost model; of those that do not fit, it chooses others.
+#[test]
+fn panels_as_told() {
+    for target in &runnable() {
+        for (panel, (m, n, k)) in (0..=9).flat_map(|panel| [(1, 130, 40), (13, 130, 40), (97, 260, 33)].map(|size| (panel, size)))
+        {
+            let mut case = case(m, n, k, 1);
+            case.desc.panel = Some(panel);
+            let (got, want) = run(target, &case, &[]);
+            assert_close(&format!("{m}x{n}x{k} in panels of {panel}"), &got, &want, 1e-5, 1e-5);
+            let plan = case.desc.plan(target).unwrap();
+            assert!(![1, 2].contains(&panel) || plan.groups[0].nv == panel, "{plan:?}");
         }
     }
 }
@@ -257,7 +274,7 @@ fn units_for_threads() {
         for (m, n, k) in [(197, 197, 24), (64, 40, 33), (300, 33, 64), (7, 300, 16), (29, 9, 5)] {
             for parts in [1, 3, 16] {
                 let epilogue = Epilogue { expr: bias_relu(), inputs: vec![InputDesc::full(n)], out: Element::F32 };
-                let desc = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k + 3, ldc: n + 1, epilogue };
+                let desc = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k + 3, ldc: n + 1, panel: None, epilogue };
                 let bias = Rng(5).floats(m * n);
                 let case = Case { desc, m, parts, dynamic: false };
                 let (got, mut want) = run(&target, &case, &[&bias]);

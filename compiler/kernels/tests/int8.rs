@@ -118,8 +118,16 @@ fn convolve(r: &Ready, input: u64, weights: u64, output: &Bytes, per_channel: [&
 fn product(target: &TargetDesc, m: usize, n: usize, k: usize, zero_point: u8, spread: Spread, dynamic: bool) {
     let mut rng = Rng(0x77aa_1234 + (m * 131 + n * 17 + k) as u64);
     let (lda, ldc) = (k + 4, n + 3);
-    let d =
-        GemmDesc { numbers: Numbers::Int8 { zero_point }, m: (!dynamic).then_some(m), n, k, lda, ldc, epilogue: requantise(7.0) };
+    let d = GemmDesc {
+        numbers: Numbers::Int8 { zero_point },
+        m: (!dynamic).then_some(m),
+        n,
+        k,
+        lda,
+        ldc,
+        panel: None,
+        epilogue: requantise(7.0),
+    };
     let a = Bytes::new(&bytes(&mut rng, (m - 1) * lda + k, spread));
     let b = weights(&mut rng, k * n);
     let packed = d.pack_bytes(target, |kk, j| if kk < k { b[kk * n + j] } else { 0 }).unwrap();
@@ -421,6 +429,7 @@ fn avx_vnni_multiplies_by_its_own_instruction() {
         k: 64,
         lda: 64,
         ldc: 32,
+        panel: None,
         epilogue: requantise(0.0),
     };
     let vnni = TargetDesc { features: Features { vnni: true, ..Features::default() }, ..TargetDesc::new(Isa::Avx2) };

@@ -15,7 +15,16 @@ fn runtime_packing_equals_compile_time_packing() {
         for n in [1, 3, 4, 7, 8, 12, 16, 17, 30, 49, 64, 100] {
             for k in [1, 2, 3, 4, 7, 8, 33] {
                 for transposed in [false, true] {
-                    let gemm = GemmDesc { numbers: Numbers::F32, m: Some(40), n, k, lda: k, ldc: n, epilogue: Epilogue::none() };
+                    let gemm = GemmDesc {
+                        numbers: Numbers::F32,
+                        m: Some(40),
+                        n,
+                        k,
+                        lda: k,
+                        ldc: n,
+                        panel: None,
+                        epilogue: Epilogue::none(),
+                    };
                     let plan = gemm.plan(target).unwrap();
                     let (rows, cols) = if transposed { (n, k) } else { (k, n) };
                     let row_stride = cols + 3;

@@ -127,7 +127,8 @@ fn products_are_rounded_before_they_are_added() {
         for (m, n, k) in [(1, 1, 9), (1, 16, 40), (2, 16, 16), (3, 100, 33), (7, 37, 64), (20, 64, 300), (64, 5, 1000)] {
             let mut rng = Rng(m as u64 * 31 + n as u64);
             let (a, b) = (Guarded::from(&rng.floats(m * k)), rng.floats(k * n));
-            let desc = GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k, ldc: n, epilogue: Epilogue::none() };
+            let desc =
+                GemmDesc { numbers: Numbers::F32, m: Some(m), n, k, lda: k, ldc: n, panel: None, epilogue: Epilogue::none() };
             let packed = pack_b(&desc.plan(target).unwrap(), k, &b, Strides { k: n, n: 1 });
             let c = Guarded::poison(m * n);
             let r = ready(&KernelDesc::Gemm(desc), target);

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::input_types::{InputType, Size, method, parse_input};
 use crate::quantization::{Options, calibrate};
 use crate::target::Target;
+use crate::tuning;
 use kiln_frontend::tensors_file::read_inputs;
 use kiln_passes::pipeline::Quantization;
 use kiln_schedule::kernels::Settings;
@@ -34,6 +35,7 @@ pub struct Build {
     cpus: Vec<String>,
     settings: Settings,
     quantize: Option<(PathBuf, Options)>,
+    tune: Option<PathBuf>,
     target: Option<String>,
     out_dir: Option<PathBuf>,
 }
@@ -49,6 +51,7 @@ impl Build {
             cpus: Vec::new(),
             settings: Settings::default(),
             quantize: None,
+            tune: None,
             target: None,
             out_dir: None,
         }
@@ -121,6 +124,12 @@ impl Build {
         self
     }
 
+    /// Computes products and convolutions in the ways that a file names which `kiln compile --tune` wrote for the same target and CPU.
+    pub fn tune(mut self, file: impl AsRef<Path>) -> Build {
+        self.tune = Some(file.as_ref().into());
+        self
+    }
+
     /// The target, where it is not cargo's `TARGET`.
     pub fn target(mut self, triple: &str) -> Build {
         self.target = Some(triple.into());
@@ -154,9 +163,13 @@ impl Build {
         }
         let triple = self.target.clone().map_or_else(|| variable("TARGET"), Ok)?;
         let folder = self.out_dir.clone().map_or_else(|| variable("OUT_DIR").map(PathBuf::from), Ok)?;
-        let target = Target::for_cpus(&triple, &self.cpus, None)?.with(self.settings);
+        let mut target = Target::for_cpus(&triple, &self.cpus, None)?.with(self.settings);
+        if let Some(file) = &self.tune {
+            target.choices = tuning::read(file, &target)?;
+        }
         let methods = if self.methods.is_empty() { vec!["forward".to_owned()] } else { self.methods.clone() };
-        let built = on_a_large_stack(|| self.build(name, &target, &methods))?;
+        let mut built = on_a_large_stack(|| self.build(name, &target, &methods))?;
+        built.files.extend(self.tune.clone());
         let library = if target.name.ends_with("msvc") { format!("{name}.lib") } else { format!("lib{name}.a") };
         write(&folder.join(library), &built.library)?;
         write(&folder.join(format!("{name}.rs")), built.module.as_bytes())?;

@@ -249,7 +249,8 @@ impl Model {
     /// The plan of a residual model.
     pub fn plan(&self, residual: &ResidualModel, target: &Target, timings: &mut Timings) -> Result<Plan<Scheduled>> {
         let variants: Vec<TargetDesc> = target.variants.iter().map(Target::schedule).collect();
-        let plan = timings.stage("schedule", || kiln_schedule::schedule(residual, &target.schedule(), &variants));
+        let plan =
+            timings.stage("schedule", || kiln_schedule::schedule(residual, &target.schedule(), &variants, &target.choices));
         plan.map_err(|error| self.error(error))
     }
 

@@ -206,7 +206,11 @@ pub const CODES: &[(&str, &str)] = &[
     ("target", "The target, CPU or feature is not known. `kiln targets` lists them."),
     ("too-deep", "Code is nested more deeply than kiln follows."),
     ("too-large", "The file, function or unrolled loop is larger than kiln follows."),
-    ("tune", "kiln cannot read measured kernel choices yet."),
+    (
+        "tune",
+        "`--tune FILE` reads how products and convolutions are computed from a file, or measures it on this machine and writes the file. Choices are for one \
+        target and one CPU: for another, name another file. What is not on this machine cannot be measured here.",
+    ),
     ("type-mismatch", "A value is not of the type that is needed here."),
     ("unknown-class", "The archive has no code for a class that it uses."),
     ("unknown-code", "There is no diagnostic of this name. `kiln explain` lists all."),

@@ -28,6 +28,7 @@ mod runtime;
 mod synthetic;
 pub mod target;
 pub mod trace;
+pub mod tuning;
 pub mod values;
 
 pub use build_script::Build;

@@ -4,6 +4,7 @@
 //! kernels need to know of a target follows from its features.
 
 use kiln_kernels::target::{Caches, CallConv, Features, Isa, TargetDesc};
+use kiln_schedule::kernels::choices::Choices;
 use kiln_schedule::kernels::{Settings, UNITS};
 use kiln_support::Diagnostic;
 use std::str::FromStr;
@@ -117,6 +118,8 @@ pub struct Target {
     pub settings: Settings,
     /// The same target with other CPUs, the best last, for which the object has code of its own.
     pub variants: Vec<Target>,
+    /// How products and convolutions are computed, where that was measured.
+    pub choices: Choices,
     caches: (usize, usize),
 }
 
@@ -141,6 +144,7 @@ impl Target {
             features: Vec::new(),
             settings: Settings::default(),
             variants: Vec::new(),
+            choices: Choices::default(),
             caches: (32, 256),
         };
         target.select(entry.cpu)?;
@@ -162,6 +166,12 @@ impl Target {
     pub fn with(self, settings: Settings) -> Target {
         let variants = self.variants.into_iter().map(|variant| variant.with(settings)).collect();
         Target { settings, variants, ..self }
+    }
+
+    /// The same target, for code that computes products and convolutions as the choices say.
+    #[must_use]
+    pub fn choosing(self, choices: Choices) -> Target {
+        Target { choices, ..self }
     }
 
     /// The target as scheduling takes it.

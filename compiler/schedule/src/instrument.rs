@@ -10,6 +10,8 @@ pub struct Site {
     pub name: String,
     /// Multiply-adds of one visit, where there is a count.
     pub multiply_adds: Option<u64>,
+    /// What is computed, where there are several ways ([`kiln_kernels::kernels::KernelDesc::problem`]).
+    pub problem: Option<String>,
 }
 
 /// Puts a mark after every statement of a plan's methods that computes. The sites are numbered in the order of the result.
@@ -46,11 +48,11 @@ fn with_marks(plan: &Plan<Scheduled>, body: Vec<Stmt>, sites: &mut Vec<Site>) ->
 }
 
 fn site(plan: &Plan<Scheduled>, stmt: &Stmt) -> Option<Site> {
-    let plain = |name: String| Some(Site { name, multiply_adds: None });
+    let plain = |name: String| Some(Site { name, multiply_adds: None, problem: None });
     match stmt {
         Stmt::Kernel { id, .. } => {
             let desc = &plan.kernels.get(*id)?.desc;
-            Some(Site { name: desc.to_string(), multiply_adds: desc.multiply_adds() })
+            Some(Site { name: desc.to_string(), multiply_adds: desc.multiply_adds(), problem: desc.problem() })
         }
         // Threads do not mark: what they share is one visit.
         Stmt::Parallel { body, .. } => {

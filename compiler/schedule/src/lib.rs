@@ -41,6 +41,7 @@ mod structure;
 mod tensors;
 
 use crate::fusion::Fusion;
+use crate::kernels::choices::Choices;
 use crate::kernels::{Scheduled, TargetDesc};
 use crate::liveness::Liveness;
 use crate::lower::{Lowering, Shared};
@@ -56,8 +57,13 @@ pub use dump::write_plan;
 ///
 /// # Errors
 /// A diagnostic at the node that has no lowering yet.
-pub fn schedule(model: &ResidualModel, target: &TargetDesc, variants: &[TargetDesc]) -> Result<Plan<Scheduled>, Diagnostic> {
-    let mut shared = Shared::new(*target, !variants.is_empty());
+pub fn schedule(
+    model: &ResidualModel,
+    target: &TargetDesc,
+    variants: &[TargetDesc],
+    choices: &Choices,
+) -> Result<Plan<Scheduled>, Diagnostic> {
+    let mut shared = Shared::new(*target, choices.clone(), !variants.is_empty());
     let (methods, mut arena_bytes) = schedule_methods(model, &mut shared)?;
     let (init, bytes) = schedule_graph(model, &model.init, None, &mut shared)?;
     arena_bytes = arena_bytes.max(bytes);

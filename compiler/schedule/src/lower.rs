@@ -6,6 +6,7 @@
 use crate::data::DataPool;
 use crate::facts;
 use crate::fusion::Fusion;
+use crate::kernels::choices::Choices;
 use crate::kernels::{Scheduled, TargetDesc};
 use crate::liveness::{Liveness, Moment, end, is_silent, moment};
 use crate::memory::Buffers;
@@ -23,6 +24,7 @@ pub type R<T> = Result<T, Diagnostic>;
 /// What methods of a model share.
 pub struct Shared {
     pub target: TargetDesc,
+    pub choices: Choices,
     pub computes: PrimaryMap<ComputeId, Compute>,
     pub compute_ids: HashMap<u64, Vec<ComputeId>>,
     pub kernels: PrimaryMap<KernelId, Scheduled>,
@@ -31,9 +33,10 @@ pub struct Shared {
 
 impl Shared {
     /// For a target; `has_variants` if the same model is scheduled for others, too, whose weights may come out the same.
-    pub fn new(target: TargetDesc, has_variants: bool) -> Shared {
+    pub fn new(target: TargetDesc, choices: Choices, has_variants: bool) -> Shared {
         Shared {
             target,
+            choices,
             computes: PrimaryMap::new(),
             compute_ids: HashMap::new(),
             kernels: PrimaryMap::new(),

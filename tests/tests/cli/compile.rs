@@ -129,3 +129,57 @@ fn bounds_are_checked_in_the_code() {
     assert_eq!(found.status, Some(0), "{found:?}");
     assert!(found.stdout.contains("argument `a`: size N is above its bound of 8"), "{found:?}");
 }
+
+const PRODUCT: &str = "def forward(self: __torch__.M,\n    a: Tensor,\n    b: Tensor) -> Tensor:\n  return torch.matmul(a, b)";
+
+/// The object, compiled with a file for `--tune`.
+fn tuned(workspace: &Workspace, file: &Path, args: &[&str]) -> Result<Vec<u8>, Outcome> {
+    let inputs = ["--input", "a=f32[64,48]", "--input", "b=f32[48,64]", "--emit", "obj", "--tune", file.to_str().unwrap()];
+    let found = compile(workspace, &[&inputs[..], args].concat());
+    if found.status == Some(0) { Ok(std::fs::read(workspace.path("out/m.o")).unwrap()) } else { Err(found) }
+}
+
+#[test]
+fn choices_are_measured_once() {
+    let workspace = Workspace::new(PRODUCT);
+    let file = workspace.path("tune.json");
+    let first = tuned(&workspace, &file, &["--cpu", "native"]).unwrap();
+    let written = std::fs::read_to_string(&file).unwrap();
+    let read: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert!(read["choices"].is_object(), "{written}");
+    assert_eq!(tuned(&workspace, &file, &["--cpu", "native"]).unwrap(), first);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    let bench = ["--input", "a=f32[64,48]", "--input", "b=f32[48,64]", "--min-time", "0"];
+    let bench = outcome(kiln().arg("bench").arg(workspace.path("m.pt")).args(bench).arg("--tune").arg(&file));
+    assert_eq!(bench.status, Some(0), "{bench:?}");
+}
+
+#[test]
+fn choices_that_a_file_names_are_taken() {
+    let workspace = Workspace::new(PRODUCT);
+    let file = workspace.path("tune.json");
+    let target = ["--target", "aarch64-unknown-linux-gnu", "--cpu", "cortex-a76"];
+    let with = |panel: u32| {
+        let choices = serde_json::json!({ "gemm 64x64x48": { "panel": panel } });
+        let file_text = serde_json::json!({
+            "format": "kiln tuning",
+            "version": 1,
+            "target": "aarch64-unknown-linux-gnu",
+            "features": ["lse", "fp16", "dotprod"],
+            "choices": choices,
+        });
+        std::fs::write(&file, file_text.to_string()).unwrap();
+        tuned(&workspace, &file, &target)
+    };
+    assert_ne!(with(1).unwrap(), with(2).unwrap());
+    let other = tuned(&workspace, &file, &["--target", "aarch64-unknown-linux-gnu", "--cpu", "generic"]).unwrap_err();
+    assert!(other.status == Some(1) && other.stderr.contains("was measured for another target or CPU"), "{other:?}");
+    let both = tuned(&workspace, &file, &["--cpu", "x86-64-v3", "--cpu", "x86-64-v4"]).unwrap_err();
+    assert!(both.status == Some(2) && both.stderr.contains("`--tune` is for one target and one CPU"), "{both:?}");
+    std::fs::write(&file, "{}").unwrap();
+    let empty = tuned(&workspace, &file, &target).unwrap_err();
+    assert!(empty.status == Some(1) && empty.stderr.contains("is not what this version of kiln writes"), "{empty:?}");
+    std::fs::remove_file(&file).unwrap();
+    let foreign = tuned(&workspace, &file, &target).unwrap_err();
+    assert!(foreign.status == Some(2) && foreign.stderr.contains("nothing can be measured"), "{foreign:?}");
+}

@@ -95,6 +95,8 @@ pub struct ConvDesc {
     pub out_pitch: usize,
     /// Groups, which divide both channel counts.
     pub groups: usize,
+    /// Vectors of output channels of a panel, where they are not to be chosen by the cost model.
+    pub panel: Option<usize>,
     /// Applied before the store; its rows are output pixels.
     pub epilogue: Epilogue,
 }
@@ -143,7 +145,8 @@ impl ConvDesc {
         let pixels = self.window.output[0] * self.window.output[1];
         let source = source(self);
         let max_rows = rows_without_conflict(self.window.stride[1] * source.pitch * self.size() / 4, max_rows);
-        plan_tiles(info, self.numbers, Some(pixels), self.out_c / self.groups, walk(self, &source).steps(), max_rows)
+        let steps = walk(self, &source).steps();
+        plan_tiles(info, self.numbers, Some(pixels), self.out_c / self.groups, steps, max_rows, self.panel)
     }
 
     /// Bytes in the order the kernel reads them, from `[out_c, in_c, kh, kw]`.

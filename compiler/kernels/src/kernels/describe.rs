@@ -58,6 +58,18 @@ impl KernelDesc {
     }
 }
 
+impl KernelDesc {
+    /// What is computed, whatever the algorithm and the tiles, where these can be chosen: `conv 3x3/1 64x56x56 -> 64 add_max`.
+    pub fn problem(&self) -> Option<String> {
+        match self {
+            KernelDesc::Gemm(_) | KernelDesc::Conv(_) => Some(self.to_string()),
+            KernelDesc::Ragged(d) => Some(KernelDesc::Conv(d.0.clone()).to_string()),
+            KernelDesc::Winograd(d) => Some(KernelDesc::Conv(d.conv.clone()).to_string()),
+            _ => None,
+        }
+    }
+}
+
 /// A size, or `?` where it is known only at run time.
 struct Size(Option<usize>);
 

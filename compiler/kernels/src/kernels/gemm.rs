@@ -31,6 +31,8 @@ pub struct GemmDesc {
     pub lda: usize,
     /// Elements between rows of C, at least `n`.
     pub ldc: usize,
+    /// Vectors of columns of a panel, where they are not to be chosen by the cost model.
+    pub panel: Option<usize>,
     /// Applied before the store.
     pub epilogue: Epilogue,
 }
@@ -115,7 +117,7 @@ impl GemmDesc {
 fn plan(desc: &GemmDesc, info: &IsaInfo) -> TilePlan {
     let max_rows = if info.wide_disp { MAX_ROWS } else { MAX_POINTERS };
     let max_rows = rows_without_conflict(row_bytes(desc) / 4, max_rows);
-    plan_tiles(info, desc.numbers, desc.m, desc.n, desc.numbers.steps(desc.k), max_rows)
+    plan_tiles(info, desc.numbers, desc.m, desc.n, desc.numbers.steps(desc.k), max_rows, desc.panel)
 }
 
 fn walk(desc: &GemmDesc) -> Walk {

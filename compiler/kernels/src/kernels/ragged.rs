@@ -88,7 +88,7 @@ impl RaggedDesc {
         let (info, conv) = (target.assembler()?.info(), &self.0);
         let most = segments(&conv.window).iter().map(|s| s.pixels).max().unwrap_or(1);
         let max_rows = rows_without_conflict(self.row_step(), if info.wide_disp { MAX_ROWS } else { MAX_POINTERS });
-        Ok(plan_tiles(&info, Numbers::F32, Some(most), conv.out_c, conv.in_c, max_rows))
+        Ok(plan_tiles(&info, Numbers::F32, Some(most), conv.out_c, conv.in_c, max_rows, conv.panel))
     }
 
     /// Elements between the pixels that successive windows begin at.

@@ -103,7 +103,18 @@ pub struct Ready {
 
 /// A convolution of whole channels, pixels without gaps.
 pub fn dense(numbers: Numbers, batch: usize, window: Window, [in_c, out_c]: [usize; 2], epilogue: Epilogue) -> ConvDesc {
-    ConvDesc { numbers, batch: Some(batch), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups: 1, epilogue }
+    ConvDesc {
+        numbers,
+        batch: Some(batch),
+        window,
+        in_c,
+        in_pitch: in_c,
+        out_c,
+        out_pitch: out_c,
+        groups: 1,
+        panel: None,
+        epilogue,
+    }
 }
 
 pub fn ready(desc: &KernelDesc, target: &TargetDesc) -> Ready {

@@ -29,7 +29,9 @@ pub fn bench(flags: &BenchFlags) -> Result<()> {
     };
     let mut timings = super::progress::timings();
     let mut model = Model::open(&flags.model.origin(), &[method.to_owned()])?;
-    let mut prepared = calls(&mut model, &given, method)?;
+    let mut prepared = example(&mut model, &given, method)?;
+    let choices = flags.tune.as_ref().map(|file| crate::tuning::read(file, &target)).transpose()?;
+    let target = target.choosing(choices.unwrap_or_default());
     let options = Listings { marks: flags.profile.is_some(), ..Listings::none(PREFIX) };
     let Opened { mut session, compiled, .. } = open(&mut model, &mut prepared, &target, &options, &mut timings)?;
     if let Some(file) = &flags.profile {
@@ -49,7 +51,7 @@ fn check_flags(flags: &BenchFlags) -> Result<()> {
 }
 
 /// The call to measure: the first of the inputs file, or one with made-up values.
-fn calls(model: &mut Model, given: &Given, method: &str) -> Result<Prepared> {
+pub(super) fn example(model: &mut Model, given: &Given, method: &str) -> Result<Prepared> {
     let mut is_constant = Vec::new();
     let call = match given {
         Given::Calls(calls) => {
@@ -64,7 +66,7 @@ fn calls(model: &mut Model, given: &Given, method: &str) -> Result<Prepared> {
                 None => synthetic::value(name, &typed.method.inputs[at]),
             };
             let values = signature.params().iter().enumerate().map(|(at, p)| Ok((p.name.clone(), value(at, &p.name)?)));
-            Call::forward(Vec::new(), values.collect::<Result<_>>()?)
+            Call { method: method.to_owned(), ..Call::forward(Vec::new(), values.collect::<Result<_>>()?) }
         }
     };
     let mut prepared = prepare(model, &[call], false)?;

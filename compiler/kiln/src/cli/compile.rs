@@ -17,11 +17,15 @@ pub fn compile(flags: &CompileFlags) -> Result<()> {
     let name = library_name(flags)?;
     check_flags(flags)?;
     let settings = Settings { strict: flags.numerics.is_strict(), threads: if flags.threads == Switch::On { 0 } else { 1 } };
-    let targets = targets(flags, settings)?;
+    let mut targets = targets(flags, settings)?;
     let given = Given::read(&flags.inputs)?;
     let mut timings = super::progress::timings();
     let mut model = Model::open(&flags.model.origin(), &flags.methods)?;
     timings.stages.append(&mut model.timings.stages);
+    if let Some(file) = &flags.tune {
+        let choices = super::tune::choices(file, &mut model, &given, &flags.methods[0], &targets)?;
+        targets.iter_mut().for_each(|target| target.choices.clone_from(&choices));
+    }
     let methods = given.methods(&mut model, &flags.methods)?;
     let residual = model.sound_residual(&methods, settings, &mut timings)?;
     let mut outputs = Vec::new();
@@ -42,9 +46,6 @@ fn check_flags(flags: &CompileFlags) -> Result<()> {
     let unsupported = |code, what: &str| Err(Diagnostic::unsupported(code, format!("kiln does not support {what} yet")).into());
     if flags.weights_out != "embed" {
         return unsupported("weights-out", "weights in a file of their own");
-    }
-    if flags.tune.is_some() {
-        return unsupported("tune", "measured kernel choices");
     }
     Ok(())
 }

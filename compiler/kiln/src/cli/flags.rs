@@ -193,7 +193,8 @@ pub struct CompileFlags {
     /// How numbers are rounded.
     #[arg(long, value_enum, default_value = "fast")]
     pub numerics: Numerics,
-    /// Kernel choices measured by `kiln bench --profile`.
+    /// Computes products and convolutions in the ways that this file names. If it does not exist, and the target is this machine, they are measured and
+    /// it is written: later builds with it make the same object.
     #[arg(long, value_name = "FILE")]
     pub tune: Option<PathBuf>,
     /// Prints how long each stage took.
@@ -250,6 +251,9 @@ pub struct BenchFlags {
     /// Writes how long each kernel took.
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
+    /// Computes as `compile` does with this file.
+    #[arg(long, value_name = "FILE")]
+    pub tune: Option<PathBuf>,
     /// Prints one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -18,6 +18,7 @@ mod progress;
 mod quantize;
 mod run;
 mod targets;
+mod tune;
 mod verify;
 
 use crate::error::Result;

@@ -15,6 +15,19 @@ const SHOWN: usize = 20;
 
 /// Measures calls for some seconds; writes every site to a JSON file and prints the costliest.
 pub fn profile(file: &Path, session: &mut Session, model: &Model, call: &BoundCall, sites: &[Site], seconds: f64) -> Result<()> {
+    let (profile, calls) = record(session, model, call, seconds)?;
+    let rows: Vec<Row> = sites.iter().zip(&profile.sites).map(|(site, &time)| Row::new(site, time, calls)).collect();
+    let total: f64 = rows.iter().map(|row| row.ms).sum();
+    let all: Vec<Value> = rows.iter().map(|row| row.json(total)).collect();
+    let text = json!({ "calls": calls, "ms": total, "sites": all }).to_string();
+    let unwritable = |error| Diagnostic::model("file", format!("`{}` cannot be written: {error}", file.display()));
+    std::fs::write(file, text).map_err(unwritable)?;
+    super::print(&table(&merged(rows), total));
+    Ok(())
+}
+
+/// Makes a call again and again for some seconds: the times of all calls together, and how many there were.
+pub fn record(session: &mut Session, model: &Model, call: &BoundCall, seconds: f64) -> Result<(Profile, u64)> {
     let Session::Loaded(loaded) = session else {
         let error = Diagnostic::unsupported("profile", "kiln does not support profiles on an emulator");
         return Err(error.help("profile for this machine: leave --target out").into());
@@ -34,14 +47,7 @@ pub fn profile(file: &Path, session: &mut Session, model: &Model, call: &BoundCa
         calls += 1;
     }
     loaded.finish(args, true);
-    let rows: Vec<Row> = sites.iter().zip(&profile.sites).map(|(site, &time)| Row::new(site, time, calls)).collect();
-    let total: f64 = rows.iter().map(|row| row.ms).sum();
-    let all: Vec<Value> = rows.iter().map(|row| row.json(total)).collect();
-    let text = json!({ "calls": calls, "ms": total, "sites": all }).to_string();
-    let unwritable = |error| Diagnostic::model("file", format!("`{}` cannot be written: {error}", file.display()));
-    std::fs::write(file, text).map_err(unwritable)?;
-    super::print(&table(&merged(rows), total));
-    Ok(())
+    Ok((profile, calls))
 }
 
 /// A site's time in one call.

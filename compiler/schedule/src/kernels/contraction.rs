@@ -231,7 +231,7 @@ fn describe<'a>(compute: &'a Compute, product: &Product) -> Option<(GemmDesc, St
     let lda = row_step(compute, product).unwrap_or(depth);
     let ldc = if ldc == 0 { cols } else { ldc as usize };
     let epilogue = Epilogue { expr, inputs, out };
-    Some((GemmDesc { numbers: product.numbers, m: rows, n: cols, k: depth, lda, ldc, epilogue }, streams))
+    Some((GemmDesc { numbers: product.numbers, m: rows, n: cols, k: depth, lda, ldc, panel: None, epilogue }, streams))
 }
 
 /// How an epilogue reads its inputs, for rows over axes `m` and columns over axes `n`; none where it cannot.
@@ -260,7 +260,8 @@ fn row_step(compute: &Compute, product: &Product) -> Option<usize> {
 }
 
 fn emit(cx: &mut Lowering, built: &Built, product: &Product, desc: GemmDesc, epilogue: &Streams, output: Operand) -> R<bool> {
-    let compute = &built.compute;
+    let panel = cx.shared.choices.of(&KernelDesc::Gemm(desc.clone())).panel;
+    let (desc, compute) = (GemmDesc { panel, ..desc }, &built.compute);
     let b = const_tensor(cx.graph, built.inputs[product.b.input as usize]);
     if row_step(compute, product).is_none() && product.batch.iter().chain(&product.m).any(|&a| extent(compute, a).is_none()) {
         return Ok(false);

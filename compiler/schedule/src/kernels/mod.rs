@@ -6,6 +6,7 @@
 
 mod affine;
 mod call;
+pub mod choices;
 mod columns;
 mod contraction;
 mod elements;

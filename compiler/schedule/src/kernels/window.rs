@@ -256,13 +256,25 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
         };
         (KernelDesc::Window(desc), packed)
     } else {
-        let desc =
-            ConvDesc { numbers, batch: batch(compute), window, in_c, in_pitch: in_c, out_c, out_pitch: out_c, groups, epilogue };
+        let desc = ConvDesc {
+            numbers,
+            batch: batch(compute),
+            window,
+            in_c,
+            in_pitch: in_c,
+            out_c,
+            out_pitch: out_c,
+            groups,
+            panel: None,
+            epilogue,
+        };
         match numbers {
             Numbers::F16 | Numbers::Int4 => return Ok(false),
             Numbers::F32 => dense_convolution(cx, desc, &target, &of_taps(&data.to_f32(), slide.window.kernel, &taps)),
             Numbers::Int8 { .. } if in_c * window.kernel[0] * window.kernel[1] >= MOST_INT8_PRODUCTS => return Ok(false),
             Numbers::Int8 { .. } => {
+                let panel = cx.shared.choices.of(&KernelDesc::Conv(desc.clone())).panel;
+                let desc = ConvDesc { panel, ..desc };
                 let weights: Vec<i8> = data.bytes.iter().map(|&b| b as i8).collect();
                 let packed = desc.pack_bytes(&target, &of_taps(&weights, slide.window.kernel, &taps));
                 // Kernels that differ in nothing but what is in the weights are one.
@@ -285,8 +297,11 @@ fn dense_convolution(
     target: &TargetDesc,
     values: &[f32],
 ) -> (KernelDesc, Result<Vec<u8>, EmitError>) {
+    let choice = cx.shared.choices.of(&KernelDesc::Conv(desc.clone()));
+    let desc = ConvDesc { panel: choice.panel, ..desc };
     let is_strict = cx.shared.target.settings.strict;
-    if let Some(desc) = winograd::choose(&desc, target).filter(|_| !is_strict) {
+    let by_tiles = choice.winograd.map_or_else(|| winograd::choose(&desc, target), |tile| winograd::of_tile(&desc, tile, target));
+    if let Some(desc) = by_tiles.filter(|_| !is_strict) {
         let packed = desc.pack(target, values).map(floats);
         return (KernelDesc::Winograd(desc), packed);
     }

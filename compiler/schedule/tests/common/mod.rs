@@ -8,6 +8,7 @@ use kiln_kernels::target::Isa;
 use kiln_loader::{CallError, Instance, Value as Word, load};
 use kiln_loops::plan::Plan;
 use kiln_rt::abi;
+use kiln_schedule::kernels::choices::Choices;
 use kiln_schedule::kernels::{Scheduled, Settings, TargetDesc};
 use kiln_support::{DType, Span, TensorData};
 use std::cell::RefCell;
@@ -232,7 +233,7 @@ pub fn int_state(model: &mut ResidualModel, initial: i64) {
 
 /// The plan without vector kernels.
 pub fn plan(model: &ResidualModel) -> Plan<Scheduled> {
-    kiln_schedule::schedule(model, &TargetDesc::default(), &[]).expect("the model is scheduled")
+    kiln_schedule::schedule(model, &TargetDesc::default(), &[], &Choices::default()).expect("the model is scheduled")
 }
 
 /// The target with this machine's vector kernels, if it has any.
@@ -259,7 +260,7 @@ fn is_avx2() -> bool {
 
 /// The plan with this machine's vector kernels.
 pub fn vector_plan(model: &ResidualModel) -> Plan<Scheduled> {
-    kiln_schedule::schedule(model, &vector_target(), &[]).expect("the model is scheduled")
+    kiln_schedule::schedule(model, &vector_target(), &[], &Choices::default()).expect("the model is scheduled")
 }
 
 /// Names of the kernels of a plan; empty on machines without.

@@ -19,6 +19,12 @@ const WORTHWHILE: f64 = 0.8;
 /// Fewest channels of either side for which the model holds.
 const FEWEST_CHANNELS: usize = 16;
 
+/// The descriptor for tiles of so many output points along each axis, if there are such.
+pub fn of_tile(conv: &ConvDesc, tile: usize, target: &TargetDesc) -> Option<WinogradDesc> {
+    let desc = WinogradDesc { conv: conv.clone(), tile };
+    ([2, 4].contains(&tile) && WinogradDesc::fits(conv) && super::emit(&desc, target).is_ok()).then_some(desc)
+}
+
 /// The descriptor of the best tile, if it is better than the direct algorithm.
 pub fn choose(conv: &ConvDesc, target: &TargetDesc) -> Option<WinogradDesc> {
     if !WinogradDesc::fits(conv) || conv.in_c.min(conv.out_c) < FEWEST_CHANNELS {

@@ -32,7 +32,7 @@ use crate::target::TargetDesc;
 use crate::vexpr::{Leaf, VExpr};
 use transform::TAPS;
 
-pub use cost::choose;
+pub use cost::{choose, of_tile};
 
 /// A convolution by F(m x m, 3 x 3).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -124,7 +124,7 @@ impl Layout {
         let tile_rows = tiles[0].div_ceil(tiles[0].div_ceil(fit));
         let rows = tile_rows * tiles[1];
         let max_rows = if info.wide_disp { MAX_ROWS } else { MAX_POINTERS };
-        let plan = plan_tiles(&info, Numbers::F32, Some(rows), d.conv.out_c, d.conv.in_c, max_rows);
+        let plan = plan_tiles(&info, Numbers::F32, Some(rows), d.conv.out_c, d.conv.in_c, max_rows, d.conv.panel);
         let pitch = [in_pitch, plan.packed_cols()];
         // An odd number of cache lines: planes do not fall on the same lines of the first-level cache.
         let plane = pitch.map(|p| ((4 * rows * p).div_ceil(64) | 1) * 64);
