@@ -20,7 +20,7 @@ pub fn manifest(model: &Model) -> String {
         "state_slots": model.state_slots,
         "text_bytes": model.text_bytes,
         "weights_bytes": model.data_bytes,
-        "weights_fnv1a": format!("{:016x}", model.weights_hash),
+        "weights_hash": format!("{:016x}", model.weights_hash),
         "uses_runtime_objects": model.uses_runtime,
         "operators": facts.operators,
     });

@@ -6,6 +6,7 @@
 use crate::isa::IsaInfo;
 use crate::kernels::numbers::INT4_GROUP;
 use crate::select::TilePlan;
+use std::sync::{Mutex, PoisonError};
 
 /// Where the elements of B lie in the source: element `(k, n)` at `k * row + n * col`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,14 +30,43 @@ pub fn pack_b(plan: &TilePlan, k: usize, source: &[f32], strides: Strides) -> Ve
     pack_by(plan, k, |kk, n| source[kk * strides.k + n * strides.n])
 }
 
-/// Packs `B[k, n] = at(k, n)`.
-pub fn pack_by(plan: &TilePlan, k: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    let mut packed = Vec::with_capacity(packed_len(plan, k));
-    each_panel(plan, &mut |columns| {
-        (0..k).for_each(|kk| packed.extend(columns.iter().map(|n| n.map_or(0.0, |n| at(kk, n)))));
+/// Packs `B[k, n] = at(k, n)`. Threads share the panels of a large matrix.
+pub fn pack_by(plan: &TilePlan, k: usize, at: impl Fn(usize, usize) -> f32 + Sync) -> Vec<f32> {
+    let mut packed = vec![0.0; packed_len(plan, k)];
+    let mut panels = Vec::new();
+    let (mut rest, mut first) = (packed.as_mut_slice(), 0);
+    for group in &plan.groups {
+        let width = group.nv * plan.lanes;
+        for panel in 0..group.panels {
+            let cols = width.min(group.cols - panel * width);
+            let (own, behind) = rest.split_at_mut(k * width);
+            panels.push((own, width, first..first + cols));
+            (rest, first) = (behind, first + cols);
+        }
+    }
+    let panels = Mutex::new(panels.into_iter());
+    let pack = || {
+        loop {
+            let next = panels.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((panel, width, columns)) = next else { return };
+            for (kk, row) in panel.chunks_exact_mut(width).enumerate() {
+                row.iter_mut().zip(columns.clone()).for_each(|(value, n)| *value = at(kk, n));
+            }
+        }
+    };
+    let threads = if packed_len(plan, k) < SHARED { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    std::thread::scope(|scope| {
+        for _ in 1..threads {
+            // Those that the system refuses are done without.
+            drop(std::thread::Builder::new().spawn_scoped(scope, pack));
+        }
+        pack();
     });
     packed
 }
+
+/// Elements from which on threads share the packing: a millisecond of work.
+const SHARED: usize = 1 << 18;
 
 /// Packs numbers of binary16, given as bits.
 pub fn pack_f16(plan: &TilePlan, k: usize, at: impl Fn(usize, usize) -> u16) -> Vec<u8> {
@@ -103,4 +133,26 @@ pub fn pack_bytes(plan: &TilePlan, info: &IsaInfo, k: usize, zero_point: u8, at:
         }
     }
     packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::select::PanelGroup;
+
+    /// A matrix that threads share: panels of two widths, the last one not full.
+    #[test]
+    fn large_matrices_are_packed_in_order() {
+        let (k, lanes) = (700, 8);
+        let groups = vec![PanelGroup { panels: 25, nv: 2, cols: 400, mr: 1 }, PanelGroup { panels: 1, nv: 1, cols: 5, mr: 1 }];
+        let plan = TilePlan { lanes, groups };
+        assert!(packed_len(&plan, k) > SHARED);
+        let packed = pack_by(&plan, k, |kk, n| (kk * 1000 + n) as f32);
+        let panels = (0..25).map(|p| (16 * p, 16, 16)).chain([(400, 8, 5)]);
+        let wanted = panels.flat_map(|(first, width, cols)| {
+            let element = move |kk: usize, j: usize| if j < cols { (kk * 1000 + first + j) as f32 } else { 0.0 };
+            (0..k).flat_map(move |kk| (0..width).map(move |j| element(kk, j)))
+        });
+        assert!(packed.into_iter().eq(wanted));
+    }
 }

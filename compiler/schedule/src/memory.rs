@@ -187,31 +187,28 @@ impl Scan {
         }
     }
 
-    /// One index may be at the end of the body while another begins.
-    fn enter_parallel(&mut self, body: &mut [Stmt]) {
-        self.loops.push((self.at, Vec::new()));
-        self.statements(body);
-        self.at += 1;
-        let (began, named) = self.loops.pop().expect("pushed above");
-        for &buffer in &named {
-            let life = self.lives[buffer].as_mut().expect("it is named");
-            (life.first, life.last) = (life.first.min(began), self.at);
-        }
-        if let Some((_, outer)) = self.loops.last_mut() {
-            outer.extend(named);
-        }
+    fn enter_loop(&mut self, body: &mut [Stmt]) {
+        // What was there before the loop is needed in every iteration.
+        self.enter(body, |life, began, ended| {
+            if life.first < began {
+                life.last = ended;
+            }
+        });
     }
 
-    fn enter_loop(&mut self, body: &mut [Stmt]) {
+    fn enter_parallel(&mut self, body: &mut [Stmt]) {
+        // One index may be at the end of the body while another begins.
+        self.enter(body, |life, began, ended| (life.first, life.last) = (life.first.min(began), ended));
+    }
+
+    /// Scans the body of a loop, and stretches the lives of what it names: from where it began, to where it ended.
+    fn enter(&mut self, body: &mut [Stmt], stretch: fn(&mut Life, usize, usize)) {
         self.loops.push((self.at, Vec::new()));
         self.statements(body);
         self.at += 1;
         let (began, named) = self.loops.pop().expect("pushed above");
         for &buffer in &named {
-            let life = self.lives[buffer].as_mut().expect("it is named");
-            if life.first < began {
-                life.last = self.at;
-            }
+            stretch(self.lives[buffer].as_mut().expect("it is named"), began, self.at);
         }
         if let Some((_, outer)) = self.loops.last_mut() {
             outer.extend(named);

@@ -65,6 +65,9 @@ impl TensorData {
 
     /// All elements as binary32.
     pub fn to_f32(&self) -> Vec<f32> {
+        if self.dtype == DType::F32 {
+            return self.bytes.as_chunks().0.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect();
+        }
         self.numbers().map(|n| n.as_f64() as f32).collect()
     }
 
@@ -72,6 +75,13 @@ impl TensorData {
     pub fn to_i64(&self) -> Vec<i64> {
         self.numbers().map(Number::as_i64).collect()
     }
+}
+
+/// Numbers of binary32 as they lie in memory.
+pub fn f32_bytes(values: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; size_of_val(values)];
+    bytes.as_chunks_mut().0.iter_mut().zip(values).for_each(|(chunk, value)| *chunk = value.to_le_bytes());
+    bytes
 }
 
 /// Number of elements of a shape.

@@ -22,6 +22,7 @@ use kiln_kernels::packing::pack_by;
 use kiln_kernels::vexpr::VExpr;
 use kiln_loops::plan::Operand;
 use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Extent, Input, Output, ReduceOp};
+use kiln_support::tensor::f32_bytes;
 use kiln_support::{DType, TensorData};
 
 /// A load in a product.
@@ -334,7 +335,7 @@ fn packed_weights(cx: &mut Lowering, built: &Built, product: &Product, desc: &Ge
     for batch in offsets(&moving) {
         let at = |i: usize, j: usize| (address.offset + batch + k[i] + n[j]) as usize;
         match desc.numbers {
-            Numbers::F32 => bytes.extend(pack_by(&plan, desc.k, |i, j| floats[at(i, j)]).iter().flat_map(|v| v.to_le_bytes())),
+            Numbers::F32 => bytes.extend(f32_bytes(&pack_by(&plan, desc.k, |i, j| floats[at(i, j)]))),
             Numbers::Int8 { .. } => bytes.extend(desc.pack_bytes(&target, |i, j| data.bytes[at(i, j)] as i8).ok()?),
             Numbers::F16 => {
                 let element = |i, j| u16::from_le_bytes([data.bytes[2 * at(i, j)], data.bytes[2 * at(i, j) + 1]]);

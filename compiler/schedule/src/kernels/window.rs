@@ -27,6 +27,8 @@ use kiln_loops::interpret::neutral;
 use kiln_loops::plan::Operand;
 use kiln_loops::{BinaryOp, Compute, Expr, ExprData, Exprs, Extent, ReduceOp, Scalar};
 use kiln_support::DType;
+use kiln_support::tensor::f32_bytes;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// A reduction over a window.
@@ -251,7 +253,7 @@ fn convolve(cx: &mut Lowering, built: &Built, slide: &Slide, output: Operand) ->
         // Kernels bring bytes of weights into the order that they read.
         let packed = match numbers {
             Numbers::F16 | Numbers::Int4 => return Ok(false),
-            Numbers::F32 => desc.pack(&of_taps(&data.to_f32(), slide.window.kernel, &taps)).map(floats),
+            Numbers::F32 => desc.pack(&of_taps(&data.to_f32(), slide.window.kernel, &taps)).map(|values| f32_bytes(&values)),
             Numbers::Int8 { .. } => desc.pack(&of_taps(&data.bytes, slide.window.kernel, &taps)),
         };
         (KernelDesc::Window(desc), packed)
@@ -302,20 +304,15 @@ fn dense_convolution(
     let is_strict = cx.shared.target.settings.strict;
     let by_tiles = choice.winograd.map_or_else(|| winograd::choose(&desc, target), |tile| winograd::of_tile(&desc, tile, target));
     if let Some(desc) = by_tiles.filter(|_| !is_strict) {
-        let packed = desc.pack(target, values).map(floats);
+        let packed = desc.pack(target, values).map(|values| f32_bytes(&values));
         return (KernelDesc::Winograd(desc), packed);
     }
     if let Some(desc) = RaggedDesc::choose(&desc) {
-        let packed = desc.pack(target, values).map(floats);
+        let packed = desc.pack(target, values).map(|values| f32_bytes(&values));
         return (KernelDesc::Ragged(desc), packed);
     }
-    let packed = desc.pack(target, values).map(floats);
+    let packed = desc.pack(target, values).map(|values| f32_bytes(&values));
     (KernelDesc::Conv(desc), packed)
-}
-
-/// Weights as they lie in memory.
-fn floats(values: Vec<f32>) -> Vec<u8> {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 /// The window without the taps that never meet the image, as those of a large dilation over a small image; and which taps stay.
@@ -337,7 +334,10 @@ fn without_outside_taps(w: Window) -> (Window, [Range<usize>; 2]) {
 }
 
 /// The weights of some taps, of filters with taps `[rows, columns]`.
-fn of_taps<T: Copy>(weights: &[T], [rows, columns]: [usize; 2], taps: &[Range<usize>; 2]) -> Vec<T> {
+fn of_taps<'w, T: Copy>(weights: &'w [T], [rows, columns]: [usize; 2], taps: &[Range<usize>; 2]) -> Cow<'w, [T]> {
+    if *taps == [0..rows, 0..columns] {
+        return weights.into();
+    }
     let filters = weights.chunks(rows * columns);
     filters.flat_map(|filter| taps[0].clone().flat_map(move |r| filter[r * columns..][taps[1].clone()].iter().copied())).collect()
 }
@@ -479,7 +479,7 @@ mod tests {
         let (window, taps) = of(24);
         assert_eq!((window.kernel, window.before, window.output, taps.clone()), ([1, 1], [0, 0], [14, 14], [1..2, 1..2]));
         let weights: Vec<f32> = (0..18).map(|i| i as f32).collect();
-        assert_eq!(of_taps(&weights, [3, 3], &taps), [4.0, 13.0]);
+        assert_eq!(*of_taps(&weights, [3, 3], &taps), [4.0, 13.0]);
         assert_eq!(of(12), (Window::new([14, 14], [3, 3], [1, 1], [12; 2], [12; 2]), [0..3, 0..3]));
         assert_eq!(of_taps(&weights, [3, 3], &[0..3, 1..3])[..3], [1.0, 2.0, 4.0]);
     }

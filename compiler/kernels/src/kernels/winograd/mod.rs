@@ -25,7 +25,7 @@ use crate::kernels::sweep::{BlockRows, Rows, State, Sweep};
 use crate::kernels::units::each_unit;
 use crate::kernels::{Arg, Kernel, Units};
 use crate::math;
-use crate::packing::pack_by;
+use crate::packing::{pack_by, packed_len};
 use crate::prog::{Inst, Plan, Val};
 use crate::select::{TilePlan, plan_tiles};
 use crate::target::TargetDesc;
@@ -82,8 +82,11 @@ impl WinogradDesc {
             one.iter().enumerate().for_each(|(plane, &v)| all[plane * ci * co + at] = v as f32);
         }
         let plan = Layout::new(self, target)?.plan;
-        let plane = |p: usize| pack_by(&plan, ci, |k, n| all[(p * co + n) * ci + k]);
-        Ok((0..planes).flat_map(plane).collect())
+        let mut packed = Vec::with_capacity(planes * packed_len(&plan, ci));
+        for plane in all.chunks_exact(co * ci) {
+            packed.extend(pack_by(&plan, ci, |k, n| plane[n * ci + k]));
+        }
+        Ok(packed)
     }
 
     /// The convolution's window with an output of whole tiles.
