@@ -18,6 +18,20 @@ class Attention(nn.Module):
         return y.transpose(1, 2).reshape(1, 90, 96)
 ";
 
+/// More rows to change the order of than there are parts: 3 times 40 matrices.
+const SHUFFLE: &str = "
+from typing import Tuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Shuffle(nn.Module):
+    def forward(self, phase: float) -> Tuple[Tensor, Tensor]:
+        x = torch.sin(torch.arange(12 * 40 * 70, dtype=torch.float) * phase).reshape(1, 12, 40, 70)
+        return x, nn.functional.pixel_shuffle(x, 2)
+";
+
 fn kiln(command: &str, model: &Path, flags: &[&str]) -> Command {
     let mut kiln = Command::new(env!("CARGO_BIN_EXE_kiln-under-test"));
     kiln.arg(command).arg(model).args(flags);
@@ -46,17 +60,27 @@ fn models_give_the_same_bits() {
 /// Products of several heads, each of them divided.
 #[test]
 fn loops_of_kernels_are_shared() {
+    same_from_source("Attention", ATTENTION, 2);
+}
+
+#[test]
+fn long_loops_are_shared_in_runs() {
+    same_from_source("Shuffle", SHUFFLE, 1);
+}
+
+/// Checks that a source model gives the same bits for any number of threads, and that its plan has so many parallel loops.
+fn same_from_source(class: &str, source: &str, loops: usize) {
     let folder = tempfile::tempdir().unwrap();
-    let [model, inputs] = ["attention.py", "inputs.json"].map(|name| folder.path().join(name));
-    std::fs::write(&model, ATTENTION).unwrap();
+    let [model, inputs] = ["model.py", "inputs.json"].map(|name| folder.path().join(name));
+    std::fs::write(&model, source).unwrap();
     std::fs::write(&inputs, r#"{"args": [{"float": 0.37}]}"#).unwrap();
-    let results = |flags: &[&str]| results(&model, &inputs, folder.path(), &[&["--class", "Attention"], flags].concat());
+    let results = |flags: &[&str]| results(&model, &inputs, folder.path(), &[&["--class", class], flags].concat());
     let shared = ["2", "3", "8"].map(|threads| results(&["--threads", threads]));
     assert!(shared[0] == shared[1] && shared[1] == shared[2]);
     let [one, two] = ["1", "2"].map(|threads| results(&["--numerics", "strict", "--threads", threads]));
     assert!(one == two, "strict");
-    let target = ["--class", "Attention", "--target", "x86_64-unknown-linux-gnu", "--cpu", "x86-64-v3"];
+    let target = ["--class", class, "--target", "x86_64-unknown-linux-gnu", "--cpu", "x86-64-v3"];
     let plan = kiln("inspect", &model, &target).args(["--stage", "loops", "--threads", "2"]).assert().success();
     let plan = String::from_utf8_lossy(&plan.get_output().stdout).into_owned();
-    assert_eq!(plan.matches("parallel l").count(), 2, "{plan}");
+    assert_eq!(plan.matches("parallel l").count(), loops, "{plan}");
 }

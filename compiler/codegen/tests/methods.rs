@@ -349,13 +349,14 @@ fn vector_kernels_are_called() {
     assert!(matches!(refused, Err(CodegenError::Kernel(text)) if text == "no kernel load"));
 }
 
-/// Every index of a parallel loop computes with what it captures, in a slot of its own, and calls a kernel.
+/// Every index of a parallel loop computes with what it captures, in a slot of its own, in a loop of its own, and calls a kernel.
 #[test]
 fn parallel_loops() {
     let mut plan = kernel_plan("store");
     let mut w = Writer::new("forward", 1);
     let x = w.arg(0);
-    let [index, at, value, part, sum] = std::array::from_fn(|_| w.local(LocalType::Int));
+    let [index, at, value, part, sum, turn] = std::array::from_fn(|_| w.local(LocalType::Int));
+    let test = w.local(LocalType::Bool);
     let (outside, own) = (Operand::Slot(w.method.slots.push(64), 0), Operand::Slot(w.method.slots.push(16), 0));
     let kernel = plan.kernels.keys().next().unwrap();
     let word = |base, value| Stmt::Store { base, offset: 0, value, access: Access::Word };
@@ -365,7 +366,15 @@ fn parallel_loops() {
         Stmt::Load { dst: value, base: own, offset: 0, access: Access::Word },
         binary(at, BinaryOp::Mul, Operand::Local(index), Operand::Int(8)),
         binary(at, BinaryOp::Add, outside, Operand::Local(at)),
-        Stmt::Kernel { id: kernel, args: vec![Operand::Local(at), Operand::Local(value)], split: None },
+        scalar(turn, ScalarOp::Copy, &[Operand::Int(0)]),
+        Stmt::Loop {
+            body: vec![
+                binary(test, BinaryOp::Lt, Operand::Local(turn), Operand::Int(3)),
+                Stmt::If { test: Operand::Local(test), then: vec![], orelse: vec![Stmt::Break] },
+                binary(turn, BinaryOp::Add, Operand::Local(turn), Operand::Int(1)),
+                Stmt::Kernel { id: kernel, args: vec![Operand::Local(at), Operand::Local(value)], split: None },
+            ],
+        },
     ];
     w.method.body.push(Stmt::Parallel { index, count: Operand::Int(8), body });
     for i in 0..8 {

@@ -209,7 +209,8 @@ pub const CODES: &[(&str, &str)] = &[
     (
         "tune",
         "`--tune FILE` reads how products and convolutions are computed from a file, or measures it on this machine and writes the file. Choices are for one \
-        target and one CPU: for another, name another file. What is not on this machine cannot be measured here.",
+        target, CPU, setting of threads and of numerics: for others, name another file. What this machine cannot run cannot be measured here; sizes of inputs must \
+        be numbers.",
     ),
     ("type-mismatch", "A value is not of the type that is needed here."),
     ("unknown-class", "The archive has no code for a class that it uses."),

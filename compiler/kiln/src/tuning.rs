@@ -27,6 +27,8 @@ pub fn write(file: &Path, choices: &Choices, target: &Target) -> Result<()> {
         "version": VERSION,
         "target": target.name,
         "features": target.features,
+        "threads": target.settings.is_parallel(),
+        "strict": target.settings.strict,
         "choices": known,
     });
     let unwritable = |error| Diagnostic::model("file", format!("`{}` cannot be written: {error}", file.display()));
@@ -44,8 +46,16 @@ pub fn read(file: &Path, target: &Target) -> Result<Choices> {
     if value["format"] != FORMAT || value["version"] != VERSION {
         return Err(bad("is not what this version of kiln writes with --tune").into());
     }
+    if !target.variants.is_empty() {
+        return Err(Diagnostic::usage("tune", "choices that were measured are for one target and one CPU").into());
+    }
+    let help = "measure again: name a file that does not exist";
     if value["target"] != target.name.as_str() || value["features"] != json!(target.features) {
-        return Err(bad("was measured for another target or CPU").help("measure again: name a file that does not exist").into());
+        return Err(bad("was measured for another target or CPU").help(help).into());
+    }
+    let settings = [("threads", target.settings.is_parallel()), ("strict", target.settings.strict)];
+    if let Some((setting, _)) = settings.iter().find(|(key, is)| value[key] != *is) {
+        return Err(bad(&format!("was measured with another setting of {setting}")).help(help).into());
     }
     let known = value["choices"].as_object().ok_or_else(|| bad("has no choices"))?;
     let number = |value: &Value, key: &str| value[key].as_u64().and_then(|n| usize::try_from(n).ok());

@@ -265,8 +265,8 @@ pub enum Stmt {
     /// Repeats the body until it breaks.
     Loop { body: Vec<Stmt> },
     /// Runs the body for every `index` below `count`, in any order: threads share the indices, and no index touches what
-    /// another writes. The body loads, stores, computes scalars and calls whole kernels; what it sets is not seen outside,
-    /// and the slots that it stores to are its own for each index.
+    /// another writes. The body loads, stores, computes scalars and calls whole kernels, in loops and under conditions, too; what it
+    /// sets is not seen outside, and the slots that it stores to are its own for each index.
     Parallel { index: Local, count: Operand, body: Vec<Stmt> },
     /// Leaves the innermost loop.
     Break,

@@ -37,8 +37,12 @@ def attention_math(query: Tensor, key: Tensor, value: Tensor, attn_mask: Optiona
     if enable_gqa:
         key = key.repeat_interleave(query.size(-3) // key.size(-3), -3)
         value = value.repeat_interleave(query.size(-3) // value.size(-3), -3)
-    weights = torch._safe_softmax(scores_of(query, key, attn_mask, is_causal, scale), -1)
-    return torch.matmul(weights, value), weights
+    half = query.dtype == torch.half or query.dtype == torch.bfloat16
+    q = query.to(torch.float) if half else query
+    k = key.to(torch.float) if half else key
+    v = value.to(torch.float) if half else value
+    weights = torch._safe_softmax(scores_of(q, k, attn_mask, is_causal, scale), -1)
+    return torch.matmul(weights, v).to(query.dtype), weights.to(query.dtype)
 
 
 def heads(x: Tensor, weight: Tensor, bias: Tensor, part: int, num_head: int) -> Tensor:

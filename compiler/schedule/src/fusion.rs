@@ -6,12 +6,13 @@
 //! reduction of its own, so that a contraction takes its epilogue in. Everything else is memory.
 
 use crate::facts::tensor_type;
-use crate::kernels::is_product_in_place;
+use crate::kernels::{is_product, is_product_in_place};
 use crate::profile::{Cost, Order, Profile, Read, profile};
 use crate::row_clusters::{Clusters, Operator, Search};
 use crate::source::{Builder, body};
 use crate::structure::{Structure, Use};
 use kiln_graph::{Block, Dim, Graph, Node, Op, Value};
+use kiln_loops::Compute;
 use kiln_ops::{Body, DimMath, Infer};
 use kiln_support::SecondaryMap;
 use std::collections::{HashMap, HashSet};
@@ -273,20 +274,29 @@ impl Planner<'_> {
             return false;
         }
         let profile = self.own_profile(reader);
-        let is_written = |order: Order| match order {
-            Order::Memory => true,
-            Order::Rows => self.is_product_of_rows(reader, value),
+        if profile.cost >= Cost::Heavy || !self.reads_once(reader, value, true) {
+            return false;
+        }
+        let orders = profile.reads.iter().filter(|r| r.value == value).map(|r| r.order);
+        match orders.max().unwrap_or(Order::Memory) {
+            // What is a product for a kernel stays one.
+            Order::Memory => !self.alone(value).is_some_and(|own| is_product(&own)) || is_product(&self.with(reader, value)),
+            // Any other reduction would become a loop nest by that.
+            Order::Rows => is_product_in_place(&self.with(reader, value)),
             Order::Other => false,
-        };
-        let in_order = profile.reads.iter().filter(|r| r.value == value).all(|r| is_written(r.order));
-        in_order && profile.cost < Cost::Heavy && self.reads_once(reader, value, true)
+        }
     }
 
-    /// Whether a node with `value` inlined is a matrix product that writes its rows to where the node wants them. Any other reduction
-    /// would become a loop nest by that.
-    fn is_product_of_rows(&self, reader: Node, value: Value) -> bool {
-        let inlined = |v| v == value || self.fusion.is_expression(v);
-        is_product_in_place(&Builder::new(self.graph, &inlined).results(reader, &[0]).compute)
+    /// The computation of a node with one more of its operands inlined.
+    fn with(&self, node: Node, operand: Value) -> Compute {
+        let inlined = |v| v == operand || self.fusion.is_expression(v);
+        Builder::new(self.graph, &inlined).results(node, &[0]).compute
+    }
+
+    /// The computation of a value by itself, with what it has inlined so far.
+    fn alone(&self, value: Value) -> Option<Compute> {
+        let inlined = |v| self.fusion.is_expression(v);
+        Some(Builder::new(self.graph, &inlined).results(self.graph.def_node(value)?, &[0]).compute)
     }
 
     /// Whether bytes that are no memory themselves would be memory further on, as wider numbers: four times as much. The

@@ -1,7 +1,7 @@
 //! The arena plan: offsets for buffers whose sizes are constant.
 //!
 //! A buffer lives from the first statement that names it to the last; where a loop names it that began
-//! after the buffer did, to the end of that loop. Naming a local or a stack slot that holds a buffer's address, such as
+//! after the buffer did, to the end of that loop. What a parallel loop names lives all the while. Naming a local or a stack slot that holds a buffer's address, such as
 //! a table of pointers, is naming the buffer. Buffers are placed one by one, each at the lowest offset where it fits between those already placed
 //! that live at the same time: the largest first, or the one with the largest product of size and life, or in the order of their lives. The best of these is improved
 //! by placing first what sticks out. Kernels that threads share get as many parts, with scratch memory each, as there is room for.

@@ -33,7 +33,7 @@ pub struct Read {
 }
 
 /// In which order elements are read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Order {
     /// That of their memory.
     Memory,

@@ -125,6 +125,26 @@ fn batched_products() {
     });
 }
 
+/// Heads of attention in the order of the next layer: their product writes them there.
+#[test]
+fn products_in_another_order_of_rows() {
+    fn heads(b: &mut Builder, x: &[Value]) -> Value {
+        let product = b.op("aten::bmm", &[x[0], x[1]], f32_tensor(&[3, 9, 21]));
+        let (first, second) = (b.int(0), b.int(1));
+        b.op("aten::transpose.int", &[product, first, second], f32_tensor(&[9, 3, 21]))
+    }
+    check(&[&[3, 9, 12], &[3, 12, 21]], &["f32_pack", "f32_gemm"], heads);
+    check(&[&[3, 9, 12], &[3, 12, 21], &[9, 3, 21]], &["f32_pack", "f32_gemm_add"], |b, x| {
+        let rows = heads(b, x);
+        b.add(rows, x[2])
+    });
+    // What the kernel cannot compute with its sums is another computation.
+    check(&[&[3, 9, 12], &[3, 12, 21], &[9, 3, 21]], &["f32_pack", "f32_gemm"], |b, x| {
+        let rows = heads(b, x);
+        b.op("aten::atan2", &[rows, x[2]], f32_tensor(&[9, 3, 21]))
+    });
+}
+
 /// A convolution, channels last: sizes are image, channels in and out, kernel, stride, padding, dilation, groups.
 fn conv(b: &mut Builder, x: Value, [n, h, w]: [i64; 3], [ci, co]: [i64; 2], kernel: [i64; 2], geometry: [i64; 4]) -> Value {
     let [stride, padding, dilation, groups] = geometry;

@@ -150,7 +150,7 @@ unsafe fn run_parts(pool: *const Pool, own: u64) -> u64 {
     let count = (*pool).workers + 1;
     let mut ran = 0;
     for other in 0..count {
-        let share = (*pool).shares.as_ptr().add(((own + other) % count) as usize);
+        let share = (&raw const (*pool).shares).cast::<Share>().add(((own + other) % count) as usize);
         while let Some(part) = take(share) {
             ((*pool).task)((*pool).task_user, part);
             ran += 1;
@@ -195,7 +195,7 @@ unsafe extern "C" fn run_region(pool: *mut u8, parts: u64, task: TaskFn, task_us
     // Products of quotients and remainders, so that no number of parts overflows.
     let first = |thread: u64| parts / count * thread + parts % count * thread / count;
     for thread in 0..count {
-        let share = (*pool).shares.as_mut_ptr().add(thread as usize);
+        let share = (&raw mut (*pool).shares).cast::<Share>().add(thread as usize);
         (*share).end = first(thread + 1);
         // From here on a worker may take parts of this share, also one that comes late from the region before.
         (*share).left.store((*share).end - first(thread), Ordering::Release);
@@ -222,7 +222,7 @@ unsafe fn start_workers(pool: *mut Pool, wanted: u64) {
 
 exports! {
     /// Runs `task(task_user, i)` for every i below `parts`, on the pool of the context if there is one, and returns when all
-    /// are done. Tasks do not touch the context.
+    /// are done. Tasks do not change the context.
     fn parallel_for(ctx: *mut Context, parts: u64, task: Option<crate::abi::TaskFn>, task_user: *mut u8) {
         let Some(task) = task else { return };
         match (*ctx).parallel_for {

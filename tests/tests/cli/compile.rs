@@ -166,6 +166,8 @@ fn choices_that_a_file_names_are_taken() {
             "version": 1,
             "target": "aarch64-unknown-linux-gnu",
             "features": ["lse", "fp16", "dotprod"],
+            "threads": false,
+            "strict": false,
             "choices": choices,
         });
         std::fs::write(&file, file_text.to_string()).unwrap();
@@ -176,6 +178,8 @@ fn choices_that_a_file_names_are_taken() {
     assert!(other.status == Some(1) && other.stderr.contains("was measured for another target or CPU"), "{other:?}");
     let both = tuned(&workspace, &file, &["--cpu", "x86-64-v3", "--cpu", "x86-64-v4"]).unwrap_err();
     assert!(both.status == Some(2) && both.stderr.contains("`--tune` is for one target and one CPU"), "{both:?}");
+    let threads = tuned(&workspace, &file, &[&target[..], &["--threads", "on"]].concat()).unwrap_err();
+    assert!(threads.status == Some(1) && threads.stderr.contains("another setting of threads"), "{threads:?}");
     std::fs::write(&file, "{}").unwrap();
     let empty = tuned(&workspace, &file, &target).unwrap_err();
     assert!(empty.status == Some(1) && empty.stderr.contains("is not what this version of kiln writes"), "{empty:?}");

@@ -195,3 +195,17 @@ fn a_profile_names_kernels() {
     let shares: f64 = sites.iter().map(|s| s["share"].as_f64().unwrap()).sum();
     assert!((shares - 1.0).abs() < 1e-6, "{shares}");
 }
+
+/// Sums of products that no binary16 holds: PyTorch scales them before it rounds.
+#[test]
+fn attention_of_halves_does_not_overflow() {
+    let workspace = Workspace::new(
+        "def forward(self: __torch__.M,\n    x: Tensor) -> Tensor:\n  h = torch.to(x, 5)\n  \
+         a, b = torch._scaled_dot_product_attention_math(h, h, h)\n  return torch.to(a, 6)",
+    );
+    let data = vec!["33"; 2 * 64].join(", ");
+    let x = format!(r#"{{"tensor": {{"dtype": "float32", "shape": [1, 1, 2, 64], "data": [{data}]}}}}"#);
+    let found = workspace.run(&format!(r#"{{"args": [{x}]}}"#));
+    let expected = format!("[{}]", vec!["33.0"; 2 * 64].join(","));
+    assert!(found.status == Some(0) && found.stdout.contains(&expected), "{found:?}");
+}

@@ -461,15 +461,8 @@ impl<'a, 'f, 'm, K> Body<'a, 'f, 'm, K> {
     /// A parallel region: the arguments are put on the stack, where the parts read them.
     fn region(&mut self, id: plan::KernelId, args: &[Value], split: Split) -> Result<(), CodegenError> {
         let task = *self.program.tasks.get(&(id, split)).ok_or_else(|| CodegenError::rule(format!("{id} has no task")))?;
-        let slot = StackSlotData::new(StackSlotKind::ExplicitSlot, 8 * args.len() as u32, 3);
-        let slot = self.code.b.create_sized_stack_slot(slot);
-        for (at, &arg) in args.iter().enumerate() {
-            self.code.b.ins().stack_store(types::I64, arg, slot, 8 * at as i32);
-        }
-        let task = self.code.function_address(task);
-        let (parts, user) = (self.code.int(i64::from(split.parts)), self.code.b.ins().stack_addr(types::I64, slot, 0));
-        self.code.call_runtime("parallel_for", &[self.ctx, parts, task, user])?;
-        Ok(())
+        let parts = self.code.int(i64::from(split.parts));
+        self.share(args, task, parts)
     }
 
     fn runtime(

@@ -36,28 +36,46 @@ struct Names {
 impl Names {
     fn of(index: Local, body: &[Stmt]) -> Result<Names, CodegenError> {
         let mut names = Names { own_locals: BTreeSet::from([index]), ..Names::default() };
+        names.own_slots(body);
+        names.statements(body)?;
+        Ok(names)
+    }
+
+    fn own_slots(&mut self, body: &[Stmt]) {
         for statement in body {
-            if let Stmt::Store { base: Operand::Slot(slot, _), .. } = statement {
-                names.own_slots.insert(*slot);
+            match statement {
+                Stmt::Store { base: Operand::Slot(slot, _), .. } => drop(self.own_slots.insert(*slot)),
+                Stmt::If { then, orelse, .. } => [then, orelse].into_iter().for_each(|body| self.own_slots(body)),
+                Stmt::Loop { body } => self.own_slots(body),
+                _ => {}
             }
         }
+    }
+
+    fn statements(&mut self, body: &[Stmt]) -> Result<(), CodegenError> {
         for statement in body {
             match statement {
                 Stmt::Scalar { dst, args, .. } => {
-                    names.read(args)?;
-                    names.own_locals.insert(*dst);
+                    self.read(args)?;
+                    self.own_locals.insert(*dst);
                 }
                 Stmt::Load { dst, base, .. } => {
-                    names.read(&[*base])?;
-                    names.own_locals.insert(*dst);
+                    self.read(&[*base])?;
+                    self.own_locals.insert(*dst);
                 }
-                Stmt::Store { base, value, .. } => names.read(&[*base, *value])?,
-                Stmt::Kernel { args, split: None, .. } => names.read(args)?,
-                Stmt::At(_) => {}
+                Stmt::Store { base, value, .. } => self.read(&[*base, *value])?,
+                Stmt::Kernel { args, split: None, .. } => self.read(args)?,
+                Stmt::If { test, then, orelse } => {
+                    self.read(&[*test])?;
+                    self.statements(then)?;
+                    self.statements(orelse)?;
+                }
+                Stmt::Loop { body } => self.statements(body)?,
+                Stmt::Break | Stmt::At(_) => {}
                 other => return Err(CodegenError::rule(format!("{other:?} in a parallel loop"))),
             }
         }
-        Ok(names)
+        Ok(())
     }
 
     fn read(&mut self, operands: &[Operand]) -> Result<(), CodegenError> {
@@ -88,21 +106,30 @@ impl<'a, K> Body<'a, '_, '_, K> {
     /// Hands the loop to `parallel_for`.
     pub(super) fn parallel(&mut self, index: Local, count: Operand, body: &'a [Stmt]) -> Result<(), CodegenError> {
         let names = Names::of(index, body)?;
-        let words = 1 + names.captured().count();
-        let user = new_slot(&mut self.code, 8 * words as u32);
-        self.code.b.ins().stack_store(types::I64, self.ctx, user, 0);
-        for (at, operand) in names.captured().enumerate() {
-            let value = self.operand(operand)?;
-            let ty = self.code.b.func.dfg.value_type(value);
-            self.code.b.ins().stack_store(ty, value, user, word(at));
+        let mut words = vec![self.ctx];
+        for operand in names.captured() {
+            words.push(self.operand(operand)?);
         }
         let signature = Linker::signature(self.code.linker.c_convention, &[types::I64; 2], None);
         let name = format!("loop{}.{}", self.code.b.func.name, self.parallel.len());
         let id = self.code.linker.declare_local(&name, &signature)?;
-        let task = self.code.function_address(id);
-        let (count, user) = (self.int_operand(count)?, self.code.b.ins().stack_addr(types::I64, user, 0));
-        self.code.call_runtime("parallel_for", &[self.ctx, count, task, user])?;
+        let count = self.int_operand(count)?;
+        self.share(&words, id, count)?;
         self.parallel.push(ParallelLoop { id, index, body, names });
+        Ok(())
+    }
+}
+
+impl<K> Body<'_, '_, '_, K> {
+    /// Calls `parallel_for` with a task, which gets the address of these words.
+    pub(super) fn share(&mut self, words: &[Value], task: FuncId, parts: Value) -> Result<(), CodegenError> {
+        let user = new_slot(&mut self.code, 8 * words.len() as u32);
+        for (at, &word) in words.iter().enumerate() {
+            let ty = self.code.b.func.dfg.value_type(word);
+            self.code.b.ins().stack_store(ty, word, user, 8 * at as i32);
+        }
+        let (task, user) = (self.code.function_address(task), self.code.b.ins().stack_addr(types::I64, user, 0));
+        self.code.call_runtime("parallel_for", &[self.ctx, parts, task, user])?;
         Ok(())
     }
 }

@@ -1,12 +1,13 @@
 //! `kiln bench`: how long calls take.
 
 use super::flags::BenchFlags;
-use super::methods::Given;
+use super::methods::{Given, are_given};
 use super::profile::profile;
 use super::run::run_target;
 use crate::driver::{Compiled, Listings, Model};
 use crate::error::Result;
 use crate::execute::{BoundCall, Loaded, Opened, PREFIX, Prepared, Session, open, prepare};
+use crate::fix::is_plain;
 use crate::input_types;
 use crate::synthetic;
 use crate::target::Target;
@@ -52,10 +53,13 @@ fn check_flags(flags: &BenchFlags) -> Result<()> {
 
 /// The call to measure: the first of the inputs file, or one with made-up values.
 pub(super) fn example(model: &mut Model, given: &Given, method: &str) -> Result<Prepared> {
-    let mut is_constant = Vec::new();
+    let is_constant: Vec<bool>;
     let call = match given {
         Given::Calls(calls) => {
-            calls.first().cloned().ok_or_else(|| Diagnostic::usage("inputs", "the inputs file has no call"))?
+            let own: Vec<Call> = calls.iter().filter(|call| call.method == method).cloned().collect();
+            is_constant = are_given(&model.signature(method)?, &own).into_iter().map(|is_given| !is_given).collect();
+            let none = || Diagnostic::usage("inputs", format!("the inputs file has no call of `{method}`"));
+            own.into_iter().next().ok_or_else(none)?
         }
         Given::Types(types) => {
             let signature = model.signature(method)?;
@@ -73,7 +77,9 @@ pub(super) fn example(model: &mut Model, given: &Given, method: &str) -> Result<
     match prepared.refused.take() {
         Some(error) => Err(error),
         // What `compile` makes a part of the code is one here, too.
-        None => Ok(prepared.fixed_where(model, &|at, _| is_constant.get(at) == Some(&true)).unwrap_or(prepared)),
+        None => Ok(prepared
+            .fixed_where(model, &|at, value| is_constant.get(at) == Some(&true) && is_plain(value))
+            .unwrap_or(prepared)),
     }
 }
 

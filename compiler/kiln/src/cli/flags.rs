@@ -193,8 +193,8 @@ pub struct CompileFlags {
     /// How numbers are rounded.
     #[arg(long, value_enum, default_value = "fast")]
     pub numerics: Numerics,
-    /// Computes products and convolutions in the ways that this file names. If it does not exist, and the target is this machine, they are measured and
-    /// it is written: later builds with it make the same object.
+    /// Computes products and convolutions in the ways that this file names. If it does not exist, and the target is this machine, they are measured on the
+    /// first method, of which all sizes must be numbers, and it is written: later builds with it make the same object.
     #[arg(long, value_name = "FILE")]
     pub tune: Option<PathBuf>,
     /// Prints how long each stage took.

@@ -1,6 +1,7 @@
 //! From `--method`, `--input` and `--inputs` to the methods that are compiled.
 
 use super::flags::InputFlags;
+use crate::arguments::Signature;
 use crate::driver::Model;
 use crate::error::Result;
 use crate::execute::prepare;
@@ -58,11 +59,7 @@ fn one_of(model: &mut Model, name: &str, calls: &[Call]) -> Result<Method> {
     if let Some(error) = prepared.refused {
         return Err(error);
     }
-    let signature = model.signature(name)?;
-    let is_given = |(at, param): (usize, &str)| {
-        calls.iter().any(|call| at < call.args.len() || call.kwargs.iter().any(|(keyword, _)| keyword == param))
-    };
-    let given: Vec<bool> = signature.params().iter().map(|p| p.name.as_str()).enumerate().map(is_given).collect();
+    let given = are_given(&model.signature(name)?, calls);
     if let Some(fixed) = prepared.fixed_where(model, &|at, value| !given[at] && is_plain(value)) {
         prepared = fixed;
     }
@@ -77,6 +74,14 @@ fn one_of(model: &mut Model, name: &str, calls: &[Call]) -> Result<Method> {
                 .into())
         }
     }
+}
+
+/// For each parameter, whether some call gives it.
+pub fn are_given(signature: &Signature, calls: &[Call]) -> Vec<bool> {
+    let is_given = |(at, param): (usize, &str)| {
+        calls.iter().any(|call| at < call.args.len() || call.kwargs.iter().any(|(keyword, _)| keyword == param))
+    };
+    signature.params().iter().map(|p| p.name.as_str()).enumerate().map(is_given).collect()
 }
 
 fn named(model: &mut Model, names: &[String], types: &[(String, InputType)]) -> Result<Vec<Method>> {

@@ -23,6 +23,8 @@ use std::path::Path;
 
 /// A candidate is kept if it takes at most this part of the time.
 const WORTHWHILE: f64 = 0.97;
+/// All are kept if a call takes at most this part of the time.
+const FASTER: f64 = 0.995;
 /// Seconds for which each candidate runs, at least.
 const SECONDS: f64 = 0.5;
 /// How often the chosen and the modelled choices are compared.
@@ -30,6 +32,7 @@ const ROUNDS: usize = 3;
 
 /// The choices that a file holds; if it is not there, measures them and writes it.
 pub fn choices(file: &Path, model: &mut Model, given: &Given, method: &str, targets: &[Target]) -> Result<Choices> {
+    let one_cpu = || Diagnostic::usage("tune", "`--tune` is for one target and one CPU").into();
     let [target] = targets else { return Err(one_cpu()) };
     if !target.variants.is_empty() {
         return Err(one_cpu());
@@ -44,13 +47,11 @@ pub fn choices(file: &Path, model: &mut Model, given: &Given, method: &str, targ
             .into());
     }
     let mut prepared = example(model, given, method)?;
-    let choices = chosen(model, &mut prepared, target)?;
+    // First, so that nobody waits for what cannot be kept.
+    write(file, &Choices::default(), target)?;
+    let choices = chosen(model, &mut prepared, target).inspect_err(|_| drop(std::fs::remove_file(file)))?;
     write(file, &choices, target)?;
     Ok(choices)
-}
-
-fn one_cpu() -> crate::error::Error {
-    Diagnostic::usage("tune", "`--tune` is for one target and one CPU").into()
 }
 
 /// Milliseconds of each problem in a call.
@@ -88,6 +89,9 @@ fn chosen(model: &mut Model, prepared: &mut Prepared, target: &Target) -> Result
     best.retain(|problem, (time, _)| is_better(problem, *time));
     let known = best.into_iter().map(|(problem, (_, choice))| (problem, choice)).collect();
     let choices = Choices { known, other: Choice::default() };
+    if choices == Choices::default() {
+        return Ok(choices);
+    }
     let faster = is_faster(model, prepared, target, &choices, &mut timings)?;
     Ok(if faster { choices } else { Choices::default() })
 }
@@ -127,5 +131,5 @@ fn is_faster(
             *least = least.min(times.median().as_secs_f64());
         }
     }
-    Ok(least[1] < least[0])
+    Ok(least[1] < FASTER * least[0])
 }

@@ -4,7 +4,7 @@ use super::{Scheduled, UNITS};
 use crate::lower::{Lowering, R};
 use kiln_kernels::kernels::{Arg, Kernel, KernelDesc, Units, emit};
 use kiln_loops::BinaryOp;
-use kiln_loops::plan::{Access, KernelId, LocalType, Operand, Split, Stmt};
+use kiln_loops::plan::{Access, KernelId, Local, LocalType, Operand, Split, Stmt};
 use kiln_support::DType;
 
 /// A buffer as a kernel sees it: where it starts, and how far it moves along the outer loops.
@@ -107,16 +107,20 @@ fn pieces(desc: &KernelDesc, kernel: &Kernel, call: &Call) -> Option<u64> {
     (cycles >= FEWEST_CYCLES).then(|| most.clamp(1, (UNITS as u64).div_ceil(calls)))
 }
 
+/// The most indices of a parallel loop: further iterations are shared in runs.
+const MOST_INDICES: i64 = 4 * UNITS as i64;
+
 /// A kernel in loops whose iterations, each in some pieces, threads share.
 fn parallel_nest(cx: &mut Lowering, id: KernelId, kernel: &Kernel, mut call: Call, pieces: u64) -> R<()> {
     let outer = std::mem::take(&mut call.outer);
-    let mut count = Operand::Int(pieces as i64);
+    let pieces = Operand::Int(pieces as i64);
+    let mut steps = pieces;
     for &extent in &outer {
-        count = times(cx, count, extent);
+        steps = times(cx, steps, extent);
     }
     let index = cx.local(LocalType::Int);
-    let body = cx.nested(|cx| {
-        let (mut rest, pieces) = (Operand::Local(index), Operand::Int(pieces as i64));
+    let mut step = |cx: &mut Lowering, step: Operand| -> R<()> {
+        let mut rest = step;
         let piece = last_digit(cx, &mut rest, pieces);
         let mut indices: Vec<Operand> = outer[1..].iter().rev().map(|&extent| last_digit(cx, &mut rest, extent)).collect();
         indices.push(rest);
@@ -124,16 +128,42 @@ fn parallel_nest(cx: &mut Lowering, id: KernelId, kernel: &Kernel, mut call: Cal
         let call = at(cx, &call, &indices);
         let end = units_end(cx, kernel.units, &call);
         let next = sum(cx, piece, 1);
-        let range = [piece, next].map(|piece| {
-            let before = times(cx, end, piece);
-            quotient(cx, before, pieces)
-        });
+        let range = [share(cx, end, piece, pieces), share(cx, end, next, pieces)];
         let args = kernel.args.iter().map(|&arg| argument(cx, arg, &call, range, None)).collect();
         cx.push(Stmt::Kernel { id, args, split: None });
         Ok(())
-    })?;
-    cx.push(Stmt::Parallel { index, count, body });
+    };
+    let (count, body) = match steps {
+        Operand::Int(steps) if steps <= MOST_INDICES => (steps, cx.nested(|cx| step(cx, Operand::Local(index)))?),
+        _ => (MOST_INDICES, cx.nested(|cx| run_of_steps(cx, index, steps, &mut step))?),
+    };
+    cx.push(Stmt::Parallel { index, count: Operand::Int(count), body });
     Ok(())
+}
+
+/// The steps that belong to an index, where all indices have about as many.
+fn run_of_steps(cx: &mut Lowering, index: Local, steps: Operand, step: &mut dyn FnMut(&mut Lowering, Operand) -> R<()>) -> R<()> {
+    let (all, index) = (Operand::Int(MOST_INDICES), Operand::Local(index));
+    let next = sum(cx, index, 1);
+    let [begin, end] = [index, next].map(|index| share(cx, steps, index, all));
+    let at = cx.local(LocalType::Int);
+    cx.set(at, begin);
+    let body = cx.nested(|cx| {
+        let more = cx.int_binary(BinaryOp::Lt, Operand::Local(at), end);
+        cx.push(Stmt::If { test: more, then: Vec::new(), orelse: vec![Stmt::Break] });
+        step(cx, Operand::Local(at))?;
+        let next = sum(cx, Operand::Local(at), 1);
+        cx.set(at, next);
+        Ok(())
+    })?;
+    cx.push(Stmt::Loop { body });
+    Ok(())
+}
+
+/// Where part `part` of `parts` begins among `whole`.
+fn share(cx: &mut Lowering, whole: Operand, part: Operand, parts: Operand) -> Operand {
+    let before = times(cx, whole, part);
+    quotient(cx, before, parts)
 }
 
 /// The index of the innermost loop, of this extent, in a number that counts all iterations; `rest` is then that of the loops outside.
@@ -141,9 +171,10 @@ fn last_digit(cx: &mut Lowering, rest: &mut Operand, extent: Operand) -> Operand
     if extent == Operand::Int(1) {
         return Operand::Int(0);
     }
-    let whole = std::mem::replace(rest, Operand::Int(0));
+    let whole = *rest;
     *rest = quotient(cx, whole, extent);
-    cx.int_binary(BinaryOp::Mod, whole, extent)
+    let counted = times(cx, *rest, extent);
+    cx.int_binary(BinaryOp::Sub, whole, counted)
 }
 
 /// The call in an iteration of the outer loops.

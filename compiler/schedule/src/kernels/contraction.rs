@@ -65,10 +65,14 @@ pub fn select(cx: &mut Lowering, built: &Built, output: Operand) -> R<bool> {
     emit(cx, built, &product, desc, &streams, output)
 }
 
-/// Whether a computation is a matrix product whose first operand is read where it is.
+/// Whether a computation is a matrix product, with whatever is computed from the sums.
+pub fn is_product(compute: &Compute) -> bool {
+    find_product(compute).is_some_and(|product| describe(compute, &product).is_some())
+}
+
+/// Whether it is one whose first operand is read where it is.
 pub fn is_product_in_place(compute: &Compute) -> bool {
-    let product = find_product(compute);
-    product.is_some_and(|product| row_step(compute, &product).is_some() && describe(compute, &product).is_some())
+    is_product(compute) && find_product(compute).is_some_and(|product| row_step(compute, &product).is_some())
 }
 
 fn find_product(compute: &Compute) -> Option<Product> {

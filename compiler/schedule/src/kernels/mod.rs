@@ -21,7 +21,7 @@ mod vector_expr;
 mod window;
 
 pub use affine::is_affine;
-pub use contraction::is_product_in_place;
+pub use contraction::{is_product, is_product_in_place};
 
 use crate::lower::{Lowering, R, Shared};
 use crate::source::Built;

@@ -66,8 +66,8 @@ impl Plan {
         let steps = self.outer.iter().map(|&a| self.strides[a]).collect();
         let mut output = Stream { base: output, size: 4, offset, outer: steps };
         let mut desc = self.desc;
-        if cx.shared.target.settings.is_parallel() && outer.is_empty() {
-            let pieces = pieces(desc.cols);
+        let pieces = if cx.shared.target.settings.is_parallel() && outer.is_empty() { pieces(desc.cols) } else { 1 };
+        if pieces > 1 {
             desc.cols /= pieces;
             outer.push(Operand::Int(pieces as i64));
             input.outer.push(desc.cols as i64);
