@@ -68,7 +68,8 @@ fn long_loops_are_shared_in_runs() {
     same_from_source("Shuffle", SHUFFLE, 1);
 }
 
-/// Checks that a source model gives the same bits for any number of threads, and that its plan has so many parallel loops.
+/// Checks that a source model gives the same bits for any number of threads, that its plan has so many parallel loops, and that a profile has
+/// the time of each.
 fn same_from_source(class: &str, source: &str, loops: usize) {
     let folder = tempfile::tempdir().unwrap();
     let [model, inputs] = ["model.py", "inputs.json"].map(|name| folder.path().join(name));
@@ -83,4 +84,10 @@ fn same_from_source(class: &str, source: &str, loops: usize) {
     let plan = kiln("inspect", &model, &target).args(["--stage", "loops", "--threads", "2"]).assert().success();
     let plan = String::from_utf8_lossy(&plan.get_output().stdout).into_owned();
     assert_eq!(plan.matches("parallel l").count(), loops, "{plan}");
+    let profile = folder.path().join("profile.json");
+    let flags = ["--class", class, "--threads", "2", "--min-time", "0", "--profile", profile.to_str().unwrap()];
+    kiln("bench", &model, &flags).arg("--inputs").arg(&inputs).assert().success();
+    let profile: serde_json::Value = serde_json::from_slice(&std::fs::read(profile).unwrap()).unwrap();
+    let names = profile["sites"].as_array().unwrap().iter().filter_map(|site| site["name"].as_str());
+    assert_eq!(names.filter(|name| name.ends_with(" in parallel")).count(), loops, "{profile}");
 }

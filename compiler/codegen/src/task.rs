@@ -6,7 +6,7 @@ use crate::code::Code;
 use crate::error::CodegenError;
 use crate::linker::Linker;
 use cranelift_codegen::Context;
-use cranelift_codegen::ir::{InstBuilder, MemFlagsData, UserFuncName, Value, types};
+use cranelift_codegen::ir::{InstBuilder, MemFlagsData, Signature, UserFuncName, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_module::FuncId;
 use kiln_loops::plan::{KernelId, Method, Plan, Split, Stmt};
@@ -14,6 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The function for the parts of each kernel that is split in some way.
 pub(crate) type Tasks = BTreeMap<(KernelId, Split), FuncId>;
+
+/// The signature of what `parallel_for` calls: `void task(const u64* words, u64 part)`.
+pub(crate) fn signature(linker: &Linker) -> Signature {
+    Linker::signature(linker.c_convention, &[types::I64; 2], None)
+}
 
 /// The kernels of a plan that are split, with how.
 pub(crate) fn all<K>(plan: &Plan<K>) -> BTreeSet<(KernelId, Split)> {
@@ -46,7 +51,7 @@ pub(crate) fn build(
     context: &mut Context,
     scratch: &mut FunctionBuilderContext,
 ) -> Result<FuncId, CodegenError> {
-    let signature = Linker::signature(linker.c_convention, &[types::I64; 2], None);
+    let signature = signature(linker);
     let id = linker.declare_local(name, &signature)?;
     let count = linker.module.declarations().get_function_decl(kernel).signature.params.len();
     let positions = split.range.into_iter().chain(split.scratch.map(|(at, _)| at));

@@ -31,8 +31,20 @@ pub fn write(file: &Path, choices: &Choices, target: &Target) -> Result<()> {
         "strict": target.settings.strict,
         "choices": known,
     });
+    write_text(file, &format!("{value:#}\n"))
+}
+
+/// Makes an empty file, which holds no choices.
+///
+/// # Errors
+/// As [`write`].
+pub fn reserve(file: &Path) -> Result<()> {
+    write_text(file, "")
+}
+
+fn write_text(file: &Path, text: &str) -> Result<()> {
     let unwritable = |error| Diagnostic::model("file", format!("`{}` cannot be written: {error}", file.display()));
-    Ok(std::fs::write(file, format!("{value:#}\n")).map_err(unwritable)?)
+    Ok(std::fs::write(file, text).map_err(unwritable)?)
 }
 
 /// Reads a file that was written for this target.
@@ -42,14 +54,14 @@ pub fn write(file: &Path, choices: &Choices, target: &Target) -> Result<()> {
 pub fn read(file: &Path, target: &Target) -> Result<Choices> {
     let bad = |what: &str| Diagnostic::model("tune", format!("`{}` {what}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| bad(&format!("cannot be read: {error}")))?;
-    let value: Value = serde_json::from_str(&text).map_err(|error| bad(&format!("is not JSON: {error}")))?;
+    let help = "measure again: name a file that does not exist";
+    let value: Value = serde_json::from_str(&text).map_err(|error| bad(&format!("is not JSON: {error}")).help(help))?;
     if value["format"] != FORMAT || value["version"] != VERSION {
-        return Err(bad("is not what this version of kiln writes with --tune").into());
+        return Err(bad("is not what this version of kiln writes with --tune").help(help).into());
     }
     if !target.variants.is_empty() {
         return Err(Diagnostic::usage("tune", "choices that were measured are for one target and one CPU").into());
     }
-    let help = "measure again: name a file that does not exist";
     if value["target"] != target.name.as_str() || value["features"] != json!(target.features) {
         return Err(bad("was measured for another target or CPU").help(help).into());
     }

@@ -365,20 +365,13 @@ impl Lowering<'_> {
 
     /// A loop over an array of `len` records.
     fn for_each(&mut self, base: Operand, len: Operand, bytes: usize, body: impl FnOnce(&mut Self, Operand) -> R<()>) -> R<()> {
-        let (index, record) = (self.local(LocalType::Int), self.local(LocalType::Int));
-        self.set(index, Operand::Int(0));
+        let record = self.local(LocalType::Int);
         self.set(record, base);
-        let statements = self.nested(|cx| {
-            let more = cx.int_binary(BinaryOp::Lt, Operand::Local(index), len);
-            cx.push(Stmt::If { test: more, then: Vec::new(), orelse: vec![Stmt::Break] });
+        self.counted_loop(Operand::Int(0), len, |cx, _| {
             body(cx, Operand::Local(record))?;
-            let next = cx.int_binary(BinaryOp::Add, Operand::Local(index), Operand::Int(1));
-            cx.set(index, next);
             let next = cx.int_binary(BinaryOp::Add, Operand::Local(record), Operand::Int(bytes as i64));
             cx.set(record, next);
             Ok(())
-        })?;
-        self.push(Stmt::Loop { body: statements });
-        Ok(())
+        })
     }
 }

@@ -280,7 +280,7 @@ impl Planner<'_> {
         let orders = profile.reads.iter().filter(|r| r.value == value).map(|r| r.order);
         match orders.max().unwrap_or(Order::Memory) {
             // What is a product for a kernel stays one.
-            Order::Memory => !self.alone(value).is_some_and(|own| is_product(&own)) || is_product(&self.with(reader, value)),
+            Order::Memory => self.alone(value).is_none_or(|own| !is_product(&own)) || is_product(&self.with(reader, value)),
             // Any other reduction would become a loop nest by that.
             Order::Rows => is_product_in_place(&self.with(reader, value)),
             Order::Other => false,

@@ -47,6 +47,14 @@ fn with_marks(plan: &Plan<Scheduled>, body: Vec<Stmt>, sites: &mut Vec<Site>) ->
     marked
 }
 
+/// The site of the first statement that computes, in loops, too.
+fn inside(plan: &Plan<Scheduled>, body: &[Stmt]) -> Option<Site> {
+    body.iter().find_map(|stmt| match stmt {
+        Stmt::Loop { body } => inside(plan, body),
+        stmt => site(plan, stmt),
+    })
+}
+
 fn site(plan: &Plan<Scheduled>, stmt: &Stmt) -> Option<Site> {
     let plain = |name: String| Some(Site { name, multiply_adds: None, problem: None });
     match stmt {
@@ -56,10 +64,8 @@ fn site(plan: &Plan<Scheduled>, stmt: &Stmt) -> Option<Site> {
         }
         // Threads do not mark: what they share is one visit.
         Stmt::Parallel { body, .. } => {
-            let mut site = body.iter().find_map(|stmt| site(plan, stmt))?;
-            site.name += " in parallel";
-            site.multiply_adds = None;
-            Some(site)
+            let inside = inside(plan, body)?;
+            Some(Site { name: inside.name + " in parallel", multiply_adds: None, ..inside })
         }
         Stmt::Compute { id, .. } => plain(format!("loop nest {}", plan.computes.get(*id)?.name)),
         Stmt::Runtime { name, .. } => plain(format!("runtime {name}")),

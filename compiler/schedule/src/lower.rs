@@ -162,6 +162,22 @@ impl<'m> Lowering<'m> {
         made.map(|()| code)
     }
 
+    /// A loop around what `body` makes, which gets the index: from `begin` to before `end`.
+    pub fn counted_loop(&mut self, begin: Operand, end: Operand, body: impl FnOnce(&mut Self, Operand) -> R<()>) -> R<()> {
+        let index = self.local(LocalType::Int);
+        self.set(index, begin);
+        let statements = self.nested(|cx| {
+            let more = cx.int_binary(BinaryOp::Lt, Operand::Local(index), end);
+            cx.push(Stmt::If { test: more, then: Vec::new(), orelse: vec![Stmt::Break] });
+            body(cx, Operand::Local(index))?;
+            let next = cx.int_binary(BinaryOp::Add, Operand::Local(index), Operand::Int(1));
+            cx.set(index, next);
+            Ok(())
+        })?;
+        self.push(Stmt::Loop { body: statements });
+        Ok(())
+    }
+
     pub fn local(&mut self, ty: LocalType) -> Local {
         self.method.locals.push(ty)
     }

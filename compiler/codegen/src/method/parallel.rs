@@ -9,6 +9,7 @@ use super::{Body, Home, Program, new_slot};
 use crate::code::Code;
 use crate::error::CodegenError;
 use crate::linker::Linker;
+use crate::task;
 use cranelift_codegen::Context;
 use cranelift_codegen::ir::{InstBuilder, MemFlagsData, UserFuncName, Value, types};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
@@ -110,7 +111,7 @@ impl<'a, K> Body<'a, '_, '_, K> {
         for operand in names.captured() {
             words.push(self.operand(operand)?);
         }
-        let signature = Linker::signature(self.code.linker.c_convention, &[types::I64; 2], None);
+        let signature = task::signature(self.code.linker);
         let name = format!("loop{}.{}", self.code.b.func.name, self.parallel.len());
         let id = self.code.linker.declare_local(&name, &signature)?;
         let count = self.int_operand(count)?;
@@ -144,7 +145,7 @@ impl<'a> ParallelLoop<'a> {
         context: &mut Context,
         scratch: &mut FunctionBuilderContext,
     ) -> Result<(), CodegenError> {
-        context.func.signature = Linker::signature(linker.c_convention, &[types::I64; 2], None);
+        context.func.signature = task::signature(linker);
         context.func.name = UserFuncName::user(0, self.id.as_u32());
         let mut code = Code::new(FunctionBuilder::new(&mut context.func, scratch), linker);
         let params = code.enter();

@@ -14,7 +14,7 @@ use crate::driver::{Listings, Model, Timings};
 use crate::error::Result;
 use crate::execute::{Opened, PREFIX, Prepared, open};
 use crate::target::Target;
-use crate::tuning::{read, write};
+use crate::tuning::{read, reserve, write};
 use kiln_kernels::select::MAX_PANEL;
 use kiln_schedule::kernels::choices::{Choice, Choices};
 use kiln_support::Diagnostic;
@@ -47,8 +47,8 @@ pub fn choices(file: &Path, model: &mut Model, given: &Given, method: &str, targ
             .into());
     }
     let mut prepared = example(model, given, method)?;
-    // First, so that nobody waits for what cannot be kept.
-    write(file, &Choices::default(), target)?;
+    // First, so that nobody waits for what cannot be kept. What is left if this ends here is no file of choices.
+    reserve(file)?;
     let choices = chosen(model, &mut prepared, target).inspect_err(|_| drop(std::fs::remove_file(file)))?;
     write(file, &choices, target)?;
     Ok(choices)

@@ -146,18 +146,7 @@ fn run_of_steps(cx: &mut Lowering, index: Local, steps: Operand, step: &mut dyn 
     let (all, index) = (Operand::Int(MOST_INDICES), Operand::Local(index));
     let next = sum(cx, index, 1);
     let [begin, end] = [index, next].map(|index| share(cx, steps, index, all));
-    let at = cx.local(LocalType::Int);
-    cx.set(at, begin);
-    let body = cx.nested(|cx| {
-        let more = cx.int_binary(BinaryOp::Lt, Operand::Local(at), end);
-        cx.push(Stmt::If { test: more, then: Vec::new(), orelse: vec![Stmt::Break] });
-        step(cx, Operand::Local(at))?;
-        let next = sum(cx, Operand::Local(at), 1);
-        cx.set(at, next);
-        Ok(())
-    })?;
-    cx.push(Stmt::Loop { body });
-    Ok(())
+    cx.counted_loop(begin, end, step)
 }
 
 /// Where part `part` of `parts` begins among `whole`.
@@ -224,20 +213,12 @@ fn nest(
     body: &mut dyn FnMut(&mut Lowering, &[Operand]) -> R<()>,
 ) -> R<()> {
     let Some((&extent, inner)) = extents.split_first() else { return body(cx, indices) };
-    let index = cx.local(LocalType::Int);
-    cx.set(index, Operand::Int(0));
-    indices.push(Operand::Local(index));
-    let statements = cx.nested(|cx| {
-        let more = cx.int_binary(BinaryOp::Lt, Operand::Local(index), extent);
-        cx.push(Stmt::If { test: more, then: Vec::new(), orelse: vec![Stmt::Break] });
+    cx.counted_loop(Operand::Int(0), extent, |cx, index| {
+        indices.push(index);
         nest(cx, inner, indices, body)?;
-        let next = cx.int_binary(BinaryOp::Add, Operand::Local(index), Operand::Int(1));
-        cx.set(index, next);
+        indices.pop();
         Ok(())
-    })?;
-    indices.pop();
-    cx.push(Stmt::Loop { body: statements });
-    Ok(())
+    })
 }
 
 /// The address of a stream in an iteration of the outer loops.
